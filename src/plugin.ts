@@ -1,0 +1,2 @@
+/** The one door for filter authors: `import { defineFilter, z } from "clearway/plugin"`. */
+export { z } from "zod";

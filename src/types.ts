@@ -1,0 +1,301 @@
+/**
+ * The nouns of Clearway, types only, in the order in which a request meets them: the host's sockets, a message
+ * head, a body, the filters around a call, what is measured. The configuration's own nouns are in snapshot.ts.
+ */
+import type { MiddlewareHandler } from "hono";
+import type { z } from "zod";
+
+// ---- host: what a runtime (Bun, Node, Deno) must offer; passed as arguments, never imported ----
+
+/** Milliseconds; monotonic unless it says epoch. Tests pass a virtual one. */
+export interface Clock {
+  now(): number;
+  epochMs(): number;
+  /** Calls back once after `delayMs`; the returned function cancels. */
+  after(delayMs: number, run: () => void): () => void;
+  /** Calls back every `periodMs` until cancelled. */
+  every(periodMs: number, run: () => void): () => void;
+}
+
+export interface Random {
+  /** Uniform in [0, 1). */
+  fraction(): number;
+  /** A new unguessable id of 32 lower-case hexadecimal digits. */
+  id(): string;
+}
+
+/** Where to listen or connect to. A unix path stands alone. */
+export type Address = { readonly host: string; readonly port: number } | { readonly unixPath: string };
+
+/** A connected stream of bytes. What `write` does not take stays with the caller until `onDrain`. */
+export interface ByteSocket {
+  readonly remoteAddress: string;
+  readonly localPort: number;
+  /** Writes bytes[start, end) and returns how many were taken; -1 when the socket is closed. */
+  write(bytes: Uint8Array, start: number, end: number): number;
+  /** Stops and restarts the delivery of data: back-pressure. */
+  pause(): void;
+  resume(): void;
+  /** Sends FIN after what was written; the other direction stays open. */
+  end(): void;
+  /** Closes both directions at once; unsent bytes may be lost. */
+  close(): void;
+  /** Aborts with RST, so that the peer cannot mistake a truncated message for a whole one. */
+  reset(): void;
+}
+
+/** What a socket tells its owner. A chunk belongs to the receiver: it may be kept and overwritten. */
+export interface SocketOwner {
+  onOpen(socket: ByteSocket): void;
+  onData(chunk: Buffer): void;
+  onDrain(): void;
+  /** The peer sent FIN; writing may go on. */
+  onEnd(): void;
+  /** The last call; `error` says why when it was not an orderly close, or when connecting failed. */
+  onClose(error: SocketError | null): void;
+}
+
+export interface SocketError {
+  /** The system's name of it, e.g. ECONNREFUSED, ECONNRESET, EADDRINUSE. */
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface ListeningSocket {
+  /** As bound: with the port that the system chose when 0 was asked for. */
+  readonly address: Address;
+  /** Stops accepting; accepted connections live on. */
+  stop(): void;
+}
+
+export interface Sockets {
+  /** Rejects with an Error that has a `code` when the address cannot be bound. `sharing` is SO_REUSEPORT. */
+  listen(
+    address: Address,
+    sharing: "exclusive" | "shared",
+    accept: () => SocketOwner,
+  ): Promise<ListeningSocket>;
+  /** `owner.onOpen` or `owner.onClose` follows, never from inside this call. The returned function gives the attempt up. */
+  connect(address: Address, owner: SocketOwner): () => void;
+}
+
+// ---- a message: head and body, before anything became a string ----
+
+/** Header fields as they came: offsets over the bytes of one head, four for each field. */
+export interface FieldTable {
+  readonly bytes: Buffer;
+  /** Field i: name [4i, 4i+1), value [4i+2, 4i+3) without the white space around it. */
+  readonly offsets: Int32Array;
+  readonly count: number;
+}
+
+/** A request as the matcher and the filters see it; the path is the one that will be forwarded. */
+export interface RequestHead {
+  readonly method: string;
+  readonly scheme: "http" | "https";
+  /** Host and port as the caller named them; empty for an HTTP/1.0 request without Host. */
+  readonly authority: string;
+  /** The authority's host in lower case, without port. */
+  readonly host: string;
+  /** Begins with "/" (or is "*"), after the path policy was applied; still percent-encoded. */
+  readonly path: string;
+  /** What follows "?", without it; empty when there is none. */
+  readonly query: string;
+  readonly fields: FieldTable;
+}
+
+/** The bytes of a body on their way; one reader, once. */
+export interface BodySource {
+  /** Bytes to come when the framing told; null when only the end will tell. */
+  readonly lengthBytes: number | null;
+  /** Begins delivery; may deliver what is already here before it returns. */
+  pipe(sink: BodySink): void;
+  pause(): void;
+  resume(): void;
+  /** The rest is not wanted: whoever sends it is told as its protocol can. */
+  cancel(): void;
+}
+
+export interface BodySink {
+  /** Takes bytes[start, end) at once; a sink that is full pauses the source itself. */
+  data(bytes: Buffer, start: number, end: number): void;
+  /** The body is whole. */
+  end(trailers: FieldTable | null): void;
+  /** The body will never be whole. */
+  fail(failure: Failure): void;
+}
+
+/** A failure while moving a message. One table (runtime/failures.ts) maps kinds to statuses and reasons. */
+export interface Failure extends Error {
+  readonly kind: string;
+  readonly side: "upstream" | "downstream" | "mesh";
+  /** Whether nothing of the request can have had an effect, so that sending it again is safe. */
+  readonly retryable: boolean;
+}
+
+// ---- filters ----
+
+/** What a downstream filter finds in `c.env`: facts of the connection and of the match. */
+export interface Bindings {
+  /** The caller's address: the socket's, or the one that the trusted hops name. */
+  readonly remoteAddress: string;
+  /** The identity that mTLS proved; null without one. */
+  readonly identity: string | null;
+  readonly listener: string;
+  /** Null when no route matched. */
+  readonly route: string | null;
+  /** Calls back once, when the last byte of the answer left or never will. */
+  finished(report: (summary: RequestSummary) => void): void;
+}
+
+/** Values that filters hand to later filters (`c.set`, `c.get`). */
+export type Variables = Record<string, unknown>;
+
+/** Hono's environment in every Clearway filter. */
+export interface FilterEnvironment {
+  Bindings: Bindings;
+  Variables: Variables;
+}
+
+export type Middleware = MiddlewareHandler<FilterEnvironment>;
+
+/** One call to a service, as an upstream filter sees it. */
+export interface Call {
+  readonly request: Request;
+  /** 1 for the first try. */
+  readonly attempt: number;
+  /** Clock time (`tools.clock.now()`) at which the route's timeout ends. */
+  readonly deadline: number;
+  readonly signal: AbortSignal;
+  readonly route: string;
+  readonly service: string;
+  readonly vars: Variables;
+  /** Whether the request can be sent again: true when its body is absent or at most `bytesMax` and now held. */
+  replayable(bytesMax: number): Promise<boolean>;
+}
+
+/** What one sending may change against the call. */
+export interface SendChange {
+  request?: Request;
+  service?: string;
+  version?: string;
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+export type Send = (change?: SendChange) => Promise<Response>;
+export type UpstreamFilter = (call: Call, send: Send) => Promise<Response>;
+
+/** A whole number kept for the node, exact over its workers. */
+export interface Counter {
+  /** Adds (or, negative, subtracts) and returns the new value. */
+  add(amount: number): number;
+  readonly value: number;
+}
+
+/** Writes lines in the background; at most `bytesMax` wait, further lines are dropped and counted. */
+export interface Appender {
+  line(text: string): void;
+  readonly dropped: number;
+}
+
+/** What a filter may touch besides its request: all of it given, so that it can be read and tested alone. */
+export interface Tools {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: FilterMetrics;
+  /** A value per worker that survives a reload; `make` runs when there is none under this key. */
+  keep<T>(key: string, make: () => T): T;
+  shared(key: string): Counter;
+  /** Through that service's balancer, with its limits and metrics. */
+  call(service: string, request: Request): Promise<Response>;
+  /** To the outside: follows no redirect, uses no proxy. */
+  fetch(url: string, init?: RequestInit): Promise<Response>;
+  connect(address: Address): Promise<ByteSocket>;
+  /** "stdout", "stderr" or a path. */
+  file(path: string): Appender;
+  /** Runs when the generation that made this filter retires. */
+  onClose(run: () => void): void;
+}
+
+export interface FilterMetrics {
+  /** Counts under `clearway_filter_<name>_total`; label values are bounded by the series limit. */
+  count(name: string, labels?: Readonly<Record<string, string>>): void;
+  /** Observes milliseconds under `clearway_filter_<name>_seconds`. */
+  observe(name: string, milliseconds: number): void;
+}
+
+interface FilterBase<Options> {
+  /** Its name in YAML. */
+  readonly name: string;
+  /** One line for the reference. */
+  readonly summary: string;
+  readonly options: z.ZodType<Options>;
+}
+
+/** Code in the request path; exactly one of the two shapes. */
+export type FilterDefinition<Options = unknown> = FilterBase<Options> &
+  (
+    | {
+        readonly middleware: (options: Options, tools: Tools) => Middleware;
+        readonly upstream?: never;
+        readonly repeats?: never;
+      }
+    | {
+        readonly upstream: (options: Options, tools: Tools) => UpstreamFilter;
+        readonly middleware?: never;
+        readonly repeats?: true;
+      }
+  );
+
+/** Every filter that a config may name, by name. */
+export type FilterRegistry = ReadonlyMap<string, FilterDefinition>;
+
+// ---- what is measured and said ----
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+export type LogFields = Readonly<Record<string, string | number | boolean | null>>;
+export interface Log {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+}
+
+/** One request, after it ended. */
+export interface RequestSummary {
+  readonly listener: string;
+  readonly route: string | null;
+  readonly service: string | null;
+  readonly endpoint: string | null;
+  readonly status: number;
+  /** The code of `x-clearway-reason` when Clearway made the answer, else null. */
+  readonly reason: string | null;
+  /** Tries, the first included; 0 when no service was called. */
+  readonly attempts: number;
+  readonly durationMs: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** False when the answer was cut short. */
+  readonly complete: boolean;
+}
+
+/** Counts what one route of one listener answered. */
+export interface RouteMeter {
+  record(service: string, method: string, status: number, reason: string, durationMs: number): void;
+}
+/** Counts what one endpoint of one service answered; status 0 when it did not. */
+export interface EndpointMeter {
+  record(status: number, durationMs: number): void;
+}
+/** Where the runtime puts its measurements; telemetry/ is behind it. */
+export interface Meters {
+  route(listener: string, route: string): RouteMeter;
+  endpoint(service: string, endpoint: string): EndpointMeter;
+  connections(side: "downstream" | "upstream", change: 1 | -1): void;
+  /** How long a filter's own code ran, downstream and upstream parts together. */
+  filter(name: string, version: string, durationMs: number): void;
+  count(name: string, help: string, labels?: Readonly<Record<string, string>>): void;
+  observe(name: string, help: string, milliseconds: number): void;
+}
