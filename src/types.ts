@@ -79,6 +79,56 @@ export interface Sockets {
   connect(address: Address, owner: SocketOwner): () => void;
 }
 
+/** Files and folders. Every call rejects (`watch` throws) with an Error that has a `code`, e.g. ENOENT, EACCES. */
+export interface Files {
+  read(path: string): Promise<string>;
+  /** The names in a folder, sorted. */
+  list(folder: string): Promise<readonly string[]>;
+  /** Absolute, with every symbolic link followed. */
+  realPath(path: string): Promise<string>;
+  /** Calls back after anything in this folder (not below it) changed; the returned function ends that. */
+  watch(folder: string, changed: () => void): () => void;
+}
+
+export interface ProcessEnd {
+  /** Null when a signal ended it. */
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** A process that runs this same program, at the other end of a message channel. */
+export interface ChildProcess {
+  readonly pid: number;
+  readonly ended: Promise<ProcessEnd>;
+  /** False when the channel is closed and the message is lost. Messages are cloned as by `structuredClone`. */
+  send(message: unknown): boolean;
+  /** At once, with no chance to finish. */
+  kill(): void;
+}
+
+/** The channel of a process that was itself started by `Processes.start`. */
+export interface ParentChannel {
+  send(message: unknown): void;
+  onMessage(receive: (message: unknown) => void): void;
+  /** The other end is gone, for whatever reason. */
+  onClosed(run: () => void): void;
+}
+
+export type SignalName = "SIGTERM" | "SIGINT" | "SIGHUP";
+
+export interface Processes {
+  readonly pid: number;
+  /** Starts this program once more with these arguments; it shares stdout and stderr, and its stdin is empty. */
+  start(args: readonly string[], receive: (message: unknown) => void): ChildProcess;
+  /** Null when nobody waits at the other end. */
+  readonly parent: ParentChannel | null;
+  onSignal(name: SignalName, run: () => void): void;
+  /** An error that nothing caught; without this call it ends the process. */
+  onUncaught(run: (error: unknown) => void): void;
+  /** Ends this process at once. */
+  exit(code: number): never;
+}
+
 // ---- a message: head and body, before anything became a string ----
 
 /** Header fields as they came: offsets over the bytes of one head, four for each field. */

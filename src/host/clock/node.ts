@@ -1,0 +1,15 @@
+import { performance } from "node:perf_hooks";
+import type { Clock } from "../../types.ts";
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  epochMs: () => Date.now(),
+  after(delayMs, run) {
+    const timer = setTimeout(run, delayMs);
+    return () => clearTimeout(timer);
+  },
+  every(periodMs, run) {
+    const timer = setInterval(run, periodMs);
+    return () => clearInterval(timer);
+  },
+};

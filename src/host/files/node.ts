@@ -1,0 +1,15 @@
+import { watch } from "node:fs";
+import { readdir, readFile, realpath } from "node:fs/promises";
+import type { Files } from "../../types.ts";
+
+export const systemFiles: Files = {
+  read: (path) => readFile(path, "utf8"),
+  list: async (folder) => (await readdir(folder)).sort(),
+  realPath: (path) => realpath(path),
+  watch(folder, changed) {
+    const watcher = watch(folder, { persistent: false }, changed);
+    // A watch that broke tells nothing more; its owner polls as well.
+    watcher.on("error", () => watcher.close());
+    return () => watcher.close();
+  },
+};
