@@ -1,0 +1,177 @@
+/** What all workers of a node measured, added up by its supervisor: for /metrics and for /snapshot. */
+import { nodeFamilies, reloads, requestDuration, requests } from "./families.ts";
+import { Histogram } from "./histogram.ts";
+import { type Labels, OTHER, SERIES_MAX, type Series, SeriesTable } from "./series.ts";
+import { familyText, headText, labelsText, sampleText } from "./text-format.ts";
+import type { MeterDelta } from "./worker-meters.ts";
+
+/** What the operating system says of one process of the node. */
+export interface ProcessFacts {
+  /** The `process` label: `supervisor`, `worker-1`. */
+  readonly name: string;
+  readonly residentBytes: number;
+  /** User and system time since its start. */
+  readonly cpuSeconds: number;
+  readonly startEpochMs: number;
+}
+
+export interface NodeFacts {
+  readonly version: string;
+  readonly processes: readonly ProcessFacts[];
+}
+
+/** One route over the life of the node. */
+export interface RouteTotals {
+  readonly listener: string;
+  readonly route: string;
+  readonly requests: number;
+  /** Answers with a status from 500 on. */
+  readonly errors: number;
+  /** At most 1.6 % off; null before the first request. */
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+}
+
+export interface Aggregator {
+  /** Takes a delta of a worker, in the order in which the worker made them. */
+  add(workerId: number, delta: MeterDelta): void;
+  /** The worker is gone: its open connections are too, what it counted stays. */
+  forget(workerId: number): void;
+  /** A change of the configuration became live, or did not. */
+  reload(result: "applied" | "refused"): void;
+  /** All metrics in the Prometheus text format 0.0.4. */
+  render(facts: NodeFacts): string;
+  summary(): readonly RouteTotals[];
+}
+
+interface WorkerBook {
+  /** This node's series, by the worker's ids. */
+  readonly series: Map<number, Series>;
+  connections: MeterDelta["connections"];
+}
+
+export function createAggregator(
+  options: { readonly seriesMax: number } = { seriesMax: SERIES_MAX },
+): Aggregator {
+  const table = new SeriesTable(nodeFamilies, options.seriesMax);
+  const workers = new Map<number, WorkerBook>();
+
+  return {
+    add(workerId, delta) {
+      let book = workers.get(workerId);
+      if (book === undefined) {
+        book = { series: new Map(), connections: delta.connections };
+        workers.set(workerId, book);
+      }
+      book.connections = delta.connections;
+      addDelta(table, book.series, delta);
+    },
+    forget(workerId) {
+      workers.delete(workerId);
+    },
+    reload(result) {
+      table.counter(reloads, { result }).count += 1;
+    },
+    render(facts) {
+      let text = "";
+      for (const { family, series } of table.byFamily()) text += familyText(family, series);
+      return text + connectionsText([...workers.values()]) + factsText(facts);
+    },
+    summary: () => summarize(table),
+  };
+}
+
+function addDelta(table: SeriesTable, known: Map<number, Series>, delta: MeterDelta): void {
+  for (const { id, family, values } of delta.series) {
+    const labels: Labels = Object.fromEntries(
+      family.labelNames.map((name, at) => [name, values[at] ?? OTHER]),
+    );
+    known.set(
+      id,
+      family.kind === "counter" ? table.counter(family, labels) : table.histogram(family, labels),
+    );
+  }
+  for (let at = 0; at < delta.counters.length; at += 2) {
+    const series = known.get(delta.counters[at]!);
+    if (series?.kind === "counter") series.count += delta.counters[at + 1]!;
+  }
+  for (const drained of delta.histograms) {
+    const series = known.get(drained.id);
+    if (series?.kind === "histogram") series.histogram.add(drained);
+  }
+}
+
+function connectionsText(workers: readonly WorkerBook[]): string {
+  const name = "clearway_connections";
+  const sides = ["downstream", "upstream"] as const;
+  return sides.reduce(
+    (text, side) => {
+      const open = workers.reduce((sum, worker) => sum + worker.connections[side], 0);
+      return text + sampleText(name, labelsText(["side"], [side]), open);
+    },
+    headText(name, "gauge", "Open connections, of callers (downstream) and to services (upstream)."),
+  );
+}
+
+function factsText({ version, processes }: NodeFacts): string {
+  const families = [
+    {
+      name: "process_resident_memory_bytes",
+      type: "gauge",
+      help: "Memory of the process that is in RAM.",
+      of: (facts: ProcessFacts) => facts.residentBytes,
+    },
+    {
+      name: "process_cpu_seconds_total",
+      type: "counter",
+      help: "User and system time of the process.",
+      of: (facts: ProcessFacts) => facts.cpuSeconds,
+    },
+    {
+      name: "process_start_time_seconds",
+      type: "gauge",
+      help: "When the process started, in seconds since 1970.",
+      of: (facts: ProcessFacts) => facts.startEpochMs / 1000,
+    },
+  ] as const;
+  let text = headText("clearway_build_info", "gauge", "Always 1; the label says which version runs.");
+  text += sampleText("clearway_build_info", labelsText(["version"], [version]), 1);
+  for (const { name, type, help, of } of families) {
+    text += headText(name, type, help);
+    for (const one of processes) text += sampleText(name, labelsText(["process"], [one.name]), of(one));
+  }
+  return text;
+}
+
+function summarize(table: SeriesTable): RouteTotals[] {
+  const totals = new Map<
+    string,
+    { listener: string; route: string; requests: number; errors: number; durations: Histogram }
+  >();
+  const totalOf = (values: readonly string[]) => {
+    const [listener = "", route = ""] = values;
+    const key = JSON.stringify([listener, route]);
+    const known = totals.get(key);
+    if (known !== undefined) return known;
+    const total = { listener, route, requests: 0, errors: 0, durations: new Histogram() };
+    totals.set(key, total);
+    return total;
+  };
+  const status = requests.labelNames.indexOf("status");
+  for (const series of table.all) {
+    if (series.kind === "counter" && series.family.name === requests.name && series.count > 0) {
+      const total = totalOf(series.values);
+      total.requests += series.count;
+      if (Number(series.values[status]) >= 500) total.errors += series.count;
+    } else if (series.kind === "histogram" && series.family.name === requestDuration.name) {
+      totalOf(series.values).durations.merge(series.histogram);
+    }
+  }
+  return [...totals.values()]
+    .filter((total) => total.requests > 0)
+    .map(({ durations, ...total }) => ({
+      ...total,
+      p50Ms: durations.quantile(0.5),
+      p99Ms: durations.quantile(0.99),
+    }));
+}

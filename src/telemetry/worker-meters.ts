@@ -1,0 +1,233 @@
+/**
+ * What a worker measures. A request pays for a few lookups and additions here; no string is built once a series is
+ * known. What was added since the last time goes to the supervisor as a delta, so that nothing is lost of what was
+ * sent when the worker dies, and nothing is counted twice.
+ */
+import type { EndpointMeter, Meters, RouteMeter } from "../types.ts";
+import {
+  type CounterFamily,
+  type Family,
+  filterDuration,
+  type HistogramFamily,
+  nodeFamilies,
+  requestDuration,
+  requests,
+  upstreamDuration,
+  upstreamRequests,
+} from "./families.ts";
+import type { Histogram } from "./histogram.ts";
+import { type CounterSeries, type Labels, OTHER, SERIES_MAX, SeriesTable } from "./series.ts";
+
+/** What changed in one worker since its last delta. Plain data; to be sent in order. */
+export interface MeterDelta {
+  /** Series that no earlier delta spoke of. */
+  readonly series: readonly {
+    readonly id: number;
+    readonly family: Family;
+    readonly values: readonly string[];
+  }[];
+  /** Series id, increment, series id, increment … */
+  readonly counters: readonly number[];
+  /** Buckets as in `Histogram.drain`. */
+  readonly histograms: readonly {
+    readonly id: number;
+    readonly sumMs: number;
+    readonly buckets: readonly number[];
+  }[];
+  /** Open now, not since the last delta. */
+  readonly connections: Readonly<Record<"downstream" | "upstream", number>>;
+}
+
+export interface WorkerMeters extends Meters {
+  delta(): MeterDelta;
+}
+
+/** Any token is a method on the wire; one that is not in RFC 9110 or RFC 5789 shares a label, as a caller chooses it. */
+const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+const METHOD_NUMBERS: ReadonlyMap<string, number> = new Map(
+  METHODS.map((method, number) => [method, number]),
+);
+/** Above the largest status that three digits can say. */
+const STATUS_RANGE = 1000;
+/** Reasons kept apart for one route and service: those of a mesh come from other nodes. */
+const REASONS_MAX = 64;
+
+export function createWorkerMeters(
+  options: { readonly seriesMax: number } = { seriesMax: SERIES_MAX },
+): WorkerMeters {
+  const table = new SeriesTable(nodeFamilies, options.seriesMax);
+  const announced: boolean[] = [];
+  const connections = { downstream: 0, upstream: 0 };
+  /** Of each filter the version that ran last: the two of a reload share their time only until the old one ends. */
+  const filters = new Map<string, { readonly version: string; readonly histogram: Histogram }>();
+
+  function addFilter(
+    filter: string,
+    version: string,
+  ): { readonly version: string; readonly histogram: Histogram } {
+    const added = { version, histogram: table.histogram(filterDuration, { filter, version }).histogram };
+    filters.set(filter, added);
+    return added;
+  }
+
+  return {
+    route: (listener, route) => new RouteSeries(table, listener, route),
+    endpoint: (service, endpoint) => new EndpointSeries(table, service, endpoint),
+    connections(side, change) {
+      connections[side] += change;
+    },
+    filter(name, version, durationMs) {
+      const known = filters.get(name);
+      const latest = known?.version === version ? known : addFilter(name, version);
+      latest.histogram.record(durationMs);
+    },
+    count(name, help, labels) {
+      table.counter(genericCounter(name, help, labels), labels ?? NO_LABELS).count += 1;
+    },
+    observe(name, help, milliseconds) {
+      table.histogram(genericHistogram(name, help), NO_LABELS).histogram.record(milliseconds);
+    },
+    delta: () => takeDelta(table, announced, { ...connections }),
+  };
+}
+
+/** The counters of one route and service, for one reason, by status and method. */
+class StatusSeries {
+  readonly #table: SeriesTable;
+  readonly #labels: Labels;
+  readonly #byNumber = new Map<number, CounterSeries>();
+
+  constructor(table: SeriesTable, labels: Labels) {
+    this.#table = table;
+    this.#labels = labels;
+  }
+
+  count(method: string, status: number): void {
+    const number = (METHOD_NUMBERS.get(method) ?? METHODS.length) * STATUS_RANGE + status;
+    const series = this.#byNumber.get(number) ?? this.#add(number, status);
+    series.count += 1;
+  }
+
+  #add(number: number, status: number): CounterSeries {
+    const method = METHODS[Math.floor(number / STATUS_RANGE)] ?? OTHER;
+    const series = this.#table.counter(requests, { ...this.#labels, method, status: String(status) });
+    this.#byNumber.set(number, series);
+    return series;
+  }
+}
+
+/** What one route counts for one of its services. */
+class ServiceSeries {
+  readonly duration: Histogram;
+  readonly plain: StatusSeries;
+  readonly #table: SeriesTable;
+  readonly #labels: Labels;
+  readonly #byReason = new Map<string, StatusSeries>();
+
+  constructor(table: SeriesTable, labels: Labels) {
+    this.#table = table;
+    this.#labels = labels;
+    this.duration = table.histogram(requestDuration, labels).histogram;
+    this.plain = new StatusSeries(table, { ...labels, reason: "" });
+  }
+
+  withReason(reason: string): StatusSeries {
+    const known = this.#byReason.get(reason);
+    if (known !== undefined) return known;
+    if (this.#byReason.size >= REASONS_MAX && reason !== OTHER) return this.withReason(OTHER);
+    const series = new StatusSeries(this.#table, { ...this.#labels, reason });
+    this.#byReason.set(reason, series);
+    return series;
+  }
+}
+
+class RouteSeries implements RouteMeter {
+  readonly #table: SeriesTable;
+  readonly #listener: string;
+  readonly #route: string;
+  /** As many as the route's config names. */
+  readonly #byService = new Map<string, ServiceSeries>();
+
+  constructor(table: SeriesTable, listener: string, route: string) {
+    this.#table = table;
+    this.#listener = listener;
+    this.#route = route;
+  }
+
+  record(service: string, method: string, status: number, reason: string, durationMs: number): void {
+    const series = this.#byService.get(service) ?? this.#add(service);
+    series.duration.record(durationMs);
+    (reason === "" ? series.plain : series.withReason(reason)).count(method, status);
+  }
+
+  #add(service: string): ServiceSeries {
+    const series = new ServiceSeries(this.#table, { listener: this.#listener, route: this.#route, service });
+    this.#byService.set(service, series);
+    return series;
+  }
+}
+
+class EndpointSeries implements EndpointMeter {
+  readonly #table: SeriesTable;
+  readonly #service: string;
+  readonly #endpoint: string;
+  readonly #byStatus = new Map<number, CounterSeries>();
+  #duration: Histogram | null = null;
+
+  constructor(table: SeriesTable, service: string, endpoint: string) {
+    this.#table = table;
+    this.#service = service;
+    this.#endpoint = endpoint;
+  }
+
+  record(status: number, durationMs: number): void {
+    this.#duration ??= this.#table.histogram(upstreamDuration, { service: this.#service }).histogram;
+    this.#duration.record(durationMs);
+    const series = this.#byStatus.get(status) ?? this.#add(status);
+    series.count += 1;
+  }
+
+  #add(status: number): CounterSeries {
+    const labels = { service: this.#service, endpoint: this.#endpoint, status: String(status) };
+    const series = this.#table.counter(upstreamRequests, labels);
+    this.#byStatus.set(status, series);
+    return series;
+  }
+}
+
+const NO_LABELS: Labels = {};
+
+/** A counter that a filter or another part names itself. */
+function genericCounter(name: string, help: string, labels: Labels = NO_LABELS): CounterFamily {
+  return { kind: "counter", name, help, labelNames: Object.keys(labels) };
+}
+
+function genericHistogram(name: string, help: string): HistogramFamily {
+  return { kind: "histogram", name, help, labelNames: [], bounds: "latency" };
+}
+
+function takeDelta(
+  table: SeriesTable,
+  announced: boolean[],
+  connections: MeterDelta["connections"],
+): MeterDelta {
+  const series: MeterDelta["series"][number][] = [];
+  const counters: number[] = [];
+  const histograms: MeterDelta["histograms"][number][] = [];
+  for (const one of table.all) {
+    if (one.kind === "counter") {
+      if (one.count === 0) continue;
+      counters.push(one.id, one.count);
+      one.count = 0;
+    } else {
+      const drained = one.histogram.drain();
+      if (drained.buckets.length === 0) continue;
+      histograms.push({ id: one.id, ...drained });
+    }
+    if (announced[one.id] !== true) {
+      announced[one.id] = true;
+      series.push({ id: one.id, family: one.family, values: one.values });
+    }
+  }
+  return { series, counters, histograms, connections };
+}
