@@ -1,0 +1,108 @@
+/** The routes that share one host and one path, the better ones first. */
+import type { RouteMatch } from "../../snapshot.ts";
+import type { RequestHead } from "../../types.ts";
+import { Conditions, isFieldNamed } from "./conditions.ts";
+
+/** One route as the matcher keeps it. */
+export class Candidate<T> {
+  readonly conditions: Conditions;
+
+  constructor(
+    readonly match: RouteMatch,
+    readonly value: T,
+    /** Its place in the order of the routes. */
+    readonly line: number,
+  ) {
+    this.conditions = new Conditions(match);
+  }
+}
+
+export interface Candidates<T> {
+  /** The best one whose conditions fit; null when none does. */
+  first(head: RequestHead): Candidate<T> | null;
+}
+
+/** So few are tried one after another; more are first narrowed down by a header that tells them apart. */
+const listLengthMax = 8;
+
+export function createCandidates<T>(candidates: readonly Candidate<T>[]): Candidates<T> {
+  return narrow([...candidates].sort(compare), new Set());
+}
+
+/** A method, then more headers, then more query fields, then the earlier line. */
+export function compare(a: Candidate<unknown>, b: Candidate<unknown>): number {
+  return (
+    Number(b.match.methods.length > 0) - Number(a.match.methods.length > 0) ||
+    b.match.headers.length - a.match.headers.length ||
+    b.match.query.length - a.match.query.length ||
+    a.line - b.line
+  );
+}
+
+/** `sorted` by compare; `used` names the headers by which they were narrowed down already. */
+function narrow<T>(sorted: readonly Candidate<T>[], used: ReadonlySet<string>): Candidates<T> {
+  const name = sorted.length > listLengthMax ? tellingHeader(sorted, used) : null;
+  return name === null ? new List(sorted) : new ByHeader(sorted, name, used);
+}
+
+/** The header with the most different exact values, if that is worth an index. */
+function tellingHeader(candidates: readonly Candidate<unknown>[], used: ReadonlySet<string>): string | null {
+  const values = new Map<string, Set<string>>();
+  for (const { match } of candidates) {
+    for (const header of match.headers) {
+      if (header.match.kind !== "exact" || used.has(header.name)) continue;
+      const seen = values.get(header.name);
+      if (seen === undefined) values.set(header.name, new Set([header.match.value]));
+      else seen.add(header.match.value);
+    }
+  }
+  const [best] = [...values].sort(([, a], [, b]) => b.size - a.size);
+  return best !== undefined && best[1].size > listLengthMax ? best[0] : null;
+}
+
+class List<T> implements Candidates<T> {
+  constructor(private readonly sorted: readonly Candidate<T>[]) {}
+
+  first(head: RequestHead): Candidate<T> | null {
+    const { sorted } = this;
+    for (let index = 0; index < sorted.length; index += 1) {
+      const candidate = sorted[index]!;
+      if (candidate.conditions.fit(head)) return candidate;
+    }
+    return null;
+  }
+}
+
+class ByHeader<T> implements Candidates<T> {
+  private readonly nameBytes: Buffer;
+  private readonly byValue = new Map<string, Candidates<T>>();
+  /** Those that do not ask for an exact value of this header. */
+  private readonly rest: Candidates<T>;
+
+  constructor(sorted: readonly Candidate<T>[], name: string, used: ReadonlySet<string>) {
+    this.nameBytes = Buffer.from(name);
+    const usedNow = new Set([...used, name]);
+    const groups = Map.groupBy(sorted, (candidate) => exactValue(candidate.match, name));
+    this.rest = narrow(groups.get(null) ?? [], usedNow);
+    for (const [value, group] of groups) {
+      if (value !== null) this.byValue.set(Buffer.from(value).latin1Slice(), narrow(group, usedNow));
+    }
+  }
+
+  first(head: RequestHead): Candidate<T> | null {
+    const { fields } = head;
+    let best = this.rest.first(head);
+    for (let index = 0; index < fields.count; index += 1) {
+      if (!isFieldNamed(fields, index, this.nameBytes)) continue;
+      const value = fields.bytes.latin1Slice(fields.offsets[4 * index + 2], fields.offsets[4 * index + 3]);
+      const found = this.byValue.get(value)?.first(head) ?? null;
+      if (found !== null && (best === null || compare(found, best) < 0)) best = found;
+    }
+    return best;
+  }
+}
+
+function exactValue(match: RouteMatch, name: string): string | null {
+  const header = match.headers.find((entry) => entry.name === name && entry.match.kind === "exact");
+  return header?.match.kind === "exact" ? header.match.value : null;
+}
