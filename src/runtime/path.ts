@@ -97,9 +97,9 @@ function refusedAlways(target: string): string | null {
  * other escapes are in upper case. Services decode before they look, so a route for `/admin` has to see `/%61dmin`.
  */
 export function canonicalEscapes(path: string): string {
-  return path.replace(/%[0-9a-f]{2}/gi, (escape) => {
-    const character = String.fromCharCode(Number.parseInt(escape.slice(1), 16));
-    return isUnreserved(character) ? character : escape.toUpperCase();
+  return path.replace(/%[0-9a-f]{2}/gi, (triplet) => {
+    const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
+    return isUnreserved(character) ? character : triplet.toUpperCase();
   });
 }
 

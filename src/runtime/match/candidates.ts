@@ -85,7 +85,7 @@ class ByHeader<T> implements Candidates<T> {
     const groups = Map.groupBy(sorted, (candidate) => exactValue(candidate.match, name));
     this.rest = narrow(groups.get(null) ?? [], usedNow);
     for (const [value, group] of groups) {
-      if (value !== null) this.byValue.set(Buffer.from(value).latin1Slice(), narrow(group, usedNow));
+      if (value !== null) this.byValue.set(Buffer.from(value).toString("latin1"), narrow(group, usedNow));
     }
   }
 
@@ -94,7 +94,11 @@ class ByHeader<T> implements Candidates<T> {
     let best = this.rest.first(head);
     for (let index = 0; index < fields.count; index += 1) {
       if (!isFieldNamed(fields, index, this.nameBytes)) continue;
-      const value = fields.bytes.latin1Slice(fields.offsets[4 * index + 2], fields.offsets[4 * index + 3]);
+      const value = fields.bytes.toString(
+        "latin1",
+        fields.offsets[4 * index + 2],
+        fields.offsets[4 * index + 3],
+      );
       const found = this.byValue.get(value)?.first(head) ?? null;
       if (found !== null && (best === null || compare(found, best) < 0)) best = found;
     }
