@@ -1,6 +1,7 @@
 /** The routes that share one host and one path, the better ones first. */
 import type { RouteMatch } from "../../snapshot.ts";
 import type { RequestHead } from "../../types.ts";
+import { text } from "../http1/characters.ts";
 import { Conditions, isFieldNamed } from "./conditions.ts";
 
 /** One route as the matcher keeps it. */
@@ -74,13 +75,15 @@ class List<T> implements Candidates<T> {
 }
 
 class ByHeader<T> implements Candidates<T> {
-  private readonly nameBytes: Buffer;
   private readonly byValue = new Map<string, Candidates<T>>();
   /** Those that do not ask for an exact value of this header. */
   private readonly rest: Candidates<T>;
 
-  constructor(sorted: readonly Candidate<T>[], name: string, used: ReadonlySet<string>) {
-    this.nameBytes = Buffer.from(name);
+  constructor(
+    sorted: readonly Candidate<T>[],
+    private readonly name: string,
+    used: ReadonlySet<string>,
+  ) {
     const usedNow = new Set([...used, name]);
     const groups = Map.groupBy(sorted, (candidate) => exactValue(candidate.match, name));
     this.rest = narrow(groups.get(null) ?? [], usedNow);
@@ -93,7 +96,7 @@ class ByHeader<T> implements Candidates<T> {
     const { fields } = head;
     let best = this.rest.first(head);
     for (let index = 0; index < fields.count; index += 1) {
-      if (!isFieldNamed(fields, index, this.nameBytes)) continue;
+      if (!isFieldNamed(fields, index, this.name)) continue;
       const value = fields.bytes.toString(
         "latin1",
         fields.offsets[4 * index + 2],

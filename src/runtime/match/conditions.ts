@@ -1,6 +1,7 @@
 /** What a route asks of a request besides host and path: the method, header fields, query fields. */
 import type { NamedValueMatch, RouteMatch, ValueMatch } from "../../snapshot.ts";
 import type { FieldTable, RequestHead } from "../../types.ts";
+import { HEX, spells } from "../http1/characters.ts";
 
 /** Fields of a query after these are not looked at. */
 const queryFieldsMax = 128;
@@ -25,16 +26,17 @@ export class Conditions {
   }
 }
 
-/** A name (of a header: in lower case) and what the value must be, both as bytes. */
+/** A name and what the value must be, as bytes (UTF-8, as in the config). */
 interface NamedTest {
-  readonly name: Buffer;
+  readonly name: string;
+  readonly nameBytes: Buffer;
   readonly kind: ValueMatch["kind"];
-  readonly value: Buffer;
+  readonly valueBytes: Buffer;
 }
 
 function compileTest({ name, match }: NamedValueMatch): NamedTest {
   const value = match.kind === "present" ? "" : match.value;
-  return { name: Buffer.from(name), kind: match.kind, value: Buffer.from(value) };
+  return { name, nameBytes: Buffer.from(name), kind: match.kind, valueBytes: Buffer.from(value) };
 }
 
 /** Of a field that is there several times, any value will do. */
@@ -44,23 +46,15 @@ function hasHeader(fields: FieldTable, test: NamedTest): boolean {
     if (!isFieldNamed(fields, index, test.name)) continue;
     const start = offsets[4 * index + 2]!;
     const length = offsets[4 * index + 3]! - start;
-    if (test.kind === "exact" ? length !== test.value.length : length < test.value.length) continue;
-    if (hasBytes(bytes, start, test.value)) return true;
+    if (test.kind === "exact" ? length !== test.valueBytes.length : length < test.valueBytes.length) continue;
+    if (hasBytes(bytes, start, test.valueBytes)) return true;
   }
   return false;
 }
 
 /** Whether field `index` has this name, given in lower case. */
-export function isFieldNamed(fields: FieldTable, index: number, name: Uint8Array): boolean {
-  const { bytes, offsets } = fields;
-  const start = offsets[4 * index]!;
-  if (offsets[4 * index + 1]! - start !== name.length) return false;
-  for (let at = 0; at < name.length; at += 1) {
-    const byte = bytes[start + at]!;
-    const lower = byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte;
-    if (lower !== name[at]) return false;
-  }
-  return true;
+export function isFieldNamed({ bytes, offsets }: FieldTable, index: number, name: string): boolean {
+  return spells(bytes, offsets[4 * index]!, offsets[4 * index + 1]!, name);
 }
 
 function hasBytes(bytes: Uint8Array, start: number, wanted: Uint8Array): boolean {
@@ -78,8 +72,8 @@ function hasQueryField(query: string, test: NamedTest): boolean {
     const end = next === -1 ? query.length : next;
     const equals = query.indexOf("=", start);
     const nameEnd = equals === -1 || equals > end ? end : equals;
-    if (decodedLength(query, { start, end: nameEnd, wanted: test.name }) === nameEnd - start) {
-      const value = { start: Math.min(nameEnd + 1, end), end, wanted: test.value };
+    if (decodedLength(query, { start, end: nameEnd, wanted: test.nameBytes }) === nameEnd - start) {
+      const value = { start: Math.min(nameEnd + 1, end), end, wanted: test.valueBytes };
       const length = decodedLength(query, value);
       if (test.kind === "exact" ? length === end - value.start : length !== -1) return true;
     }
@@ -97,10 +91,10 @@ function decodedLength(text: string, part: { start: number; end: number; wanted:
     if (code === 0x2b) {
       code = 0x20;
     } else if (code === 0x25 && at + 2 < part.end) {
-      const high = digitValue(text.charCodeAt(at + 1));
-      const low = digitValue(text.charCodeAt(at + 2));
+      const high = HEX[text.charCodeAt(at + 1)]!;
+      const low = HEX[text.charCodeAt(at + 2)]!;
       // What is no escape stands for itself.
-      if (high !== -1 && low !== -1) {
+      if (high < 16 && low < 16) {
         code = high * 16 + low;
         at += 2;
       }
@@ -109,10 +103,4 @@ function decodedLength(text: string, part: { start: number; end: number; wanted:
     at += 1;
   }
   return at - part.start;
-}
-
-function digitValue(code: number): number {
-  if (code >= 0x30 && code <= 0x39) return code - 0x30;
-  const lower = code | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }

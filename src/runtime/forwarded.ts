@@ -1,0 +1,197 @@
+/**
+ * What a forwarded request says about where it came from: X-Forwarded-For, -Proto and -Host, Forwarded (RFC 7239) and
+ * Via (RFC 9110 section 7.6.3).
+ *
+ * What a caller says under these names is believed only as far as trusted proxies stand before this node: with N
+ * `trustedHops`, the last N entries of each list. The rest is dropped, and so is everything from the first entry, counted from
+ * the right, that is none. The codec copies none of these fields but Via, to which one more line is added.
+ */
+import type { FieldTable } from "../types.ts";
+import { spells, text } from "./http1/characters.ts";
+
+export interface ForwardedConnection {
+  /** The peer's address as the socket says; anything but an IP address (a unix socket) is written as `unknown`. */
+  readonly remoteAddress: string;
+  readonly scheme: "http" | "https";
+  readonly trustedHops: number;
+  /** This node's name in Via: a token. */
+  readonly pseudonym: string;
+}
+
+export interface ForwardedRequest {
+  /** A valid host with or without port; empty when the caller named none. */
+  readonly authority: string;
+  /** The protocol version in which the request came, as Via writes it. */
+  readonly version: "1.0" | "1.1" | "2";
+  readonly fields: FieldTable;
+}
+
+/** For one connection. Without trusted hops everything but the authority is constant, and its lines are kept. */
+export class Forwarder {
+  private readonly address: string;
+  private readonly node: string;
+  private keptAuthority = "";
+  private keptVersion: ForwardedRequest["version"] | null = null;
+  private keptLines: Buffer = Buffer.alloc(0);
+
+  constructor(private readonly connection: ForwardedConnection) {
+    this.address = nodeAddress(connection.remoteAddress) ?? "unknown";
+    this.node = this.address.includes(":") ? `"[${this.address}]"` : this.address;
+  }
+
+  /** The field lines to add, each with its CRLF. The bytes stay as they are until the next call. */
+  lines(request: ForwardedRequest): Buffer {
+    if (this.connection.trustedHops > 0) return Buffer.from(this.compose(request), "latin1");
+    const { authority, version } = request;
+    if (authority !== this.keptAuthority || version !== this.keptVersion) {
+      this.keptLines = Buffer.from(this.compose(request), "latin1");
+      this.keptAuthority = authority;
+      this.keptVersion = version;
+    }
+    return this.keptLines;
+  }
+
+  /** The caller's address: what the outermost trusted proxy wrote, else the socket's; `unknown` for a unix socket. */
+  callerAddress(fields: FieldTable): string {
+    const [outermost] = this.trustedAddresses(fields);
+    return outermost === undefined ? this.address : (nodeAddress(outermost) ?? "unknown");
+  }
+
+  private compose({ authority, version, fields }: ForwardedRequest): string {
+    const { trustedHops, pseudonym } = this.connection;
+    const hops = [...this.trustedAddresses(fields), this.address].join(", ");
+    const scheme = this.trustedValue(fields, "x-forwarded-proto", schemePattern) ?? this.connection.scheme;
+    const host = this.trustedValue(fields, "x-forwarded-host", authorityPattern) ?? authority;
+    const elements = trustedHops === 0 ? [] : (forwardedElements(listText(fields, "forwarded")) ?? []);
+    const forwarded = [...elements.slice(-trustedHops || elements.length), this.ownElement(authority)].join(
+      ", ",
+    );
+    return (
+      `X-Forwarded-For: ${hops}\r\n` +
+      `X-Forwarded-Proto: ${scheme}\r\n` +
+      (host === "" ? "" : `X-Forwarded-Host: ${host}\r\n`) +
+      `Forwarded: ${forwarded}\r\n` +
+      viaLine(version, pseudonym)
+    );
+  }
+
+  private ownElement(authority: string): string {
+    const host = tokenPattern.test(authority) ? authority : `"${authority}"`;
+    return `for=${this.node}${authority === "" ? "" : `;host=${host}`};proto=${this.connection.scheme}`;
+  }
+
+  /** The last entries of X-Forwarded-For that trusted proxies wrote, at most one for each; the outermost first. */
+  private trustedAddresses(fields: FieldTable): string[] {
+    const { trustedHops } = this.connection;
+    if (trustedHops === 0) return [];
+    const entries = listEntries(listText(fields, "x-forwarded-for")).slice(-trustedHops);
+    const untrusted = entries.findLastIndex((entry) => entry !== "unknown" && nodeAddress(entry) === null);
+    return entries.slice(untrusted + 1);
+  }
+
+  /** The value that the outermost trusted proxy wrote; null when there is none or it is not well-formed. */
+  private trustedValue(fields: FieldTable, name: string, wellFormed: RegExp): string | null {
+    const { trustedHops } = this.connection;
+    if (trustedHops === 0) return null;
+    const [outermost] = listEntries(listText(fields, name)).slice(-trustedHops);
+    return outermost !== undefined && wellFormed.test(outermost) ? outermost : null;
+  }
+}
+
+/** The line that this node adds to a request or response that it forwards. */
+export function viaLine(version: ForwardedRequest["version"], pseudonym: string): string {
+  return `Via: ${version} ${pseudonym}\r\n`;
+}
+
+/** Whether a Via value (several fields: joined with commas) names this node, so that the request was here before. */
+export function viaHasLoop(via: string, pseudonym: string): boolean {
+  if (!via.includes(pseudonym)) return false;
+  return withoutComments(via)
+    .split(",")
+    .some((entry) => entry.trim().split(/[ \t]+/)[1] === pseudonym);
+}
+
+/** Comments nest and may hold commas (RFC 9110 section 5.6.5). */
+function withoutComments(value: string): string {
+  let depth = 0;
+  let kept = "";
+  for (let at = 0; at < value.length; at += 1) {
+    const character = value[at]!;
+    if (character === "\\" && depth > 0) at += 1;
+    else if (character === "(") depth += 1;
+    else if (character === ")" && depth > 0) depth -= 1;
+    else if (depth === 0) kept += character;
+  }
+  return kept;
+}
+
+const tokenPattern = /^[\w!#$%&'*+.^`|~-]+$/;
+const schemePattern = /^(https?|wss?)$/i;
+/** A host, with or without port; 255 characters are more than any name of DNS has, the port apart. */
+const authorityPattern = /^([\w\-.~!$&'()*+;=%]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?$/;
+const ipv4Pattern = /^(\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,5})?$/;
+/** Alone, or in brackets with or without port; with at most a zone. Its meaning is not checked. */
+const ipv6Pattern = /^(?:\[([0-9a-f:.]{2,45})\](?::\d{1,5})?|([0-9a-f:.]{2,45})(?:%[\w.~-]{1,32})?)$/i;
+
+/** The address alone, in lower case, of an entry `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`. */
+function nodeAddress(entry: string): string | null {
+  const ipv4 = ipv4Pattern.exec(entry);
+  if (ipv4 !== null) return ipv4[1]!;
+  const match = ipv6Pattern.exec(entry);
+  const ipv6 = (match?.[1] ?? match?.[2])?.toLowerCase();
+  if (ipv6 === undefined || ipv6.indexOf(":") === ipv6.lastIndexOf(":")) return null;
+  // A listener for both families shows an IPv4 peer so.
+  return ipv6.startsWith("::ffff:") && ipv6.includes(".") ? ipv6.slice(7) : ipv6;
+}
+
+/** The values of all fields of this name, joined as one list. */
+function listText(fields: FieldTable, name: string): string {
+  const { bytes, offsets, count } = fields;
+  let list = "";
+  for (let index = 0; index < count; index += 1) {
+    if (!spells(bytes, offsets[4 * index]!, offsets[4 * index + 1]!, name)) continue;
+    const value = text(bytes, offsets[4 * index + 2]!, offsets[4 * index + 3]!);
+    list = list === "" ? value : `${list}, ${value}`;
+  }
+  return list;
+}
+
+/** The entries of a list that are not empty (RFC 9110 section 5.6.1). */
+function listEntries(list: string): string[] {
+  if (list === "") return [];
+  return list
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
+}
+
+const forwardedPair =
+  /([\w!#$%&'*+.^`|~-]+)=(?:[\w!#$%&'*+.^`|~-]+|"(?:[\t !#-[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*")/y;
+const listGap = /[ \t]*,[ \t,]*/y;
+
+/** The elements of a Forwarded value as they are; null when it breaks the grammar of RFC 7239 section 4. */
+function forwardedElements(list: string): string[] | null {
+  const elements: string[] = [];
+  const end = list.length;
+  let names = new Set<string>();
+  for (let at = 0, start = 0; at < end; ) {
+    forwardedPair.lastIndex = at;
+    const pair = forwardedPair.exec(list);
+    const name = pair?.[1]?.toLowerCase();
+    if (pair === null || name === undefined || names.has(name)) return null;
+    names.add(name);
+    at = forwardedPair.lastIndex;
+    if (list[at] === ";") {
+      at += 1;
+      if (at === end) return null;
+      continue;
+    }
+    elements.push(list.slice(start, at));
+    listGap.lastIndex = at;
+    if (at < end && !listGap.test(list)) return null;
+    at = at < end ? listGap.lastIndex : end;
+    start = at;
+    names = new Set();
+  }
+  return elements;
+}
