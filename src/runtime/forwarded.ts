@@ -58,19 +58,16 @@ export class Forwarder {
   }
 
   private compose({ authority, version, fields }: ForwardedRequest): string {
-    const { trustedHops, pseudonym } = this.connection;
+    const { pseudonym } = this.connection;
     const hops = [...this.trustedAddresses(fields), this.address].join(", ");
     const scheme = this.trustedValue(fields, "x-forwarded-proto", schemePattern) ?? this.connection.scheme;
     const host = this.trustedValue(fields, "x-forwarded-host", authorityPattern) ?? authority;
-    const elements = trustedHops === 0 ? [] : (forwardedElements(listText(fields, "forwarded")) ?? []);
-    const forwarded = [...elements.slice(-trustedHops || elements.length), this.ownElement(authority)].join(
-      ", ",
-    );
+    const elements = [...this.trustedElements(fields), this.ownElement(authority)].join(", ");
     return (
       `X-Forwarded-For: ${hops}\r\n` +
       `X-Forwarded-Proto: ${scheme}\r\n` +
       (host === "" ? "" : `X-Forwarded-Host: ${host}\r\n`) +
-      `Forwarded: ${forwarded}\r\n` +
+      `Forwarded: ${elements}\r\n` +
       viaLine(version, pseudonym)
     );
   }
@@ -87,6 +84,12 @@ export class Forwarder {
     const entries = listEntries(listText(fields, "x-forwarded-for")).slice(-trustedHops);
     const untrusted = entries.findLastIndex((entry) => entry !== "unknown" && nodeAddress(entry) === null);
     return entries.slice(untrusted + 1);
+  }
+
+  private trustedElements(fields: FieldTable): string[] {
+    const { trustedHops } = this.connection;
+    if (trustedHops === 0) return [];
+    return forwardedElements(listText(fields, "forwarded"))?.slice(-trustedHops) ?? [];
   }
 
   /** The value that the outermost trusted proxy wrote; null when there is none or it is not well-formed. */

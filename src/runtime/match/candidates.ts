@@ -97,11 +97,7 @@ class ByHeader<T> implements Candidates<T> {
     let best = this.rest.first(head);
     for (let index = 0; index < fields.count; index += 1) {
       if (!isFieldNamed(fields, index, this.name)) continue;
-      const value = fields.bytes.toString(
-        "latin1",
-        fields.offsets[4 * index + 2],
-        fields.offsets[4 * index + 3],
-      );
+      const value = text(fields.bytes, fields.offsets[4 * index + 2]!, fields.offsets[4 * index + 3]!);
       const found = this.byValue.get(value)?.first(head) ?? null;
       if (found !== null && (best === null || compare(found, best) < 0)) best = found;
     }
