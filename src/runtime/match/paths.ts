@@ -28,7 +28,7 @@ export class Paths<T> {
     const { path } = head;
     return (
       this.literal.get(path)?.first(head) ??
-      (path.charCodeAt(0) === slashCode ? descend(this.root, path, 0, head) : null) ??
+      (path.charCodeAt(0) === slashCode ? descend(this.root, 0, head) : null) ??
       this.any?.first(head) ??
       null
     );
@@ -95,18 +95,19 @@ function literalChild<T>(node: Node<T>, segment: string): Node<T> {
 }
 
 /** `at`: where the node's own segment ends, so at a "/" or at the end of the path. */
-function descend<T>(node: Node<T>, path: string, at: number, head: RequestHead): Candidate<T> | null {
+function descend<T>(node: Node<T>, at: number, head: RequestHead): Candidate<T> | null {
+  const { path } = head;
   if (at === path.length) return node.end?.first(head) ?? node.star?.first(head) ?? null;
   const start = at + 1;
   if (node.literals !== null || node.parameter !== null) {
     const slash = path.indexOf("/", start);
     const end = slash === -1 ? path.length : slash;
     const child = node.literals?.get(path.slice(start, end));
-    const found = child === undefined ? null : descend(child, path, end, head);
+    const found = child === undefined ? null : descend(child, end, head);
     if (found !== null) return found;
     // A `:param` takes one character or more.
     if (node.parameter !== null && end > start) {
-      const taken = descend(node.parameter, path, end, head);
+      const taken = descend(node.parameter, end, head);
       if (taken !== null) return taken;
     }
   }
