@@ -1,0 +1,11 @@
+/** The built-in filters, under the names that a config uses. */
+import type { FilterDefinition } from "../plugin.ts";
+import accessLog from "./access-log.ts";
+import headers from "./headers.ts";
+import requestId from "./request-id.ts";
+
+const definitions: readonly FilterDefinition[] = [requestId, accessLog, headers];
+
+export const filters: ReadonlyMap<string, FilterDefinition> = new Map(
+  definitions.map((definition) => [definition.name, definition]),
+);
