@@ -134,7 +134,7 @@ const rules: readonly Rule[] = [
     bad: [
       { "src/a.ts": "export const a = Bun.version;" },
       { "src/a.ts": "export type A = Bun.Socket;" },
-      { "src/a.ts": "export const a = process.env;" },
+      { "src/a.ts": "export const a = process.env; export const b = { process: 1 };" },
       { "src/a.ts": "export const a = Date.now();" },
       { "src/a.ts": "export const a = new Date();" },
       { "src/a.ts": "export const a = Math.random();" },

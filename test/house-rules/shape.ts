@@ -120,8 +120,9 @@ const hostMembers = new Set(["Date.now", "Math.random", "crypto.randomUUID", "cr
 export function hostNameFindings(sources: readonly Source[]): Finding[] {
   return sources.filter(isPortable).flatMap((source) => {
     const declared = new Set<string>();
-    for (const node of nodesOf(source.tree))
-      if (isIdentifier(node) && !isReference(node)) declared.add(node.text);
+    for (const node of nodesOf(source.tree)) {
+      if (isIdentifier(node) && node.parent !== undefined && declares(node.parent)) declared.add(node.text);
+    }
     return eachNode([source], ({ tree }, node) => {
       const name = hostNameAt(tree, node);
       if (name === null || declared.has(name)) return null;
@@ -139,6 +140,13 @@ function hostNameAt(tree: SourceFile, node: Node): string | null {
     return isGlobal || hostMembers.has(member) ? member : null;
   }
   return isIdentifier(node) && hostGlobals.has(node.text) && isReference(node) ? node.text : null;
+}
+
+/** Whether the name of such a node hides a global of the same name. */
+function declares(node: Node): boolean {
+  return [SyntaxKind.VariableDeclaration, SyntaxKind.Parameter, SyntaxKind.BindingElement].includes(
+    node.kind,
+  );
 }
 
 /** Whether an identifier reads a variable: not the name of a member, nor a declaration of its own. */
