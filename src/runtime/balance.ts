@@ -5,9 +5,9 @@ import type { Clock, Random } from "../types.ts";
 const decayMs = 10_000;
 /** What an endpoint is taken to need before it was measured: it is neither flooded nor starved. */
 const unmeasuredMs = 30;
-/** Bounds of the estimate: so that a quotient stays finite, and so that a recovered endpoint is seen again. */
+/** Bounds of the estimate: quotients stay finite, and one that failed for hours is tried again within two minutes. */
 const estimateMsMin = 0.01;
-const estimateMsMax = 60_000;
+const estimateMsMax = 600_000;
 /** Positions in a schedule; weights that need more are rounded. */
 const scheduleLengthMax = 4096;
 
@@ -75,11 +75,6 @@ export class EndpointLoad {
   latencyMs(nowMs: number): number {
     return Math.max(this.estimateMs * Math.exp((this.measuredAtMs - nowMs) / decayMs), estimateMsMin);
   }
-
-  /** How long a further request would take, weight aside. */
-  cost(nowMs: number): number {
-    return this.latencyMs(nowMs) * (this.outstanding + 1);
-  }
 }
 
 export interface Balancer<E extends { readonly load: EndpointLoad }> {
@@ -140,12 +135,15 @@ class RoundRobin<E extends { readonly load: EndpointLoad }> implements Balancer<
  */
 class LeastLatency<E extends { readonly load: EndpointLoad }> implements Balancer<E> {
   private readonly schedule: readonly number[];
+  private readonly weightMean: number;
 
   constructor(
     private readonly endpoints: readonly E[],
     private readonly parts: { readonly clock: Clock; readonly random: Random },
   ) {
-    this.schedule = weightedSchedule(endpoints.map((endpoint) => endpoint.load.weight));
+    const weights = endpoints.map((endpoint) => endpoint.load.weight);
+    this.schedule = weightedSchedule(weights);
+    this.weightMean = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
   }
 
   pick(tried: readonly E[]): E | null {
@@ -168,11 +166,16 @@ class LeastLatency<E extends { readonly load: EndpointLoad }> implements Balance
 
   private better(first: E, second: E): E {
     const now = this.parts.clock.now();
-    const firstCost = first.load.cost(now);
-    const secondCost = second.load.cost(now);
+    const firstCost = this.cost(first.load, now);
+    const secondCost = this.cost(second.load, now);
     const chance =
       (second.load.weight * firstCost * firstCost) / (first.load.weight * secondCost * secondCost);
     return chance >= 1 || this.parts.random.fraction() < chance ? second : first;
+  }
+
+  /** How long a further request would take. A heavy endpoint has more requests at the same load. */
+  private cost(load: EndpointLoad, nowMs: number): number {
+    return load.latencyMs(nowMs) * ((load.outstanding * this.weightMean) / load.weight + 1);
   }
 }
 
