@@ -96,6 +96,14 @@ export interface ProcessEnd {
   readonly signal: string | null;
 }
 
+/** What the operating system says of a process. */
+export interface ProcessUsage {
+  readonly residentBytes: number;
+  /** User and system time since its start. */
+  readonly cpuSeconds: number;
+  readonly startEpochMs: number;
+}
+
 /** A process that runs this same program, at the other end of a message channel. */
 export interface ChildProcess {
   readonly pid: number;
@@ -118,15 +126,28 @@ export type SignalName = "SIGTERM" | "SIGINT" | "SIGHUP";
 
 export interface Processes {
   readonly pid: number;
+  /** What stands after the program's name on its command line. */
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** Starts this program once more with these arguments; it shares stdout and stderr, and its stdin is empty. */
   start(args: readonly string[], receive: (message: unknown) => void): ChildProcess;
   /** Null when nobody waits at the other end. */
   readonly parent: ParentChannel | null;
+  /** Null when there is no such process, or the system does not tell. */
+  usage(pid: number): Promise<ProcessUsage | null>;
   onSignal(name: SignalName, run: () => void): void;
   /** An error that nothing caught; without this call it ends the process. */
   onUncaught(run: (error: unknown) => void): void;
   /** Ends this process at once. */
   exit(code: number): never;
+}
+
+/** Where a person reads: whole lines, written at once. */
+export interface Terminal {
+  out(text: string): void;
+  error(text: string): void;
+  /** Whether a person, and not a file or a program, reads this stream. */
+  readonly interactive: { readonly out: boolean; readonly error: boolean };
 }
 
 // ---- a message: head and body, before anything became a string ----

@@ -13,6 +13,8 @@ const waitingLengthMax = 1024 * 1024;
 export interface Appenders {
   /** One appender for each path, however often it is asked for. */
   open(path: string): Appender;
+  /** Lines lost so far, of all appenders. */
+  readonly dropped: number;
   /** Resolves when everything that waits now is written, or cannot be. */
   flush(): Promise<void>;
 }
@@ -30,6 +32,9 @@ export function fileAppenders(clock: Clock): Appenders {
       const made = new FileAppender(path, clock);
       byPath.set(path, made);
       return made;
+    },
+    get dropped() {
+      return [...byPath.values()].reduce((sum, appender) => sum + appender.dropped, 0);
     },
     async flush() {
       await Promise.all([...byPath.values()].map((appender) => appender.flush()));

@@ -1,4 +1,5 @@
 import type { ChildProcess, ParentChannel, ProcessEnd, Processes } from "../../types.ts";
+import { linuxUsage } from "./linux.ts";
 
 /** Every path inside a compiled program begins like this. */
 const compiledPrefix = "/$bunfs/";
@@ -8,8 +9,11 @@ export function bunProcesses(entry: string): Processes {
   const program = entry.startsWith(compiledPrefix) ? [process.execPath] : [process.execPath, entry];
   return {
     pid: process.pid,
+    args: process.argv.slice(2),
+    environment: process.env,
     start: (args, receive) => startChild([...program, ...args], receive),
     parent: process.send === undefined ? null : parentChannel(process.send.bind(process)),
+    usage: linuxUsage,
     onSignal(name, run) {
       process.on(name, run);
     },

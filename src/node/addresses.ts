@@ -1,0 +1,98 @@
+/** Listening addresses as a node sees them: whether they are free, and how to say that they are not. */
+import type { SourcePlace } from "../snapshot.ts";
+import type { Address, Sockets } from "../types.ts";
+
+export interface Binding {
+  readonly address: Address;
+  /** Where the config names it, e.g. `listeners.web.bind`. */
+  readonly path: string;
+  readonly place: SourcePlace;
+}
+
+export interface RefusedBinding extends Binding {
+  /** e.g. `the address is in use` */
+  readonly reason: string;
+}
+
+/** `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/clearway.sock` */
+export function addressText(address: Address): string {
+  if ("unixPath" in address) return `unix:${address.unixPath}`;
+  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+/** As a URL when it is one. */
+export function listenerText(address: Address): string {
+  return "unixPath" in address ? addressText(address) : `http://${addressText(address)}`;
+}
+
+/**
+ * Binds each address that the node does not hold yet once, alone, and releases it. Workers share their addresses
+ * (SO_REUSEPORT), so without this a second node on the same port would quietly take half of the connections.
+ */
+export async function refusedBindings(
+  sockets: Sockets,
+  wanted: readonly Binding[],
+  held: readonly Address[],
+): Promise<RefusedBinding[]> {
+  const refused: RefusedBinding[] = [];
+  for (const binding of wanted) {
+    if (held.some((address) => overlaps(address, binding.address))) continue;
+    const reason = await refusal(sockets, binding.address);
+    if (reason !== null) refused.push({ ...binding, reason });
+  }
+  return refused;
+}
+
+/** Why it cannot be bound, or null. */
+async function refusal(sockets: Sockets, address: Address): Promise<string | null> {
+  if ("unixPath" in address)
+    return (await answers(sockets, address)) ? "another process listens there" : null;
+  try {
+    const listening = await sockets.listen(address, "exclusive", () => ignoringOwner);
+    listening.stop();
+    return null;
+  } catch (error) {
+    return listenFailure(error);
+  }
+}
+
+/** In words, for a failed `Sockets.listen`. */
+export function listenFailure(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string };
+  return reasons.get(code ?? "") ?? message ?? String(error);
+}
+
+const reasons: ReadonlyMap<string, string> = new Map([
+  ["EADDRINUSE", "the address is in use"],
+  ["EADDRNOTAVAIL", "this machine has no such address"],
+  ["EACCES", "not permitted (a port below 1024 needs a privilege, a socket file a writable folder)"],
+  ["ENOTFOUND", "the host name has no address"],
+  ["ENOENT", "the folder does not exist"],
+]);
+
+/** A unix path may be bound over a listening one, so a listener shows only by answering. */
+function answers(sockets: Sockets, address: Address): Promise<boolean> {
+  return new Promise((resolve) => {
+    sockets.connect(address, {
+      ...ignoringOwner,
+      onOpen(socket) {
+        resolve(true);
+        socket.close();
+      },
+      onClose: () => resolve(false),
+    });
+  });
+}
+
+const ignoringOwner = { onOpen() {}, onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
+
+/** Whether holding one keeps this node itself from binding the other alone. */
+function overlaps(left: Address, right: Address): boolean {
+  if ("unixPath" in left || "unixPath" in right) return addressText(left) === addressText(right);
+  if (left.port !== right.port) return false;
+  return left.host === right.host || isWildcard(left.host) || isWildcard(right.host);
+}
+
+function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
+}

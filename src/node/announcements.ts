@@ -1,0 +1,104 @@
+/** What a node tells the person who runs it: friendly lines where one reads, the running log where a program does. */
+import type { Problem, Snapshot } from "../snapshot.ts";
+import type { Address, Terminal } from "../types.ts";
+import { listenerText } from "./addresses.ts";
+import type { NodeLog } from "./log.ts";
+import type { Outcome } from "./reloads.ts";
+
+export interface AnnouncementParts {
+  readonly terminal: Terminal;
+  readonly log: NodeLog;
+  /** In the layout of `clearway check`. */
+  formatProblem(problem: Problem): string;
+}
+
+export interface StartFacts {
+  readonly programVersion: string;
+  readonly file: string;
+  readonly snapshot: Snapshot;
+  readonly admin: Address | null;
+  readonly tookMs: number;
+  /** Of net.ipv4.tcp_migrate_req; null where the system does not have it. */
+  readonly migratesRequests: boolean | null;
+}
+
+export class Announcements {
+  readonly #parts: AnnouncementParts;
+
+  constructor(parts: AnnouncementParts) {
+    this.#parts = parts;
+  }
+
+  started(facts: StartFacts): void {
+    const { out } = this.#parts.terminal;
+    out(`clearway ${facts.programVersion} serves ${facts.file} (started in ${Math.round(facts.tookMs)} ms)`);
+    for (const { name, bind, routes } of facts.snapshot.listeners) {
+      out(`  listener ${name} on ${listenerText(bind)} (${counted(routes.length, "route")})`);
+    }
+    if (facts.admin !== null) out(`  admin on ${listenerText(facts.admin)}`);
+    out(`  ${migrationText(facts.migratesRequests)}`);
+  }
+
+  reloaded(outcome: Outcome, file: string, live: Snapshot): void {
+    const { log } = this.#parts;
+    if (outcome.kind === "refused") {
+      this.#refused(outcome.problems, file, live);
+    } else if (outcome.kind === "restored") {
+      this.#say(live, `${file} is again what version ${live.version} serves`);
+    } else {
+      const tookMs = Math.round(outcome.tookMs);
+      if (this.#friendly(live)) this.#say(live, `${file} is live as version ${live.version} (${tookMs} ms)`);
+      else log.info("the configuration is live", { file, version: live.version, tookMs });
+    }
+  }
+
+  #refused(problems: readonly Problem[], file: string, live: Snapshot): void {
+    const { terminal, log, formatProblem } = this.#parts;
+    const summary = `${file} has ${counted(problems.length, "problem")}; version ${live.version} keeps serving`;
+    if (this.#friendly(live)) {
+      for (const problem of problems) terminal.error(`${formatProblem(problem)}\n`);
+      this.#say(live, summary);
+      return;
+    }
+    for (const { file, line, column, path, message, hints } of problems) {
+      const fields = { file, line, column, path, hints: hints.join("; ") };
+      log.error(`${file}:${line}:${column} ${path === "" ? "" : `${path}: `}${message}`, fields);
+    }
+    log.error(summary, { file, version: live.version });
+  }
+
+  #say(live: Snapshot, text: string): void {
+    if (this.#friendly(live)) this.#parts.terminal.error(`clearway: ${text}`);
+    else this.#parts.log.info(text);
+  }
+
+  #friendly(live: Snapshot): boolean {
+    return live.log.format === "text" || this.#parts.terminal.interactive.error;
+  }
+}
+
+/** What a failed start says. One that no line of the file explains is one line. */
+export function startFailure(
+  problems: readonly Problem[],
+  formatProblem: (problem: Problem) => string,
+): string {
+  const [first] = problems;
+  if (first !== undefined && problems.length === 1 && first.excerpt === null)
+    return `clearway: ${oneLine(first)}`;
+  return `${problems.map((problem) => `${formatProblem(problem)}\n`).join("\n")}`;
+}
+
+function oneLine({ message, path, file, line }: Problem): string {
+  return path === "" ? message : `${message} (${path}, ${file}:${line})`;
+}
+
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+function migrationText(migrates: boolean | null): string {
+  const setting = "net.ipv4.tcp_migrate_req";
+  if (migrates === true) return `stopping a listener loses no waiting connection (${setting}=1)`;
+  const state = migrates === null ? `this system has no ${setting}` : `${setting}=0`;
+  return `stopping a listener may lose connections that nobody accepted yet (${state})`;
+}

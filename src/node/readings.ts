@@ -1,0 +1,59 @@
+/** What loading a configuration read: the answer to "has any of it changed?", whatever it includes. */
+import type { Files } from "../types.ts";
+
+/** By path: contents of files, names in folders; what could not be read is there as its error. */
+export interface Reading {
+  readonly files: ReadonlyMap<string, string>;
+  readonly folders: ReadonlyMap<string, string>;
+}
+
+/** The same files, and what is read through them from now on. */
+export function recordReads(files: Files): { readonly files: Files; readonly reading: Reading } {
+  const contents = new Map<string, string>();
+  const listings = new Map<string, string>();
+  return {
+    reading: { files: contents, folders: listings },
+    files: {
+      ...files,
+      read: (path) => recorded(contents, path, files.read(path), (text) => text),
+      list: (folder) => recorded(listings, folder, files.list(folder), (names) => names.join("\n")),
+    },
+  };
+}
+
+/** Reads everything once more; false when all of it is as it was. */
+export async function hasChanged(files: Files, reading: Reading): Promise<boolean> {
+  const now = recordReads(files);
+  const all = [
+    ...[...reading.files.keys()].map((path) => now.files.read(path)),
+    ...[...reading.folders.keys()].map((folder) => now.files.list(folder)),
+  ];
+  await Promise.allSettled(all);
+  return !sameContents(reading, now.reading) || !sameEntries(reading.folders, now.reading.folders);
+}
+
+/** Whether the same files say the same; a folder may have got names that did not matter. */
+export function sameContents(left: Reading, right: Reading): boolean {
+  return sameEntries(left.files, right.files);
+}
+
+function sameEntries(left: ReadonlyMap<string, string>, right: ReadonlyMap<string, string>): boolean {
+  return left.size === right.size && [...left].every(([path, text]) => right.get(path) === text);
+}
+
+/** A first character keeps a text apart from an error that reads the same. */
+async function recorded<Result>(
+  record: Map<string, string>,
+  path: string,
+  reading: Promise<Result>,
+  text: (result: Result) => string,
+): Promise<Result> {
+  try {
+    const result = await reading;
+    record.set(path, `=${text(result)}`);
+    return result;
+  } catch (error) {
+    record.set(path, `!${error}`);
+    throw error;
+  }
+}

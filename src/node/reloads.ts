@@ -1,0 +1,99 @@
+/** From "something changed" to "the newest right configuration is live", one at a time. */
+import type { Problem, Snapshot } from "../snapshot.ts";
+import type { Clock } from "../types.ts";
+import { type Reading, sameContents } from "./readings.ts";
+
+/** A configuration as read; the snapshot is null when there are problems. */
+export interface Loaded {
+  readonly snapshot: Snapshot | null;
+  readonly problems: readonly Problem[];
+  readonly reading: Reading;
+}
+
+export type Outcome =
+  | { readonly kind: "applied"; readonly snapshot: Snapshot; readonly tookMs: number }
+  | { readonly kind: "refused"; readonly problems: readonly Problem[] }
+  /** After a refused one: the text of the live one is back. */
+  | { readonly kind: "restored" };
+
+export interface ReloadParts {
+  readonly clock: Clock;
+  load(version: number): Promise<Loaded>;
+  /** Makes it live everywhere, or changes nothing and says why. */
+  activate(snapshot: Snapshot): Promise<readonly Problem[]>;
+  /** Every reading, right or wrong, so that the next change is measured against it. */
+  onRead(reading: Reading): Promise<void>;
+  onOutcome(outcome: Outcome): void;
+  onError(error: unknown): void;
+}
+
+/** Whether a reload happens even when no text changed: a signal asks for one outright. */
+export type ReloadCause = "changed" | "signal";
+
+export class Reloads {
+  readonly #parts: ReloadParts;
+  #live: Reading;
+  #version: number;
+  #problems: readonly Problem[] = [];
+  /** What was asked for while a reload ran: one more, however often. */
+  #next: ReloadCause | null = null;
+  #running: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(parts: ReloadParts, live: { readonly reading: Reading; readonly version: number }) {
+    this.#parts = parts;
+    this.#live = live.reading;
+    this.#version = live.version;
+  }
+
+  /** Of the last refused configuration; empty when the newest one is live. */
+  get problems(): readonly Problem[] {
+    return this.#problems;
+  }
+
+  request(cause: ReloadCause): void {
+    if (this.#closed) return;
+    if (this.#next !== "signal") this.#next = cause;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
+    });
+  }
+
+  /** Waits for the one that runs; no other follows. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#next = null;
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#next !== null) {
+      const cause = this.#next;
+      this.#next = null;
+      try {
+        await this.#reload(cause);
+      } catch (error) {
+        this.#parts.onError(error);
+      }
+    }
+  }
+
+  async #reload(cause: ReloadCause): Promise<void> {
+    const startMs = this.#parts.clock.now();
+    const { snapshot, problems, reading } = await this.#parts.load(this.#version + 1);
+    await this.#parts.onRead(reading);
+    if (cause === "changed" && sameContents(reading, this.#live)) {
+      if (this.#problems.length > 0) this.#parts.onOutcome({ kind: "restored" });
+      this.#problems = [];
+      return;
+    }
+    this.#problems = snapshot === null ? problems : await this.#parts.activate(snapshot);
+    if (snapshot === null || this.#problems.length > 0) {
+      this.#parts.onOutcome({ kind: "refused", problems: this.#problems });
+      return;
+    }
+    this.#live = reading;
+    this.#version = snapshot.version;
+    this.#parts.onOutcome({ kind: "applied", snapshot, tookMs: this.#parts.clock.now() - startMs });
+  }
+}

@@ -1,0 +1,266 @@
+/** A node: reads the configuration, keeps a worker with it, serves admin, and ends in order. */
+import type { AppServer } from "../runtime/app-listener.ts";
+import type { Problem, Snapshot, SourcePlace } from "../snapshot.ts";
+import { type Aggregator, createAggregator, type ProcessFacts } from "../telemetry/index.ts";
+import type { Address, Appender, Clock, Files, Processes, Sockets, Terminal } from "../types.ts";
+import { addressText, type Binding, listenFailure, refusedBindings } from "./addresses.ts";
+import { type AdminApp, adminApp } from "./admin.ts";
+import { AdminServer, type PreparedMove } from "./admin-server.ts";
+import { Announcements, startFailure } from "./announcements.ts";
+import { type ConfigWatch, watchConfig } from "./config-watch.ts";
+import { createLog, errorText, type NodeLog } from "./log.ts";
+import { recordReads } from "./readings.ts";
+import { type Loaded, Reloads } from "./reloads.ts";
+import { snapshotView } from "./snapshot-view.ts";
+import type { WorkerProcess } from "./worker-process.ts";
+import { WorkerSlot } from "./worker-slot.ts";
+
+export interface NodeParts {
+  readonly clock: Clock;
+  readonly files: Files;
+  readonly processes: Processes;
+  readonly sockets: Sockets;
+  readonly terminal: Terminal;
+  readonly stderr: Appender;
+  readonly programVersion: string;
+  startWorker(): WorkerProcess;
+  load(files: Files, version: number): Promise<Omit<Loaded, "reading">>;
+  formatProblem(problem: Problem): string;
+  /** Rejects as `Sockets.listen` does. */
+  serve(address: Address, app: AdminApp, log: NodeLog): Promise<AppServer>;
+}
+
+export interface NodeOptions {
+  /** As the user named it. */
+  readonly file: string;
+  readonly nodeId: string;
+}
+
+/** Runs until a signal ends it; returns the exit code. `first` was started before this code was loaded. */
+export async function runNode(parts: NodeParts, options: NodeOptions, first: WorkerProcess): Promise<number> {
+  return new Supervisor(parts, options, first).run();
+}
+
+class Supervisor {
+  readonly #parts: NodeParts;
+  readonly #options: NodeOptions;
+  readonly #log: NodeLog;
+  readonly #announcements: Announcements;
+  readonly #aggregator: Aggregator = createAggregator();
+  readonly #slot: WorkerSlot;
+  readonly #admin: AdminServer;
+  readonly #startedAtMs: number;
+  readonly #stop = Promise.withResolvers<void>();
+  #stopping = false;
+  #live: Snapshot | null = null;
+  #reloads: Reloads | null = null;
+  #watch: ConfigWatch | null = null;
+
+  constructor(parts: NodeParts, options: NodeOptions, first: WorkerProcess) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#startedAtMs = parts.clock.now();
+    this.#log = createLog((line) => parts.stderr.line(line), {
+      process: "supervisor",
+      pid: parts.processes.pid,
+    });
+    this.#announcements = new Announcements({ ...parts, log: this.#log });
+    this.#slot = new WorkerSlot(
+      {
+        clock: parts.clock,
+        log: this.#log,
+        start: parts.startWorker,
+        onMeasured: (process, measured) => this.#aggregator.add(process.pid, measured),
+        onEnded: (process) => this.#aggregator.forget(process.pid),
+      },
+      first,
+    );
+    this.#admin = new AdminServer((address) => parts.serve(address, this.#adminApp(), this.#log));
+  }
+
+  async run(): Promise<number> {
+    const { processes } = this.#parts;
+    processes.onUncaught((error) =>
+      this.#log.error("an error that nothing caught", { error: errorText(error) }),
+    );
+    processes.onSignal("SIGTERM", () => this.#terminate());
+    processes.onSignal("SIGINT", () => this.#terminate());
+    processes.onSignal("SIGHUP", () => this.#reloads?.request("signal"));
+    const problems = await Promise.race([this.#start(), this.#stop.promise.then((): Problem[] => [])]);
+    if (problems.length > 0) {
+      this.#parts.terminal.error(startFailure(problems, this.#parts.formatProblem));
+      this.#slot.kill();
+      return 1;
+    }
+    await this.#stop.promise;
+    await this.#end();
+    return 0;
+  }
+
+  async #start(): Promise<readonly Problem[]> {
+    const loaded = await this.#load(1);
+    if (loaded.snapshot === null) return loaded.problems;
+    const problems = await this.#activate(loaded.snapshot);
+    if (problems.length > 0) return problems;
+    this.#reloads = new Reloads(
+      {
+        clock: this.#parts.clock,
+        load: (version) => this.#load(version),
+        activate: (snapshot) => this.#activate(snapshot),
+        onRead: async (reading) => this.#watch?.follow(reading),
+        onOutcome: (outcome) => {
+          if (outcome.kind !== "restored") this.#aggregator.reload(outcome.kind);
+          this.#announcements.reloaded(outcome, this.#options.file, this.#live!);
+        },
+        onError: (error) => this.#log.error("a reload failed", { error: errorText(error) }),
+      },
+      { reading: loaded.reading, version: loaded.snapshot.version },
+    );
+    this.#watch = watchConfig(this.#parts.files, this.#parts.clock, () => this.#reloads?.request("changed"));
+    await this.#announceStart(loaded.snapshot);
+    await this.#watch.follow(loaded.reading);
+    return [];
+  }
+
+  async #load(version: number): Promise<Loaded> {
+    const { files, reading } = recordReads(this.#parts.files);
+    return { ...(await this.#parts.load(files, version)), reading };
+  }
+
+  /** All of it, or nothing and the reasons. */
+  async #activate(snapshot: Snapshot): Promise<readonly Problem[]> {
+    const problems = await this.#bindingProblems(snapshot);
+    if (problems.length > 0) return problems;
+    let move: PreparedMove;
+    try {
+      move = await this.#admin.prepare(snapshot.admin);
+    } catch (error) {
+      return [this.#cannotListen(snapshot.admin, "admin", listenFailure(error))];
+    }
+    const result = await this.#slot.apply(snapshot);
+    if (result?.ok !== true) {
+      move.abandon();
+      if (result === null)
+        return [this.#problem("the worker ended while it made this configuration live", "")];
+      return result.problems.map(({ place, message }) => this.#problem(message, "", place));
+    }
+    move.commit();
+    this.#live = snapshot;
+    this.#log.configure(snapshot.log);
+    return [];
+  }
+
+  async #bindingProblems(snapshot: Snapshot): Promise<Problem[]> {
+    const wanted = snapshot.listeners.map(
+      ({ name, bind, place }): Binding => ({ address: bind, path: `listeners.${name}.bind`, place }),
+    );
+    const held = this.#live?.listeners.map(({ bind }) => bind) ?? [];
+    if (this.#live !== null) held.push(this.#live.admin);
+    const refused = await refusedBindings(this.#parts.sockets, wanted, held);
+    return refused.map(({ address, path, place, reason }) =>
+      this.#cannotListen(address, path, reason, place),
+    );
+  }
+
+  async #announceStart(snapshot: Snapshot): Promise<void> {
+    const { clock, programVersion } = this.#parts;
+    this.#announcements.started({
+      programVersion,
+      file: this.#options.file,
+      snapshot,
+      admin: this.#admin.address,
+      tookMs: clock.now() - this.#startedAtMs,
+      migratesRequests: await this.#migratesRequests(),
+    });
+  }
+
+  /** Whether Linux hands connections that wait at a closing listener to another one on the same port. */
+  async #migratesRequests(): Promise<boolean | null> {
+    try {
+      return (await this.#parts.files.read("/proc/sys/net/ipv4/tcp_migrate_req")).trim() === "1";
+    } catch {
+      return null;
+    }
+  }
+
+  #adminApp(): AdminApp {
+    return adminApp({
+      unready: () => this.#unready(),
+      metrics: () => this.#metrics(),
+      snapshot: () => this.#view(),
+      problems: () => this.#reloads?.problems ?? [],
+      bindHost: () => hostOf(this.#live?.admin),
+    });
+  }
+
+  #unready(): string | null {
+    if (this.#stopping) return "the node is draining";
+    if (this.#live === null) return "the node is starting";
+    const { state, version } = this.#slot.status;
+    if (version === this.#live.version) return null;
+    return `worker 1 is ${state} and serves ${version === null ? "nothing" : `version ${version}`}, wanted version ${this.#live.version}`;
+  }
+
+  async #metrics(): Promise<string> {
+    await this.#slot.measure();
+    const { processes, programVersion } = this.#parts;
+    const named: [string, number | null][] = [
+      ["supervisor", processes.pid],
+      ["worker-1", this.#slot.status.pid],
+    ];
+    const facts: ProcessFacts[] = [];
+    for (const [name, pid] of named) {
+      const usage = pid === null ? null : await processes.usage(pid);
+      if (usage !== null) facts.push({ name, ...usage });
+    }
+    return this.#aggregator.render({ version: programVersion, processes: facts });
+  }
+
+  async #view(): Promise<unknown> {
+    await this.#slot.measure();
+    const { file, nodeId } = this.#options;
+    return snapshotView({
+      node: nodeId,
+      program: this.#parts.programVersion,
+      file,
+      live: this.#live,
+      admin: this.#admin.address,
+      workers: [{ ...this.#slot.status, report: await this.#slot.report() }],
+      totals: this.#aggregator.summary(),
+    });
+  }
+
+  #cannotListen(address: Address, path: string, reason: string, place?: SourcePlace): Problem {
+    return this.#problem(`cannot listen on ${addressText(address)}: ${reason}`, path, place);
+  }
+
+  /** One that no text of the file explains. */
+  #problem(message: string, path: string, place?: SourcePlace): Problem {
+    const { file, line } = place ?? { file: this.#options.file, line: 1 };
+    return { file, line, column: 1, path, message, hints: [], excerpt: null };
+  }
+
+  #terminate(): void {
+    if (this.#stopping) {
+      this.#slot.kill();
+      return;
+    }
+    this.#stopping = true;
+    this.#stop.resolve();
+  }
+
+  async #end(): Promise<void> {
+    this.#watch?.close();
+    await this.#reloads?.close();
+    const drainMs = this.#live?.drainMs ?? 0;
+    this.#parts.terminal.error(
+      `clearway: draining (at most ${drainMs / 1000} s; a second signal ends it now)`,
+    );
+    await this.#slot.drain(drainMs);
+    await this.#admin.close();
+  }
+}
+
+function hostOf(address: Address | undefined): string {
+  return address === undefined || "unixPath" in address ? "" : address.host;
+}

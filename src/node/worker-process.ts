@@ -1,0 +1,75 @@
+/** One worker, as its supervisor sees it. Loads nothing else, so that a worker is started before anything heavy is. */
+import type { MeterDelta } from "../telemetry/index.ts";
+import type { ChildProcess, Clock, ProcessEnd, Processes } from "../types.ts";
+import type { QuestionKind, Questions, SupervisorMessage, WorkerMessage } from "./messages.ts";
+
+/** Questions that wait for their answers; a further one is answered with null. */
+const pendingMax = 256;
+
+/** The verb of the program under which a worker starts. */
+export const workerVerb = "worker";
+
+export class WorkerProcess {
+  /** Replaced by its owner; until then what is measured waits in the worker. */
+  onMeasured: (measured: MeterDelta) => void = () => {};
+  lastHeardMs: number;
+  readonly pid: number;
+  readonly ended: Promise<ProcessEnd>;
+  readonly #child: ChildProcess;
+  readonly #clock: Clock;
+  readonly #pending = new Map<number, { kind: QuestionKind; settle: (answer: unknown) => void }>();
+  #lastId = 0;
+
+  constructor(processes: Processes, clock: Clock, nodeId: string) {
+    this.#clock = clock;
+    this.lastHeardMs = clock.now();
+    this.#child = processes.start([workerVerb, nodeId], (message) => this.#receive(message as WorkerMessage));
+    this.pid = this.#child.pid;
+    this.ended = this.#child.ended;
+    this.ended.then(() => this.#settleAll());
+  }
+
+  /** Null when there is no answer in time, or never will be. */
+  ask<Kind extends QuestionKind>(
+    kind: Kind,
+    ask: Questions[Kind]["ask"],
+    waitMs: number,
+  ): Promise<Questions[Kind]["answer"] | null> {
+    return new Promise((resolve) => {
+      this.#lastId += 1;
+      const id = this.#lastId;
+      const message = { kind, id, ask } as SupervisorMessage;
+      if (this.#pending.size === pendingMax || !this.#child.send(message)) {
+        resolve(null);
+        return;
+      }
+      const settle = (answer: unknown) => {
+        cancel();
+        this.#pending.delete(id);
+        resolve(answer as Questions[Kind]["answer"] | null);
+      };
+      const cancel = this.#clock.after(waitMs, () => settle(null));
+      this.#pending.set(id, { kind, settle });
+    });
+  }
+
+  /** Whether it may be silent for longer than usual: compiling a large configuration takes its time. */
+  get applying(): boolean {
+    for (const { kind } of this.#pending.values()) if (kind === "apply") return true;
+    return false;
+  }
+
+  kill(): void {
+    this.#child.kill();
+  }
+
+  #receive(message: WorkerMessage): void {
+    this.lastHeardMs = this.#clock.now();
+    if (message.kind === "beat") this.onMeasured(message.measured);
+    else this.#pending.get(message.id)?.settle(message.answer);
+  }
+
+  #settleAll(): void {
+    for (const { settle } of [...this.#pending.values()]) settle(null);
+  }
+}

@@ -1,0 +1,107 @@
+/** The process that carries requests: a runtime, and the answers to what its supervisor asks. */
+import type { ApplyResult, Runtime, RuntimeParts } from "../runtime/runtime.ts";
+import type { Snapshot } from "../snapshot.ts";
+import type { WorkerMeters } from "../telemetry/index.ts";
+import type { Appender, ParentChannel, Processes } from "../types.ts";
+import { createLog, errorText, type NodeLog } from "./log.ts";
+import {
+  beatPeriodMs,
+  type QuestionKind,
+  type Questions,
+  type SupervisorMessage,
+  type WorkerMessage,
+} from "./messages.ts";
+
+export interface WorkerParts extends Omit<RuntimeParts, "log"> {
+  readonly meters: WorkerMeters;
+  readonly processes: Processes;
+  readonly parent: ParentChannel;
+  readonly appenders: {
+    open(path: string): Appender;
+    readonly dropped: number;
+    flush(): Promise<void>;
+  };
+  createRuntime(parts: RuntimeParts): Runtime;
+}
+
+type Answers = {
+  [Kind in QuestionKind]: (ask: Questions[Kind]["ask"]) => Promise<Questions[Kind]["answer"]>;
+};
+
+/** Serves until the supervisor ends this process, or is gone. */
+export function runWorker(parts: WorkerParts): void {
+  const { processes, parent, clock, meters, appenders } = parts;
+  const stderr = appenders.open("stderr");
+  const log = createLog((line) => stderr.line(line), { process: "worker", pid: processes.pid });
+  surviveErrors(parts, log);
+  // A terminal's Ctrl-C and a service manager's SIGTERM reach every process of the node: the supervisor alone acts.
+  for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) processes.onSignal(name, () => {});
+
+  const runtime = parts.createRuntime({ ...parts, log });
+  let live: Snapshot | null = null;
+  const answers: Answers = {
+    async apply(snapshot) {
+      const result = await applied(runtime, snapshot);
+      if (result.ok) {
+        live = snapshot;
+        log.configure(snapshot.log);
+      }
+      return result;
+    },
+    measure: async () => meters.delta(),
+    report: async () => runtime.report(),
+    async drain({ timeoutMs }) {
+      const { forced } = await runtime.drain(timeoutMs);
+      await appenders.flush();
+      return { forced, measured: meters.delta() };
+    },
+  };
+  parent.onMessage(inTurn(answers, parent, log));
+
+  let droppedBefore = 0;
+  clock.every(beatPeriodMs, () => {
+    parent.send({ kind: "beat", measured: meters.delta() } satisfies WorkerMessage);
+    const dropped = appenders.dropped - droppedBefore;
+    if (dropped > 0) log.warn("log lines were dropped: the disk or the reader is too slow", { dropped });
+    droppedBefore += dropped;
+  });
+  parent.onClosed(async () => {
+    log.warn("the supervisor is gone; finishing");
+    if (live !== null) await runtime.drain(live.drainMs);
+    await appenders.flush();
+    processes.exit(0);
+  });
+}
+
+/** An error that should not be is a refusal too: the runtime serves what it served. */
+async function applied(runtime: Runtime, snapshot: Snapshot): Promise<ApplyResult> {
+  try {
+    return await runtime.apply(snapshot);
+  } catch (error) {
+    const place = snapshot.listeners[0]?.place ?? { file: "", line: 1 };
+    return { ok: false, problems: [{ place, message: errorText(error) }] };
+  }
+}
+
+/** Changes of the runtime follow each other; questions about it are answered at once. */
+function inTurn(answers: Answers, parent: ParentChannel, log: NodeLog): (message: unknown) => void {
+  let changes: Promise<unknown> = Promise.resolve();
+  return (received) => {
+    const { kind, id, ask } = received as SupervisorMessage;
+    const answer = answers[kind] as (ask: unknown) => Promise<Questions[QuestionKind]["answer"]>;
+    const answered = kind === "apply" || kind === "drain" ? changes.then(() => answer(ask)) : answer(ask);
+    const sent = answered.then(
+      (value) => parent.send({ kind: "answer", id, answer: value } satisfies WorkerMessage),
+      (error) => log.error(`cannot answer "${kind}"`, { error: errorText(error) }),
+    );
+    if (kind === "apply" || kind === "drain") changes = sent;
+  };
+}
+
+/** An error that escaped from one request must not end the others. */
+function surviveErrors(parts: WorkerParts, log: NodeLog): void {
+  parts.processes.onUncaught((error) => {
+    log.error("an error that nothing caught", { error: errorText(error) });
+    parts.meters.count("clearway_uncaught_errors_total", "Errors in a worker that nothing caught.");
+  });
+}

@@ -1,0 +1,172 @@
+/**
+ * A whole node, supervisor and worker, around a runtime that answers one text and does harm on request. Started as a
+ * program: `bun test/node/fake-node.ts FILE`. The file is JSON: { admin, port, body, drainMs, format, wrong, refuse }.
+ */
+import { fileAppenders } from "../../src/host/appenders/node.ts";
+import { systemClock } from "../../src/host/clock/node.ts";
+import { systemFiles } from "../../src/host/files/node.ts";
+import { bunProcesses } from "../../src/host/processes/bun.ts";
+import { systemRandom } from "../../src/host/random/node.ts";
+import { bunSockets } from "../../src/host/sockets/bun.ts";
+import { systemTerminal } from "../../src/host/terminal/node.ts";
+import { runNode } from "../../src/node/supervisor.ts";
+import { runWorker } from "../../src/node/worker.ts";
+import { WorkerProcess, workerVerb } from "../../src/node/worker-process.ts";
+import type { Runtime, RuntimeParts } from "../../src/runtime/runtime.ts";
+import type { Problem, Snapshot } from "../../src/snapshot.ts";
+import { createWorkerMeters } from "../../src/telemetry/index.ts";
+import type { Files, ListeningSocket } from "../../src/types.ts";
+
+const clock = systemClock;
+const processes = bunProcesses(import.meta.filename);
+const appenders = fileAppenders(clock);
+const [file = ""] = processes.args;
+
+if (file === workerVerb) {
+  const meters = createWorkerMeters();
+  runWorker({
+    clock,
+    meters,
+    processes,
+    appenders,
+    parent: processes.parent!,
+    createRuntime: fakeRuntime,
+    sockets: bunSockets,
+    random: systemRandom(),
+    filters: new Map(),
+    open: appenders.open,
+    fetch,
+    nodeId: "node",
+  });
+} else {
+  const startWorker = () => new WorkerProcess(processes, clock, "node");
+  const parts = {
+    clock,
+    files: systemFiles,
+    processes,
+    sockets: bunSockets,
+    terminal: systemTerminal,
+    stderr: appenders.open("stderr"),
+    programVersion: "0.0.0",
+    startWorker,
+    load,
+    formatProblem: ({ file, line, column, message }: Problem) => `${file}:${line}:${column} ${message}`,
+    async serve(
+      address: { host: string; port: number },
+      app: { fetch(request: Request): Response | Promise<Response> },
+    ) {
+      const server = Bun.serve({
+        hostname: address.host,
+        port: address.port,
+        fetch: (request) => app.fetch(request),
+      });
+      return {
+        address: { host: address.host, port: server.port! },
+        drain: async () => void (await server.stop(true)),
+      };
+    },
+  };
+  const code = await runNode(parts as Parameters<typeof runNode>[0], { file, nodeId: "node" }, startWorker());
+  await appenders.flush();
+  processes.exit(code);
+}
+
+async function load(files: Files, version: number) {
+  const problem: Problem = {
+    file,
+    line: 3,
+    column: 7,
+    path: "",
+    message: "is wrong",
+    hints: [],
+    excerpt: null,
+  };
+  let text: string;
+  try {
+    text = await files.read(file);
+  } catch {
+    return { snapshot: null, problems: [{ ...problem, message: `cannot read ${file}: no such file` }] };
+  }
+  let content: Record<string, unknown>;
+  try {
+    content = JSON.parse(text);
+  } catch {
+    content = { wrong: true };
+  }
+  if (content.wrong) return { snapshot: null, problems: [{ ...problem, excerpt: { text: "x", length: 1 } }] };
+  const { port, admin, body, drainMs = 1000, format = "json" } = content;
+  const place = { file, line: 5 };
+  const listener = { name: "web", bind: { host: "127.0.0.1", port }, routes: [{ body }], place };
+  const log = { level: "info", format };
+  const snapshot = {
+    version,
+    admin: { host: "127.0.0.1", port: admin },
+    drainMs,
+    log,
+    listeners: [listener],
+    services: [],
+  };
+  return { snapshot: { ...snapshot, refuse: content.refuse } as unknown as Snapshot, problems: [] };
+}
+
+function fakeRuntime({ meters }: RuntimeParts): Runtime {
+  let listening: ListeningSocket | null = null;
+  let body = "";
+  let slow: (() => void)[] = [];
+  const respond = (socket: { write(bytes: Uint8Array, start: number, end: number): number; end(): void }) => {
+    const bytes = Buffer.from(
+      `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+    );
+    socket.write(bytes, 0, bytes.length);
+    socket.end();
+  };
+  const accept = () => {
+    let own: Parameters<typeof respond>[0];
+    return {
+      onOpen(socket: Parameters<typeof respond>[0]) {
+        own = socket;
+      },
+      onData(chunk: Buffer) {
+        const path = chunk.toString().split(" ")[1];
+        meters.route("web", "all").record("store", "GET", 200, "", 1);
+        if (path === "/crash") process.exit(3);
+        if (path === "/hang") for (;;) body = String(body);
+        if (path === "/throw") setTimeout(() => explode(), 0);
+        if (path === "/slow") slow.push(() => respond(own));
+        else respond(own);
+      },
+      onDrain() {},
+      onEnd() {},
+      onClose() {},
+    };
+  };
+  const runtime = {
+    async apply(snapshot: Snapshot & { refuse?: string }) {
+      const { bind, routes, place } = snapshot.listeners[0]!;
+      if (snapshot.refuse === "crash") process.exit(4);
+      if (snapshot.refuse) return { ok: false, problems: [{ place, message: "the runtime refuses" }] };
+      if (JSON.stringify(listening?.address) !== JSON.stringify(bind)) {
+        const next = await bunSockets.listen(bind, "shared", accept);
+        listening?.stop();
+        listening = next;
+      }
+      body = (routes[0] as unknown as { body: string }).body;
+      return { ok: true };
+    },
+    report: () => ({ generations: 1 }),
+    async drain(timeoutMs: number) {
+      listening?.stop();
+      if (slow.length === 0) return { forced: 0 };
+      await new Promise<void>((resolve) => setTimeout(resolve, Math.min(timeoutMs, 200)));
+      for (const answer of slow) answer();
+      slow = [];
+      await new Promise<void>((resolve) => setTimeout(resolve, 20));
+      return { forced: 0 };
+    },
+  };
+  return runtime as unknown as Runtime;
+}
+
+function explode(): never {
+  throw new Error("thrown while serving");
+}
