@@ -1,0 +1,180 @@
+/** Every example, run as its README says: each command in turn, and behind each `#` what must come back. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { answers, freePorts, type Running, root, start, startClearway, until } from "./program.ts";
+
+const examples = readdirSync(join(root, "examples")).sort();
+const curl = Bun.which("curl");
+
+/** What the examples' ports are called in their configs. */
+const portNames = { PORT: 8080, ADMIN_PORT: 9900, APP_PORT: 9000, BLUE_PORT: 9001, GREEN_PORT: 9002 };
+
+interface Ports {
+  readonly environment: Readonly<Record<string, string>>;
+  /** A command of a README with its ports replaced. */
+  moved(command: string): string;
+  url(path: string): string;
+  adminUrl(path: string): string;
+}
+
+async function choosePorts(): Promise<Ports> {
+  const names = Object.keys(portNames) as (keyof typeof portNames)[];
+  const free = await freePorts(names.length);
+  const chosen = new Map(names.map((name, index) => [name, free[index] ?? 0]));
+  return {
+    environment: Object.fromEntries([...chosen].map(([name, port]) => [name, String(port)])),
+    moved: (command) =>
+      names.reduce(
+        (text, name) =>
+          text.replaceAll(new RegExp(`\\b${portNames[name]}\\b`, "g"), String(chosen.get(name))),
+        command,
+      ),
+    url: (path) => `http://127.0.0.1:${chosen.get("PORT")}${path}`,
+    adminUrl: (path) => `http://127.0.0.1:${chosen.get("ADMIN_PORT")}${path}`,
+  };
+}
+
+const running: Running[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((each) => each.stop()));
+});
+
+/** The indented lines of a README; what stands behind two spaces and a `#` must be in the answer. */
+function commandsOf(example: string): { command: string; wanted: string | null }[] {
+  const text = readFileSync(join(root, "examples", example, "README.md"), "utf8");
+  return [...text.matchAll(/^ {4}(\S.*)$/gm)].map(([, line = ""]) => {
+    const [command = "", wanted = null] = line.split(/ {2,}# /);
+    return { command: command.trim(), wanted };
+  });
+}
+
+async function runService(command: string, ports: Ports): Promise<void> {
+  const [, , file = "", name = "", port = ""] = ports.moved(command).split(" ");
+  const service = start([process.execPath, file, name, port]);
+  running.push(service);
+  await answers(`http://127.0.0.1:${port}/`, service);
+}
+
+async function runGateway(config: string, ports: Ports): Promise<Running> {
+  const gateway = startClearway(["run", "-c", config], { environment: ports.environment });
+  running.push(gateway);
+  await answers(ports.adminUrl("/readyz"), gateway);
+  return gateway;
+}
+
+async function shell(command: string): Promise<string> {
+  const done = start(["sh", "-c", command]);
+  await done.ended;
+  return done.output();
+}
+
+describe("examples", () => {
+  test("are numbered from 01 without a gap", () => {
+    expect(examples.map((name) => name.slice(0, 2))).toEqual(
+      examples.map((_, index) => String(index + 1).padStart(2, "0")),
+    );
+  });
+
+  for (const example of examples) {
+    const needs = curl === null ? "skipped: needs curl (apt-get install curl): " : "";
+    test.skipIf(curl === null)(`${needs}${example} does what its README says`, async () => {
+      const ports = await choosePorts();
+      const commands = commandsOf(example);
+      expect(commands.length).toBeGreaterThan(1);
+      for (const { command, wanted } of commands) {
+        if (command.startsWith("npx clearway run -c "))
+          await runGateway(command.split(" ").at(-1) ?? "", ports);
+        else if (command.startsWith("npx bun ")) await runService(command, ports);
+        else if (wanted !== null) expect(await shell(ports.moved(command))).toContain(wanted);
+        else expect(command).toMatch(/^(for|while|sed|curl|npx clearway check) /);
+      }
+    });
+  }
+
+  test("03-split sends about a tenth to green, and takes turns", async () => {
+    const ports = await choosePorts();
+    await runService("npx bun examples/01-hello/service.ts blue 9001", ports);
+    await runService("npx bun examples/01-hello/service.ts green 9002", ports);
+    await runGateway("examples/03-split/clearway.yaml", ports);
+    const askFor = async (path: string, count: number) => {
+      const answers = await Promise.all(
+        Array.from({ length: count }, async () => (await fetch(ports.url(path))).text()),
+      );
+      return answers.filter((answer) => answer.startsWith("green")).length;
+    };
+    // Of 400 at 10 %: outside 10 to 80 once in a billion runs.
+    const greens = await askFor("/split/", 400);
+    expect(greens).toBeGreaterThan(10);
+    expect(greens).toBeLessThan(80);
+    expect(await askFor("/turns/", 40)).toBe(20);
+  });
+
+  test("04-reload changes while requests flow, and a mistake changes nothing", async () => {
+    const ports = await choosePorts();
+    const folder = await mkdtemp(join(tmpdir(), "clearway-example-"));
+    try {
+      const config = join(folder, "clearway.yaml");
+      await copyFile(join(root, "examples/04-reload/clearway.yaml"), config);
+      await runGateway(config, ports);
+      const traffic = keepAsking(ports.url("/"));
+      const one = await readFile(config, "utf8");
+      expect(await traffic.next()).toBe("version one\n");
+
+      await save(config, one.replace("version one", "version two"));
+      await until(traffic.next, (answer) => answer === "version two\n");
+
+      await save(config, one.replace("respond", "repond"));
+      const shown = await until(
+        async () => (await fetch(ports.adminUrl("/problems"))).text(),
+        (text) => text.includes("repond"),
+      );
+      const [problem] = (JSON.parse(shown) as { problems: { line: number; column: number }[] }).problems;
+      expect(problem).toMatchObject({ line: 9, column: 9 });
+      expect(await traffic.next()).toBe("version two\n");
+
+      const { failures, count } = await traffic.stop();
+      expect(failures).toEqual([]);
+      expect(count).toBeGreaterThan(10);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});
+
+/** Replaces the file as an editor does. */
+async function save(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.new`, text);
+  await rename(`${path}.new`, path);
+}
+
+/** Asks one request after the other until it is stopped; `next` is an answer to one that began after the call. */
+function keepAsking(url: string) {
+  const failures: string[] = [];
+  let count = 0;
+  let stopped = false;
+  let waiting: ((answer: string) => void)[] = [];
+  const done = (async () => {
+    while (!stopped) {
+      const wait = waiting;
+      waiting = [];
+      const answer = await fetch(url).then(
+        async (response) => `${response.ok ? "" : `${response.status} `}${await response.text()}`,
+        (error: unknown) => String(error),
+      );
+      count += 1;
+      if (!answer.startsWith("version ")) failures.push(answer);
+      for (const resolve of wait) resolve(answer);
+    }
+  })();
+  return {
+    next: () => new Promise<string>((resolve) => waiting.push(resolve)),
+    async stop() {
+      stopped = true;
+      await done;
+      return { failures, count };
+    },
+  };
+}

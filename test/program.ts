@@ -1,0 +1,102 @@
+/** The real program as a child process, on real sockets. */
+import { createServer } from "node:net";
+import { join } from "node:path";
+
+export const root = join(import.meta.dir, "..");
+
+/** The program, or what CLEARWAY_PROGRAM names instead, e.g. the built binary. */
+const program = process.env.CLEARWAY_PROGRAM?.split(" ") ?? [process.execPath, join(root, "src/main.ts")];
+
+const startTimeoutMs = 15_000;
+
+export interface Running {
+  /** All that it printed until now, stdout and stderr together. */
+  output(): string;
+  readonly ended: Promise<number>;
+  /** SIGTERM, then the exit code. */
+  stop(): Promise<number>;
+}
+
+export interface StartOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly folder?: string;
+}
+
+export function startClearway(args: readonly string[], options: StartOptions = {}): Running {
+  return start([...program, ...args], options);
+}
+
+export function start(command: readonly string[], { environment, folder }: StartOptions = {}): Running {
+  const child = Bun.spawn([...command], {
+    cwd: folder ?? root,
+    env: { ...process.env, NO_COLOR: "1", ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let printed = "";
+  const collect = async (stream: ReadableStream<Uint8Array>) => {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) printed += decoder.decode(chunk, { stream: true });
+  };
+  const whole = Promise.all([collect(child.stdout), collect(child.stderr), child.exited]);
+  const ended = whole.then(([, , code]) => code);
+  return {
+    output: () => printed,
+    ended,
+    stop: () => {
+      child.kill("SIGTERM");
+      return ended;
+    },
+  };
+}
+
+/** Waits until the URL answers at all; throws with the program's output when it ends or takes too long. */
+export async function answers(url: string, running: Running): Promise<void> {
+  const deadlineMs = performance.now() + startTimeoutMs;
+  let code: number | null = null;
+  void running.ended.then((ended) => {
+    code = ended;
+  });
+  while (code === null && performance.now() < deadlineMs) {
+    const answered = await fetch(url, { signal: AbortSignal.timeout(1000) }).then(
+      () => true,
+      () => false,
+    );
+    if (answered) return;
+    await Bun.sleep(20);
+  }
+  throw new Error(`${url} does not answer; exit code ${code}; printed:\n${running.output()}`);
+}
+
+/** Waits until the check holds; throws with what it saw last when it takes too long. */
+export async function until<Value>(
+  look: () => Promise<Value> | Value,
+  holds: (value: Value) => boolean,
+): Promise<Value> {
+  const deadlineMs = performance.now() + startTimeoutMs;
+  for (;;) {
+    const value = await look();
+    if (holds(value)) return value;
+    if (performance.now() > deadlineMs)
+      throw new Error(`waited in vain; last seen: ${JSON.stringify(value)}`);
+    await Bun.sleep(20);
+  }
+}
+
+/** Ports of loopback that were free a moment ago, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      return server;
+    }),
+  );
+  return Promise.all(
+    servers.map(async (server) => {
+      const address = server.address();
+      await new Promise((resolve) => server.close(resolve));
+      if (address === null || typeof address === "string") throw new Error("the server had no port");
+      return address.port;
+    }),
+  );
+}
