@@ -83,7 +83,7 @@ export interface Sockets {
 export interface Files {
   read(path: string): Promise<string>;
   /** The names in a folder, sorted. */
-  list(folder: string): Promise<readonly string[]>;
+  list(folder: string): Promise<string[]>;
   /** Absolute, with every symbolic link followed. */
   realPath(path: string): Promise<string>;
   /** Calls back after anything in this folder (not below it) changed; the returned function ends that. */

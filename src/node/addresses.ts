@@ -1,5 +1,5 @@
 /** Listening addresses as a node sees them: whether they are free, and how to say that they are not. */
-import type { SourcePlace } from "../snapshot.ts";
+import type { Problem, SourcePlace } from "../snapshot.ts";
 import type { Address, Sockets } from "../types.ts";
 
 export interface Binding {
@@ -23,6 +23,15 @@ export function addressText(address: Address): string {
 /** As a URL when it is one. */
 export function listenerText(address: Address): string {
   return "unixPath" in address ? addressText(address) : `http://${addressText(address)}`;
+}
+
+export function bindingProblem({ address, path, place, reason }: RefusedBinding): Problem {
+  return plainProblem(`cannot listen on ${addressText(address)}: ${reason}`, place, path);
+}
+
+/** One that no text of the file explains. */
+export function plainProblem(message: string, { file, line }: SourcePlace, path = ""): Problem {
+  return { file, line, column: 1, path, message, hints: [], excerpt: null };
 }
 
 /**

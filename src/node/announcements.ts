@@ -12,14 +12,16 @@ export interface AnnouncementParts {
   formatProblem(problem: Problem): string;
 }
 
+/** Linux's net.ipv4.tcp_migrate_req: whether connections that wait at a closing listener move to another one. */
+export type RequestMigration = "on" | "off" | "unknown here";
+
 export interface StartFacts {
   readonly programVersion: string;
   readonly file: string;
   readonly snapshot: Snapshot;
   readonly admin: Address | null;
   readonly tookMs: number;
-  /** Of net.ipv4.tcp_migrate_req; null where the system does not have it. */
-  readonly migratesRequests: boolean | null;
+  readonly migration: RequestMigration;
 }
 
 export class Announcements {
@@ -36,7 +38,7 @@ export class Announcements {
       out(`  listener ${name} on ${listenerText(bind)} (${counted(routes.length, "route")})`);
     }
     if (facts.admin !== null) out(`  admin on ${listenerText(facts.admin)}`);
-    out(`  ${migrationText(facts.migratesRequests)}`);
+    out(`  ${migrationText(facts.migration)}`);
   }
 
   reloaded(outcome: Outcome, file: string, live: Snapshot): void {
@@ -96,9 +98,8 @@ export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-function migrationText(migrates: boolean | null): string {
-  const setting = "net.ipv4.tcp_migrate_req";
-  if (migrates === true) return `stopping a listener loses no waiting connection (${setting}=1)`;
-  const state = migrates === null ? `this system has no ${setting}` : `${setting}=0`;
-  return `stopping a listener may lose connections that nobody accepted yet (${state})`;
+function migrationText(migration: RequestMigration): string {
+  const setting = `net.ipv4.tcp_migrate_req is ${migration}`;
+  if (migration === "on") return `stopping a listener loses no waiting connection: ${setting}`;
+  return `stopping a listener may lose connections that nobody accepted yet: ${setting}`;
 }

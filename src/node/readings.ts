@@ -15,8 +15,8 @@ export function recordReads(files: Files): { readonly files: Files; readonly rea
     reading: { files: contents, folders: listings },
     files: {
       ...files,
-      read: (path) => recorded(contents, path, files.read(path), (text) => text),
-      list: (folder) => recorded(listings, folder, files.list(folder), (names) => names.join("\n")),
+      read: (path) => recorded(files.read(path), (outcome) => contents.set(path, outcome)),
+      list: (folder) => recorded(files.list(folder), (outcome) => listings.set(folder, outcome)),
     },
   };
 }
@@ -42,18 +42,13 @@ function sameEntries(left: ReadonlyMap<string, string>, right: ReadonlyMap<strin
 }
 
 /** A first character keeps a text apart from an error that reads the same. */
-async function recorded<Result>(
-  record: Map<string, string>,
-  path: string,
-  reading: Promise<Result>,
-  text: (result: Result) => string,
-): Promise<Result> {
+async function recorded<Result>(reading: Promise<Result>, record: (outcome: string) => void): Promise<Result> {
   try {
     const result = await reading;
-    record.set(path, `=${text(result)}`);
+    record(`=${JSON.stringify(result)}`);
     return result;
   } catch (error) {
-    record.set(path, `!${error}`);
+    record(`!${error}`);
     throw error;
   }
 }

@@ -3,10 +3,10 @@ import type { AppServer } from "../runtime/app-listener.ts";
 import type { Problem, Snapshot, SourcePlace } from "../snapshot.ts";
 import { type Aggregator, createAggregator, type ProcessFacts } from "../telemetry/index.ts";
 import type { Address, Appender, Clock, Files, Processes, Sockets, Terminal } from "../types.ts";
-import { addressText, type Binding, listenFailure, refusedBindings } from "./addresses.ts";
+import { type Binding, bindingProblem, listenFailure, plainProblem, refusedBindings } from "./addresses.ts";
 import { type AdminApp, adminApp } from "./admin.ts";
 import { AdminServer, type PreparedMove } from "./admin-server.ts";
-import { Announcements, startFailure } from "./announcements.ts";
+import { Announcements, type RequestMigration, startFailure } from "./announcements.ts";
 import { type ConfigWatch, watchConfig } from "./config-watch.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
 import { recordReads } from "./readings.ts";
@@ -135,14 +135,14 @@ class Supervisor {
     try {
       move = await this.#admin.prepare(snapshot.admin);
     } catch (error) {
-      return [this.#cannotListen(snapshot.admin, "admin", listenFailure(error))];
+      const binding = { address: snapshot.admin, path: "admin", place: this.#wholeFile };
+      return [bindingProblem({ ...binding, reason: listenFailure(error) })];
     }
     const result = await this.#slot.apply(snapshot);
     if (result?.ok !== true) {
       move.abandon();
-      if (result === null)
-        return [this.#problem("the worker ended while it made this configuration live", "")];
-      return result.problems.map(({ place, message }) => this.#problem(message, "", place));
+      if (result !== null) return result.problems.map(({ message, place }) => plainProblem(message, place));
+      return [plainProblem("the worker ended while it made this configuration live", this.#wholeFile)];
     }
     move.commit();
     this.#live = snapshot;
@@ -157,9 +157,7 @@ class Supervisor {
     const held = this.#live?.listeners.map(({ bind }) => bind) ?? [];
     if (this.#live !== null) held.push(this.#live.admin);
     const refused = await refusedBindings(this.#parts.sockets, wanted, held);
-    return refused.map(({ address, path, place, reason }) =>
-      this.#cannotListen(address, path, reason, place),
-    );
+    return refused.map(bindingProblem);
   }
 
   async #announceStart(snapshot: Snapshot): Promise<void> {
@@ -170,16 +168,15 @@ class Supervisor {
       snapshot,
       admin: this.#admin.address,
       tookMs: clock.now() - this.#startedAtMs,
-      migratesRequests: await this.#migratesRequests(),
+      migration: await this.#requestMigration(),
     });
   }
 
-  /** Whether Linux hands connections that wait at a closing listener to another one on the same port. */
-  async #migratesRequests(): Promise<boolean | null> {
+  async #requestMigration(): Promise<RequestMigration> {
     try {
-      return (await this.#parts.files.read("/proc/sys/net/ipv4/tcp_migrate_req")).trim() === "1";
+      return (await this.#parts.files.read("/proc/sys/net/ipv4/tcp_migrate_req")).trim() === "1" ? "on" : "off";
     } catch {
-      return null;
+      return "unknown here";
     }
   }
 
@@ -230,14 +227,8 @@ class Supervisor {
     });
   }
 
-  #cannotListen(address: Address, path: string, reason: string, place?: SourcePlace): Problem {
-    return this.#problem(`cannot listen on ${addressText(address)}: ${reason}`, path, place);
-  }
-
-  /** One that no text of the file explains. */
-  #problem(message: string, path: string, place?: SourcePlace): Problem {
-    const { file, line } = place ?? { file: this.#options.file, line: 1 };
-    return { file, line, column: 1, path, message, hints: [], excerpt: null };
+  get #wholeFile(): SourcePlace {
+    return { file: this.#options.file, line: 1 };
   }
 
   #terminate(): void {

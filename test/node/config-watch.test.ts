@@ -125,7 +125,7 @@ test("watchConfig waits for the end of a burst of events, and not for ever", asy
     },
   };
   watch = watchConfig(files, clock, () => {});
-  await watch.follow({ files: new Map([["/a/clearway.yaml", "=same"]]), folders: new Map() });
+  await watch.follow({ files: new Map([["/a/clearway.yaml", '="same"']]), folders: new Map() });
   clock.advance(100);
   await Bun.sleep(0);
   expect(reads).toBe(1);
