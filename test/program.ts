@@ -13,8 +13,8 @@ export interface Running {
   /** All that it printed until now, stdout and stderr together. */
   output(): string;
   readonly ended: Promise<number>;
-  /** SIGTERM, then the exit code. */
-  stop(): Promise<number>;
+  /** Sends the signal, SIGTERM without one, and waits for the exit code. */
+  stop(signal?: "SIGTERM" | "SIGINT"): Promise<number>;
 }
 
 export interface StartOptions {
@@ -42,8 +42,8 @@ export function start(command: readonly string[], { environment, folder }: Start
   return {
     output: () => printed,
     ended,
-    stop: () => {
-      child.kill("SIGTERM");
+    stop: (signal = "SIGTERM") => {
+      child.kill(signal);
       return ended;
     },
   };

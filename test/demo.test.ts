@@ -1,0 +1,51 @@
+/** The demo as a person starts it: the real program, real sockets, real seconds. */
+import { describe, expect, test } from "bun:test";
+import { type Running, startClearway, until } from "./program.ts";
+
+const timeoutMs = 60_000;
+
+function urlOf(name: string, { output }: Running): string {
+  return new RegExp(`^ {2}${name} +(\\S+)`, "m").exec(output())?.[1] ?? "";
+}
+
+const isGone = (url: string) =>
+  fetch(url).then(
+    () => false,
+    () => true,
+  );
+
+const lastLine = ({ output }: Running) => output().trimEnd().split("\n").at(-1) ?? "";
+
+describe("clearway demo", () => {
+  test(
+    "--for 8s shows a reload and a refused file, loses no request and leaves nothing running",
+    async () => {
+      const demo = startClearway(["demo", "--for", "8s"]);
+      expect({ code: await demo.ended, output: demo.output() }).toMatchObject({ code: 0 });
+      expect(lastLine(demo)).toMatch(/^[\d,]+ requests in \d+\.\d s, 0 failed$/);
+      expect(demo.output()).toContain("live as version 2");
+      expect(demo.output()).toMatch(/broken file refused, .*clearway\.yaml:\d+:\d+ .*paymets/);
+      expect(await isGone(urlOf("gateway", demo))).toBe(true);
+      expect(await isGone(urlOf("admin", demo))).toBe(true);
+    },
+    timeoutMs,
+  );
+
+  test(
+    "ends at Ctrl-C with its summary",
+    async () => {
+      const demo = startClearway(["demo"]);
+      await until(demo.output, (text) => /requests {3}0 failed/.test(text));
+      expect({ code: await demo.stop("SIGINT"), output: demo.output() }).toMatchObject({ code: 0 });
+      expect(lastLine(demo)).toEndWith(" 0 failed");
+      expect(await isGone(urlOf("gateway", demo))).toBe(true);
+    },
+    timeoutMs,
+  );
+
+  test("refuses a time that is none", async () => {
+    const demo = startClearway(["demo", "--for", "soon"]);
+    expect(await demo.ended).toBe(1);
+    expect(demo.output()).toContain("soon");
+  });
+});
