@@ -1,0 +1,218 @@
+/** Reads parts of the config by their schemas; what is wrong goes to the report with the exact place. */
+import type { z } from "zod";
+import { retyped } from "./environment.ts";
+import { childOf, type Part, plainOf, spotOf } from "./located.ts";
+import { nearestHints } from "./nearest.ts";
+import type { Path, Report } from "./problem.ts";
+import { quoted, wantedMessage } from "./wanted.ts";
+
+export type Checked<Value> = { readonly ok: true; readonly value: Value } | { readonly ok: false };
+
+type Issue = z.core.$ZodIssue;
+
+/** For the keys that zod did not know: those that it did know. Zod keeps the list's identity, but not the schema. */
+type KnownKeys = WeakMap<readonly string[], readonly string[]>;
+
+/** Reads a whole part by a schema. */
+export function check<Value>(schema: z.ZodType<Value>, part: Part, report: Report): Checked<Value> {
+  const known: KnownKeys = new WeakMap();
+  let result = parse(schema, part, known);
+  if (!result.success && retypeEnvironment(part, leaves(result.error.issues, part))) {
+    result = parse(schema, part, known);
+  }
+  if (result.success) return { ok: !hasGap(part), value: result.data } as Checked<Value>;
+  for (const issue of leaves(result.error.issues, part)) reportIssue(issue, part, { report, known });
+  return { ok: false };
+}
+
+export interface FieldOptions {
+  /** Keys that somebody else reads. */
+  readonly except?: readonly string[];
+  /** Keys that a later version will know. */
+  readonly later?: readonly string[];
+}
+
+/** The fields that are right; all of them when `complete`. */
+export interface Fields<Value> {
+  readonly some: Partial<Value>;
+  readonly complete: boolean;
+}
+
+/** Reads a map field by field, so that a wrong one does not hide the others. */
+export function checkFields<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape>,
+  part: Part,
+  context: FieldOptions & { readonly report: Report },
+): Fields<z.output<z.ZodObject<Shape>>> {
+  const { report, except = [] } = context;
+  const { node } = part;
+  const some: Record<string, unknown> = {};
+  if (node.kind === "gap") return { some, complete: false } as never;
+  if (node.kind !== "map" && !(node.kind === "scalar" && node.value === null)) {
+    report.add(spotOf(part), part.path, { message: `cannot read ${quoted(plainOf(node))}: wanted a map` });
+    return { some, complete: false } as never;
+  }
+  let complete = true;
+  for (const [name, field] of Object.entries(schema.shape)) {
+    if (except.includes(name)) continue;
+    const checked = checkField(name, field as z.ZodType, { part, report });
+    if (checked.ok) some[name] = checked.value;
+    else complete = false;
+  }
+  if (node.kind === "map") {
+    for (const [name, entry] of node.entries) {
+      if (name in schema.shape || name === "<<") continue;
+      complete = false;
+      reportUnknownKey(
+        name,
+        { range: entry.key, path: part.path },
+        { ...context, known: Object.keys(schema.shape) },
+      );
+    }
+  }
+  return { some, complete } as never;
+}
+
+function checkField(
+  name: string,
+  field: z.ZodType,
+  within: { part: Part; report: Report },
+): Checked<unknown> {
+  const { part, report } = within;
+  const child = childOf(part, name);
+  if (child !== null) return check(field, child, report);
+  const absent = field.safeParse(undefined, { error: wantedMessage });
+  if (absent.success) return { ok: true, value: absent.data };
+  const wanted = absent.error.issues[0]?.message ?? "";
+  report.add(part.key, [...part.path, name], { message: `cannot find \`${name}\` here: ${wanted}` });
+  return { ok: false };
+}
+
+export function reportUnknownKey(
+  name: string,
+  at: { readonly range: Part["key"]; readonly path: Path },
+  context: { readonly report: Report; readonly known: readonly string[]; readonly later?: readonly string[] },
+): void {
+  const later = context.later?.includes(name) === true;
+  const message = later ? `cannot use \`${name}\`: it is not in this version` : `unknown key "${name}"`;
+  const hints = later ? [] : nearestHints(name, context.known);
+  context.report.add(at.range, [...at.path, name], { message, hints });
+}
+
+function parse<Value>(schema: z.ZodType<Value>, part: Part, known: KnownKeys) {
+  return schema.safeParse(plainOf(part.node), {
+    error: (issue) => {
+      if (issue.code === "unrecognized_keys") known.set(issue.keys, shapeKeys(issue.inst));
+      return wantedMessage(issue);
+    },
+  });
+}
+
+function shapeKeys(schema: unknown): string[] {
+  const definition = (schema as z.core.$ZodObject | undefined)?._zod.def;
+  return definition?.type === "object" ? Object.keys(definition.shape) : [];
+}
+
+/** The issues without unions: of those, what the alternatives say that fit the kind of value that is there. */
+function leaves(issues: readonly Issue[], part: Part): Issue[] {
+  return issues.flatMap((issue) => {
+    if (issue.code !== "invalid_union") return [issue];
+    const alternatives = issue.errors.map((inner) => leaves(inner, part));
+    const fitting = alternatives.filter(
+      (inner) => !inner.some((one) => one.code === "invalid_type" && one.path.length === 0),
+    );
+    if (fitting.length === 1 || (fitting.length > 1 && issue.message === "")) {
+      return fitting[0]!.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
+    }
+    const wanted = alternatives.map((inner) => (inner[0]?.message ?? "").replace(/^wanted /, ""));
+    const message = issue.message === "" ? `wanted ${[...new Set(wanted)].join(", or ")}` : issue.message;
+    return [{ ...issue, code: "custom", message } as Issue];
+  });
+}
+
+/** Text from the environment where another kind was wanted becomes that kind. True when anything changed. */
+function retypeEnvironment(part: Part, issues: readonly Issue[]): boolean {
+  let changed = false;
+  for (const issue of issues) {
+    const { node } = partAt(part, issue.path).part;
+    if (node.kind !== "scalar" || node.origin !== "environment" || typeof node.value !== "string") continue;
+    const value = retyped(node.value);
+    changed ||= value !== node.value;
+    node.value = value;
+  }
+  return changed;
+}
+
+function reportIssue(issue: Issue, part: Part, context: { report: Report; known: KnownKeys }): void {
+  const { part: found, rest } = partAt(part, issue.path);
+  if (found.node.kind === "gap") return;
+  if (issue.code === "unrecognized_keys") {
+    for (const name of issue.keys) {
+      const range = childOf(found, name)?.key ?? found.key;
+      const known = context.known.get(issue.keys) ?? [];
+      reportUnknownKey(name, { range, path: found.path }, { report: context.report, known });
+    }
+    return;
+  }
+  const path = [...found.path, ...rest];
+  if (rest.length > 0) {
+    const name = pathEnd(rest);
+    context.report.add(found.key, path, { message: `cannot find \`${name}\` here: ${issue.message}` });
+    return;
+  }
+  const { node } = found;
+  if (issue.code === "invalid_key") {
+    context.report.add(found.key, path, {
+      message: `cannot read the key ${quoted(pathEnd(path))}: ${issue.message}`,
+    });
+    return;
+  }
+  const written = node.kind === "scalar" ? node.written : null;
+  const hints =
+    issue.code === "invalid_value"
+      ? nearestHints(String(plainOf(node)), issue.values.map(String)).slice(0, 1)
+      : [];
+  const nearOnly = hints.filter((hint) => hint.startsWith("did"));
+  if (node.kind === "scalar" && node.origin === "environment")
+    nearOnly.push("its value comes from the environment, and is not shown");
+  const unquoted = node.kind === "scalar" && typeof node.value !== "string" && node.value !== null;
+  if (
+    unquoted &&
+    issue.code === "invalid_type" &&
+    issue.expected === "string" &&
+    issue.message === "wanted text"
+  ) {
+    nearOnly.push(`quote it: "${textOf(found)}"`);
+  }
+  context.report.add(spotOf(found), path, {
+    message: `cannot read ${quoted(written ?? plainOf(node))}: ${issue.message}`,
+    hints: nearOnly,
+  });
+}
+
+function textOf(part: Part): string {
+  const { file, start, end } = part.node.range;
+  return file.text.slice(start, end);
+}
+
+function pathEnd(path: Path): string {
+  return String(path[path.length - 1] ?? "");
+}
+
+/** The part at a path, or the last one on the way with what was not found of the path. */
+function partAt(part: Part, path: readonly PropertyKey[]): { part: Part; rest: (string | number)[] } {
+  let at = part;
+  for (const [index, step] of path.entries()) {
+    const child = childOf(at, step as string | number);
+    if (child === null) return { part: at, rest: path.slice(index) as (string | number)[] };
+    at = child;
+  }
+  return { part: at, rest: [] };
+}
+
+function hasGap({ node }: Part): boolean {
+  if (node.kind === "map")
+    return [...node.entries.values()].some((entry) => hasGap({ node: entry.node } as Part));
+  if (node.kind === "list") return node.items.some((item) => hasGap({ node: item } as Part));
+  return node.kind === "gap";
+}

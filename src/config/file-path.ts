@@ -1,0 +1,20 @@
+/** Names of files, with `/` between their parts. A relative one is relative to the file that names it. */
+
+/** `conf.d` of `conf.d/a.yaml`; empty for a bare name. */
+export function directoryOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash === 0 ? "/" : path.slice(0, Math.max(0, slash));
+}
+
+/** The path as seen from where the directory is seen, without `.` and needless `..`. */
+export function joinPath(directory: string, path: string): string {
+  const whole = path.startsWith("/") || directory === "" ? path : `${directory}/${path}`;
+  const kept: string[] = [];
+  for (const part of whole.split("/")) {
+    if (part === "" || part === ".") continue;
+    const last = kept[kept.length - 1];
+    if (part !== ".." || ((last === undefined || last === "..") && !whole.startsWith("/"))) kept.push(part);
+    else kept.pop();
+  }
+  return (whole.startsWith("/") ? "/" : "") + kept.join("/") || ".";
+}

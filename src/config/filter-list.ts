@@ -1,0 +1,234 @@
+/** A list of filters: every entry's name and options, and their order. */
+import type { FilterEntry } from "../snapshot.ts";
+import type { FilterDefinition, FilterRegistry } from "../types.ts";
+import { check } from "./check.ts";
+import { childrenOf, type Part, plainOf, spotOf, writtenOf } from "./located.ts";
+import { markedValues, withDefaults } from "./marks.ts";
+import { nearestHints } from "./nearest.ts";
+import type { Report } from "./problem.ts";
+import { lineOf, type Range } from "./source.ts";
+import { quoted } from "./wanted.ts";
+
+const ownKeys = ["id", "onError"];
+const idPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const laterNames = /^(\.{0,2}\/|hono\/|npm:)/;
+
+export interface FilterContext {
+  readonly report: Report;
+  readonly filters: FilterRegistry;
+  /** The names of all services; null when not all are known. */
+  readonly services: ReadonlySet<string> | null;
+  /** What entries look like with their defaults and without their secrets, for --resolved. */
+  readonly shown: Map<object, unknown>;
+}
+
+/** Null when anything in the list is wrong. */
+export function readFilters(
+  list: Part | null,
+  owner: "listener" | "route",
+  context: FilterContext,
+): readonly FilterEntry[] | null {
+  const { report } = context;
+  if (list === null || (list.node.kind === "scalar" && list.node.value === null)) return [];
+  if (list.node.kind !== "list") {
+    const message = `cannot read ${quoted(plainOf(list.node))}: wanted a list of filters`;
+    if (list.node.kind !== "gap") report.add(spotOf(list), list.path, { message });
+    return null;
+  }
+  const read = childrenOf(list).map(([, part]) => ({ part, entry: readEntry(part, context) }));
+  const known = read.flatMap(({ part, entry }) => {
+    const definition = entry === null ? undefined : context.filters.get(entry.name);
+    return definition === undefined ? [] : [{ part, definition }];
+  });
+  const placed = owner === "route" ? inOrder(known, report) : noneUpstream(known, report);
+  const entries = read.flatMap(({ entry }) => (entry?.right ? [entry.value] : []));
+  return placed && entries.length === read.length ? entries : null;
+}
+
+/** The name is known even when the options are wrong, so that the order can be checked. */
+type ReadEntry =
+  | { readonly name: string; readonly right: true; readonly value: FilterEntry }
+  | { readonly name: string; readonly right: false };
+
+function readEntry(part: Part, context: FilterContext): ReadEntry | null {
+  const { report } = context;
+  const { node } = part;
+  if (node.kind === "gap") return null;
+  if (node.kind === "scalar" && typeof node.value === "string") {
+    const empty: Part = { ...part, node: { kind: "map", range: node.range, entries: new Map() } };
+    return readNamed(
+      { name: node.value, options: empty, extras: { id: null, onError: "fail" } },
+      part.key,
+      context,
+    );
+  }
+  const children = childrenOf(part);
+  const named = children.filter(([name]) => !ownKeys.includes(name));
+  const [first, second] = named;
+  if (node.kind !== "map" || first === undefined) {
+    const message = `cannot read ${quoted(plainOf(node))}: wanted the name of a filter, or a map with one`;
+    report.add(spotOf(part), part.path, { message });
+    return null;
+  }
+  if (second !== undefined) {
+    const message = `cannot use "${first[0]}" and "${second[0]}" in one entry: wanted one filter, and beside it id and onError`;
+    report.add(second[1].key, second[1].path, { message, hints: ["put each filter behind its own dash"] });
+    return null;
+  }
+  const extras = readExtras(children, report);
+  const entry = readNamed(
+    { name: first[0], options: first[1], extras: extras ?? noExtras },
+    first[1].key,
+    context,
+  );
+  return entry === null || extras !== null ? entry : { name: entry.name, right: false };
+}
+
+interface Extras {
+  readonly id: string | null;
+  readonly onError: "fail" | "open";
+}
+
+const noExtras: Extras = { id: null, onError: "fail" };
+
+function readExtras(children: readonly [string, Part][], report: Report): Extras | null {
+  const extras = { id: null as string | null, onError: "fail" as "fail" | "open" };
+  let right = true;
+  for (const [name, part] of children) {
+    const value = plainOf(part.node);
+    if (name === "id" && typeof value === "string" && idPattern.test(value)) extras.id = value;
+    else if (name === "onError" && (value === "fail" || value === "open")) extras.onError = value;
+    else if (ownKeys.includes(name)) {
+      const wanted =
+        name === "id" ? "a name of at most 63 letters, digits, dashes, dots and underscores" : "fail or open";
+      report.add(spotOf(part), part.path, { message: `cannot read ${quoted(value)}: wanted ${wanted}` });
+      right = false;
+    }
+  }
+  return right ? extras : null;
+}
+
+function readNamed(
+  source: { readonly name: string; readonly options: Part; readonly extras: Extras },
+  key: Range,
+  context: FilterContext,
+): ReadEntry | null {
+  const { name, extras } = source;
+  const definition = context.filters.get(name);
+  if (definition === undefined) {
+    reportUnknown(name, { range: key, path: source.options.path }, context);
+    return null;
+  }
+  const options = mapOf(source.options);
+  if (!checkOptions(definition, options, context)) return { name, right: false };
+  const place = { file: key.file.name, line: lineOf(key) };
+  const value: FilterEntry = { name, ...extras, options: plainOf(options.node), place };
+  context.shown.set(value, withDefaults(definition.options, writtenOf(options.node)));
+  return { name, right: true, value };
+}
+
+/** `request-id:` with nothing behind it is the filter without options. */
+function mapOf(part: Part): Part {
+  const { node } = part;
+  if (node.kind !== "scalar" || node.value !== null) return part;
+  return { ...part, node: { kind: "map", range: part.key, entries: new Map() } };
+}
+
+function reportUnknown(name: string, at: { range: Range; path: Part["path"] }, context: FilterContext): void {
+  if (laterNames.test(name)) {
+    const message = `cannot use the filter "${name}": only built-in filters are in this version`;
+    context.report.add(at.range, at.path, { message });
+    return;
+  }
+  const hints = nearestHints(name, [...context.filters.keys()]);
+  context.report.add(at.range, at.path, { message: `unknown filter "${name}"`, hints });
+}
+
+function checkOptions(definition: FilterDefinition, options: Part, context: FilterContext): boolean {
+  const { report, services } = context;
+  try {
+    if (!check(definition.options, options, report).ok) return false;
+    let right = true;
+    for (const { mark, value, path } of markedValues(definition.options, plainOf(options.node))) {
+      const place = path.reduce<Part>(
+        (part, step) => childrenOf(part).find(([name]) => name === String(step))![1],
+        options,
+      );
+      if (mark === "service" && services !== null && !services.has(String(value))) {
+        reportUnknownService(String(value), place, { report, services });
+        right = false;
+      }
+      if (mark === "percent" && typeof value === "number" && path[path.length - 1] !== "percent") {
+        const message = `cannot read ${value}: wanted a percentage such as ${value}%`;
+        report.add(spotOf(place), place.path, { message });
+        right = false;
+      }
+    }
+    return right;
+  } catch (error) {
+    // A schema is the filter author's code.
+    const reason = error instanceof Error ? error.message : String(error);
+    report.add(options.key, options.path, {
+      message: `cannot check the options of "${definition.name}": ${reason}`,
+    });
+    return false;
+  }
+}
+
+export function reportUnknownService(
+  name: string,
+  part: Part,
+  context: { readonly report: Report; readonly services: ReadonlySet<string> },
+): void {
+  const known = [...context.services].slice(0, 1000);
+  context.report.add(
+    part.node.kind === "scalar" && part.node.value === name ? part.node.range : part.key,
+    part.path,
+    {
+      message: `unknown service "${name}"`,
+      hints: nearestHints(name, known),
+    },
+  );
+}
+
+interface KnownEntry {
+  readonly part: Part;
+  readonly definition: FilterDefinition;
+}
+
+const ranks = ["around the request", "around the call to the service", "repeating the call to the service"];
+
+function rankOf(definition: FilterDefinition): number {
+  if (definition.middleware !== undefined) return 0;
+  return definition.repeats ? 2 : 1;
+}
+
+/** Reports the first pair that stands the wrong way round. */
+function inOrder(entries: readonly KnownEntry[], report: Report): boolean {
+  const index = entries.findIndex(
+    (entry, at) => at > 0 && rankOf(entry.definition) < rankOf(entries[at - 1]!.definition),
+  );
+  if (index < 0) return true;
+  const [before, after] = [entries[index - 1]!, entries[index]!];
+  const [beforeName, afterName] = [before.definition.name, after.definition.name];
+  report.add(spotOf(after.part), after.part.path, {
+    message: `cannot run ${afterName}, ${ranks[rankOf(after.definition)]}, after ${beforeName}, ${ranks[rankOf(before.definition)]}`,
+    hints: ["swap these two:", shownLine(before.part), shownLine(after.part)],
+  });
+  return false;
+}
+
+function shownLine(part: Part): string {
+  const { file, start } = part.node.range;
+  const { line } = file.position(start);
+  return `${line} | ${file.line(line).slice(0, 200)}`;
+}
+
+function noneUpstream(entries: readonly KnownEntry[], report: Report): boolean {
+  const wrong = entries.filter(({ definition }) => definition.upstream !== undefined);
+  for (const { part, definition } of wrong) {
+    const message = `cannot run ${definition.name} on a listener: it stands around the call to a service`;
+    report.add(spotOf(part), part.path, { message, hints: ["put it into the `filters` of a route"] });
+  }
+  return wrong.length === 0;
+}

@@ -1,0 +1,243 @@
+/**
+ * The config's grammar: what each key takes, and what it is for. Objects name their keys only; what concerns two
+ * keys or two parts is checked where the parts are read, so that one mistake never hides another.
+ */
+import { z } from "zod";
+import { duration, size } from "../units.ts";
+import { bindAddress, endpointAddress } from "./address.ts";
+import { hostPattern, methodName, pathPattern, rewriteHost, rewritePath } from "./pattern.ts";
+
+const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const printable = /^[\t\x20-\x7e\x80-\uffff]*$/;
+const textMax = 64 * 1024;
+
+const count = (min: number, max: number) => z.int().min(min).max(max);
+const deadline = () => duration({ minMs: 1 });
+
+/** Listener and service names stand in metrics, in logs and in host names. */
+const nameWanted =
+  "wanted a name of at most 63 letters, digits, dashes, dots and underscores, a letter or digit first";
+export const partName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, { error: nameWanted });
+const headerName = z.string().max(256).regex(token, { error: "wanted a header name such as x-tenant" });
+const headerValue = z
+  .string()
+  .max(8192)
+  .regex(printable, { error: "wanted text without control characters" });
+
+const valueMatch = z.union([
+  z.string().max(8192),
+  z.strictObject({ present: z.literal(true).describe("It is there, whatever its value") }),
+  z.strictObject({ prefix: z.string().min(1).max(8192).describe("What its value begins with") }),
+]);
+
+const messageLimits = {
+  headerBytes: size({ minBytes: 1024, maxBytes: 1 << 20 })
+    .describe("All header fields of one message")
+    .optional(),
+  headerFields: count(1, 10_000).describe("How many header fields a message may have").optional(),
+  requestLineBytes: size({ minBytes: 256, maxBytes: 1 << 20 })
+    .describe("The first line of a message")
+    .optional(),
+  trailerBytes: size({ maxBytes: 1 << 20 })
+    .describe("All trailer fields of one message")
+    .optional(),
+  chunkExtensionBytes: size({ maxBytes: 1 << 20 })
+    .describe("Extensions of one chunk")
+    .optional(),
+  messageExtensionBytes: size({ maxBytes: 1 << 20 })
+    .describe("Chunk extensions of one message, all together")
+    .optional(),
+  bufferHigh: size({ minBytes: 4096, maxBytes: 1 << 26 })
+    .describe("Waiting bytes, per direction, above which the sender is paused")
+    .optional(),
+  bufferLow: size({ minBytes: 1024, maxBytes: 1 << 26 })
+    .describe("Waiting bytes, per direction, below which it goes on")
+    .optional(),
+  silenceTimeout: deadline()
+    .describe("No byte either way in a body, stream, upgraded connection or tunnel")
+    .optional(),
+};
+
+export const limitsGrammar = z.strictObject({
+  ...messageLimits,
+  headerTimeout: deadline()
+    .describe("From the first moment in which a head is awaited to its last byte")
+    .optional(),
+  idleTimeout: deadline().describe("Between two requests on one connection").optional(),
+  routeTimeout: deadline()
+    .describe("For routes without a timeout: from the request's last byte to the head of its answer")
+    .optional(),
+  connections: count(1, 1_000_000)
+    .describe("Open connections of callers; a further one is refused")
+    .optional(),
+});
+
+export const serviceLimitsGrammar = z.strictObject({
+  connections: count(1, 1_000_000).default(1024).describe("Open connections to the service"),
+  pending: count(0, 1_000_000).default(1024).describe("Requests that wait for a connection"),
+  requests: count(1, 1_000_000).default(1024).describe("Requests in flight"),
+  ...messageLimits,
+});
+
+export const timeoutsGrammar = z.strictObject({
+  connect: deadline().default(1000).describe("Until a connection stands"),
+  idle: deadline().default(55_000).describe("How long an unused connection is kept"),
+});
+
+export const pathsGrammar = z.strictObject({
+  dotSegments: z.enum(["reject", "resolve"]).default("reject").describe("What happens to . and .. in a path"),
+  merge: z.boolean().default(false).describe("Whether repeated slashes become one"),
+  escapedSlash: z
+    .enum(["keep", "reject", "decode"])
+    .default("keep")
+    .describe("What happens to %2f in a path"),
+});
+
+export const logGrammar = z.strictObject({
+  level: z.enum(["debug", "info", "warn", "error"]).default("info").describe("The least that is written"),
+  format: z.enum(["json", "text"]).default("json").describe("One JSON object a line, or text for people"),
+});
+
+export const matchGrammar = z.strictObject({
+  host: hostPattern().describe('A host such as shop.example, "*.shop.example" or "*"').optional(),
+  path: pathPattern().describe("A path such as /healthz, /users/:id or /api/*").optional(),
+  method: z
+    .union([methodName(), z.array(methodName()).min(1).max(32)])
+    .describe("One method or a list; any without it")
+    .optional(),
+  headers: z
+    .record(headerName, valueMatch)
+    .describe("Header fields that must be there: a value, { present: true } or { prefix: … }")
+    .optional(),
+  query: z
+    .record(z.string().min(1).max(256), valueMatch)
+    .describe("Query fields that must be there: a value, { present: true } or { prefix: … }")
+    .optional(),
+});
+
+const serviceName = partName.describe("The name of a service");
+const weight = count(0, 1_000_000);
+
+export const redirectGrammar = z.strictObject({
+  scheme: z.enum(["http", "https"]).describe("The scheme to go to; the request's without it").optional(),
+  host: rewriteHost().describe("The host to go to; the request's without it").optional(),
+  path: rewritePath().describe("The path to go to; a * stands for what the match's * took").optional(),
+  status: z.literal([301, 302, 303, 307, 308]).default(302).describe("301, 302, 303, 307 or 308"),
+});
+
+export const respondGrammar = z.strictObject({
+  status: count(200, 599).default(200).describe("The status of the answer"),
+  headers: z
+    .record(headerName, z.union([headerValue, z.array(headerValue).max(64)]))
+    .default({})
+    .describe("Its header fields: a value, or a list of several"),
+  body: z.string().max(textMax).default("").describe("Its body; file:PATH reads a file"),
+});
+
+export const rewriteGrammar = z.strictObject({
+  path: rewritePath().describe("The path to send; a * stands for what the match's * took").optional(),
+  host: rewriteHost().describe("The Host to send").optional(),
+});
+
+/** A filter's own options are read by its own schema. */
+const filterEntries = z.array(z.unknown()).max(64);
+
+export const routeGrammar = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[^\x00-\x1f\x7f-\x9f]{1,200}$/, { error: "wanted a name of at most 200 characters" })
+    .describe("Unique in its listener; without it, host and path as they are written")
+    .optional(),
+  match: matchGrammar.default({}).describe("Which requests it takes; any without it"),
+  filters: filterEntries.default([]).describe("What its requests run through, in this order"),
+  timeout: deadline()
+    .describe("From the request's last byte to the head of its answer, filters and tries included")
+    .optional(),
+  to: z
+    .union([serviceName, z.record(serviceName, weight)])
+    .describe("The service that answers, or several with their weights")
+    .optional(),
+  rewrite: rewriteGrammar.describe("What the service sees instead; beside `to` only").optional(),
+  redirect: redirectGrammar.describe("Sends the caller elsewhere").optional(),
+  respond: respondGrammar.describe("Answers here").optional(),
+});
+
+export const listenerGrammar = z.strictObject({
+  bind: bindAddress().describe("Where it listens: HOST:PORT or unix:PATH"),
+  protocol: z.literal("http").default("http").describe("http: HTTP/1.1 without encryption"),
+  trustedHops: count(0, 16)
+    .default(0)
+    .describe("How many proxies in front of this one are believed when they name the caller"),
+  limits: limitsGrammar
+    .default({})
+    .describe("Limits of this listener, where they differ from the general ones"),
+  filters: filterEntries.default([]).describe("What every request runs through, also when no route takes it"),
+  routes: z
+    .array(routeGrammar)
+    .max(100_000)
+    .default([])
+    .describe("Where requests go; the most specific wins"),
+});
+
+const endpointFields = z.strictObject({
+  address: endpointAddress().describe("HOST:PORT or unix:PATH"),
+  weight: weight.default(1).describe("Its share of the requests, against the other endpoints"),
+  zone: partName.describe("Where it stands").optional(),
+});
+export const endpointGrammar = z.union([endpointAddress(), endpointFields]);
+
+export const serviceGrammar = z.strictObject({
+  endpoints: z.array(endpointGrammar).max(10_000).describe("Its addresses"),
+  loadBalancing: z
+    .enum(["least-latency", "round-robin"])
+    .default("least-latency")
+    .describe("How an endpoint is chosen: the one that answers sooner of two, or each in turn"),
+  limits: serviceLimitsGrammar.prefault({}).describe("What is sent to it at most, and what it may answer"),
+  timeouts: timeoutsGrammar.prefault({}).describe("Deadlines of its connections"),
+});
+
+export const rootGrammar = z.strictObject({
+  admin: bindAddress()
+    .default({ host: "127.0.0.1", port: 9900 })
+    .describe("Where health, metrics and the config in use are served"),
+  drain: duration({ minMs: 0, maxMs: 3_600_000 })
+    .default(30_000)
+    .describe("How long requests may take to end when the node stops"),
+  limits: limitsGrammar.default({}).describe("Limits for all listeners and services"),
+  paths: pathsGrammar.prefault({}).describe("What happens to unusual paths before they are matched"),
+  listeners: z.record(partName, listenerGrammar).describe("Addresses that accept connections, by name"),
+  services: z.record(partName, serviceGrammar).default({}).describe("Groups of endpoints, by name"),
+  log: logGrammar.prefault({}).describe("What the node says about itself"),
+  include: z
+    .array(z.string().min(1).max(4096))
+    .max(64)
+    .default([])
+    .describe("Further files, relative to this one; a * in the last part takes many"),
+});
+
+/** Keys of the whole design that this version does not have yet: no typing mistakes. */
+export const laterKeys = {
+  root: ["trustDomain", "defaults", "traces", "mesh"],
+  listener: ["tls", "clientAuth"],
+  service: [
+    ...[
+      "dns",
+      "healthCheck",
+      "outlierDetection",
+      "allow",
+      "audit",
+      "inbound",
+      "outbound",
+      "split",
+      "timeout",
+    ],
+    ...["retry", "mirror", "fault", "routes", "mtls"],
+  ],
+  route: [],
+} as const;
+
+/** Values of the whole design that this version does not have yet. */
+export const laterValues = {
+  protocol: ["https", "tcp", "tls"],
+  loadBalancing: ["least-request", "random", "ring-hash"],
+} as const;

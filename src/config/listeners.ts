@@ -1,0 +1,86 @@
+/** Listeners: where they listen, their limits, filters and routes. */
+import type { ListenerConfig, MessageLimits } from "../snapshot.ts";
+import type { Address } from "../types.ts";
+import { formatAddress, placeAddress } from "./address.ts";
+import { checkFields } from "./check.ts";
+import { type FilterContext, readFilters } from "./filter-list.ts";
+import { laterKeys, limitsGrammar, listenerGrammar } from "./grammar.ts";
+import { mergeLimits } from "./limits.ts";
+import { childOf, type Part, spotOf } from "./located.ts";
+import type { Report } from "./problem.ts";
+import { readRoutes } from "./routes.ts";
+import { lineOf, placeName } from "./source.ts";
+
+/** Null when anything in it is wrong. */
+export function readListener(
+  name: string,
+  part: Part,
+  context: FilterContext & { readonly limits: MessageLimits },
+): ListenerConfig | null {
+  const { report } = context;
+  const except = ["limits", "filters", "routes"];
+  const { some, complete } = checkFields(listenerGrammar, part, {
+    report,
+    except,
+    later: laterKeys.listener,
+  });
+  const limits = readLimits(childOf(part, "limits"), context.limits, report);
+  const filters = readFilters(childOf(part, "filters"), "listener", context);
+  const list = childOf(part, "routes");
+  const listed = list === null || isList(list, report);
+  const routes = list === null ? [] : readRoutes(list, (limits ?? context.limits).routeTimeoutMs, context);
+  const bind = some.bind === undefined ? null : placeAddress(some.bind, childOf(part, "bind")!, report);
+  const { protocol, trustedHops } = some;
+  if (!complete || !listed || limits === null || filters === null || routes === null || bind === null)
+    return null;
+  if (protocol === undefined || trustedHops === undefined) return null;
+  const place = { file: part.key.file.name, line: lineOf(part.key) };
+  return { name, bind, protocol, trustedHops, limits, filters, routes, place };
+}
+
+/** Null when they are wrong. */
+export function readLimits(part: Part | null, base: MessageLimits, report: Report): MessageLimits | null {
+  if (part === null) return base;
+  const { some, complete } = checkFields(limitsGrammar, part, { report });
+  const merged = mergeLimits(base, some, { part, report });
+  return complete ? merged : null;
+}
+
+/** Every address is bound once, the admin's too. Port 0 is another one each time. */
+export function checkAddresses(
+  admin: { readonly address: Address; readonly part: Part } | null,
+  listeners: readonly { readonly config: ListenerConfig | null; readonly part: Part }[],
+  report: Report,
+): void {
+  const bound = new Map<string, Part>();
+  if (admin !== null) bound.set(socketName(admin.address), admin.part);
+  for (const { config, part } of listeners) {
+    const bind = childOf(part, "bind");
+    if (config === null || bind === null) continue;
+    const name = socketName(config.bind);
+    const earlier = name.endsWith(":0") ? undefined : bound.get(name);
+    if (earlier === undefined) {
+      bound.set(name, bind);
+      continue;
+    }
+    const hints =
+      earlier.node.range.end > 0
+        ? [`the first is at ${placeName(earlier.node.range)}`]
+        : ["it is the default of `admin`"];
+    report.add(spotOf(bind), bind.path, { message: `cannot bind ${name} twice`, hints });
+  }
+}
+
+function socketName(address: Address): string {
+  if ("unixPath" in address) return formatAddress(address);
+  return formatAddress({ ...address, host: address.host === "localhost" ? "127.0.0.1" : address.host });
+}
+
+function isList(part: Part, report: Report): boolean {
+  const { node } = part;
+  if (node.kind === "list") return true;
+  if (node.kind === "scalar" && node.value === null) return true;
+  if (node.kind !== "gap")
+    report.add(spotOf(part), part.path, { message: "cannot read these routes: wanted a list" });
+  return false;
+}

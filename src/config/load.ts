@@ -1,0 +1,141 @@
+/**
+ * Config files -> a snapshot, or every problem at once. The steps: read the files and parse them with their places,
+ * put in the environment and the secrets, check every part by its grammar, then what the parts say about each other.
+ */
+import type { ListenerConfig, MessageLimits, Problem, ServiceConfig, Snapshot } from "../snapshot.ts";
+import type { FilterRegistry } from "../types.ts";
+import { placeAddress } from "./address.ts";
+import { checkFields } from "./check.ts";
+import type { Environment } from "./environment.ts";
+import { type ConfigFiles, WatchedFiles } from "./files.ts";
+import type { FilterContext } from "./filter-list.ts";
+import { laterKeys, logGrammar, partName, pathsGrammar, rootGrammar } from "./grammar.ts";
+import { readWhole, type WholeConfig } from "./inclusion.ts";
+import { defaultLimits } from "./limits.ts";
+import { checkAddresses, readLimits, readListener } from "./listeners.ts";
+import { childOf, childrenOf, type Part, plainOf, spotOf } from "./located.ts";
+import { Report } from "./problem.ts";
+import { resolvedConfig } from "./resolved.ts";
+import { readSecrets } from "./secrets.ts";
+import { readService } from "./services.ts";
+import { quoted } from "./wanted.ts";
+
+export interface LoadOptions {
+  /** The main file; problems spell it, and what it includes, the same way. */
+  readonly file: string;
+  readonly files: ConfigFiles;
+  readonly filters: FilterRegistry;
+  readonly environment: Environment;
+  /** The new snapshot's. */
+  readonly version: number;
+  /** What a relative `file` is relative to; without it the host decides. */
+  readonly directory?: string;
+}
+
+export interface LoadResult {
+  /** Null when there is any problem. */
+  readonly snapshot: Snapshot | null;
+  readonly problems: Problem[];
+  /** Every file that was read or looked for, and every directory that was listed: what to watch. */
+  readonly files: string[];
+  /** The whole config in its own grammar with every default, without secrets; null when there is any problem. */
+  readonly resolved: unknown;
+}
+
+/** Never rejects: whatever is wrong with the files is a problem. */
+export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
+  const report = new Report();
+  const files = new WatchedFiles(options.files, options.directory ?? "");
+  const shown = new Map<object, unknown>();
+  const config = await readWhole(options.file, { report, files, environment: options.environment });
+  let read: ReadSnapshot | null = null;
+  if (config !== null) {
+    await readSecrets(config.root, files, report);
+    read = readSnapshot(config, { report, shown, filters: options.filters, version: options.version });
+  }
+  const resolved = read === null ? null : resolvedConfig(read.snapshot, read.limits, shown);
+  return { snapshot: read?.snapshot ?? null, problems: report.list(), files: files.names, resolved };
+}
+
+type SnapshotContext = Pick<FilterContext, "report" | "shown" | "filters"> & { readonly version: number };
+
+interface ReadSnapshot {
+  readonly snapshot: Snapshot;
+  /** The general ones, as they are before a listener or a service changes them. */
+  readonly limits: MessageLimits;
+}
+
+function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): ReadSnapshot | null {
+  const { report } = context;
+  const except = ["limits", "paths", "log", "listeners", "services"];
+  const { some, complete } = checkFields(rootGrammar, root, { report, except, later: laterKeys.root });
+  const limits = readLimits(childOf(root, "limits"), defaultLimits, report);
+  const paths = checkFields(pathsGrammar, childOf(root, "paths") ?? emptyPart(root), { report });
+  const log = checkFields(logGrammar, childOf(root, "log") ?? emptyPart(root), { report });
+  const admin = readAdmin(root, some.admin, report);
+  const general = { report, limits: limits ?? defaultLimits };
+
+  const serviceParts = namedParts(root, "services", report);
+  const services = serviceParts?.map(([name, part]) => readService(name, part, general)) ?? [];
+  const names = whole && serviceParts !== null ? new Set(serviceParts.map(([name]) => name)) : null;
+
+  const listenerParts = namedParts(root, "listeners", report);
+  const inListeners = { ...context, ...general, services: names };
+  const listeners = (listenerParts ?? []).map(([name, part]) => ({
+    part,
+    config: readListener(name, part, inListeners),
+  }));
+  checkAddresses(admin, listeners, report);
+  if (whole && listenerParts?.length === 0) {
+    report.addFile(
+      root.key.file.name,
+      "cannot serve anything: wanted at least one listener under `listeners`",
+    );
+  }
+  const { drain } = some;
+  if (!complete || !report.empty || limits === null || admin === null || drain === undefined) return null;
+  const { dotSegments, merge, escapedSlash } = paths.some as Required<typeof paths.some>;
+  const snapshot: Snapshot = {
+    version: context.version,
+    admin: admin.address,
+    drainMs: drain,
+    connectionsMax: limits.connections,
+    paths: { dotSegments, slashes: merge ? "merge" : "keep", escapedSlash },
+    log: log.some as Required<typeof log.some>,
+    listeners: listeners
+      .map(({ config }) => config)
+      .filter((config): config is ListenerConfig => config !== null),
+    services: services.filter((config): config is ServiceConfig => config !== null),
+  };
+  return { snapshot, limits };
+}
+
+function readAdmin(root: Part, address: Snapshot["admin"] | undefined, report: Report) {
+  if (address === undefined) return null;
+  const part = childOf(root, "admin") ?? emptyPart(root);
+  const placed = placeAddress(address, part, report);
+  return placed === null ? null : { address: placed, part };
+}
+
+/** The entries of a map of named parts; null when it is none, so that nothing is known of its names. */
+function namedParts(root: Part, key: string, report: Report): [string, Part][] | null {
+  const map = childOf(root, key);
+  if (map === null || (map.node.kind === "scalar" && map.node.value === null)) return [];
+  if (map.node.kind !== "map") {
+    const message = `cannot read ${quoted(plainOf(map.node))}: wanted a map, with a name for each`;
+    if (map.node.kind !== "gap") report.add(spotOf(map), map.path, { message });
+    return null;
+  }
+  const children = childrenOf(map).filter(([name]) => name !== "<<");
+  for (const [name, part] of children) {
+    const checked = partName.safeParse(name);
+    if (checked.success) continue;
+    const message = `cannot use ${quoted(name)} as a name: ${checked.error.issues[0]!.message}`;
+    report.add(part.key, part.path, { message });
+  }
+  return children;
+}
+
+function emptyPart(root: Part): Part {
+  return { ...root, node: { kind: "map", range: root.key, entries: new Map() } };
+}

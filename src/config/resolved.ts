@@ -1,0 +1,119 @@
+/** A snapshot written back in the config's own grammar, every default included. */
+import type {
+  FilterEntry,
+  ListenerConfig,
+  MessageLimits,
+  NamedValueMatch,
+  RouteAction,
+  RouteConfig,
+  ServiceConfig,
+  Snapshot,
+} from "../snapshot.ts";
+import { formatDuration, formatSize } from "../units.ts";
+import { formatAddress } from "./address.ts";
+import { limitNames } from "./limits.ts";
+
+/** What filters and answers look like without their secrets, by the entry or the action. */
+export type Shown = ReadonlyMap<object, unknown>;
+
+/** `limits` are the general ones, which the snapshot has put into each listener and service. */
+export function resolvedConfig(snapshot: Snapshot, limits: MessageLimits, shown: Shown): unknown {
+  const { dotSegments, slashes, escapedSlash } = snapshot.paths;
+  return {
+    admin: formatAddress(snapshot.admin),
+    drain: formatDuration(snapshot.drainMs),
+    limits: limitsOf(limits),
+    paths: { dotSegments, merge: slashes === "merge", escapedSlash },
+    listeners: named(snapshot.listeners, (listener) => listenerOf(listener, shown)),
+    services: named(snapshot.services, serviceOf),
+    log: snapshot.log,
+  };
+}
+
+function listenerOf(listener: ListenerConfig, shown: Shown): unknown {
+  return {
+    bind: formatAddress(listener.bind),
+    protocol: listener.protocol,
+    trustedHops: listener.trustedHops,
+    limits: limitsOf(listener.limits),
+    filters: listener.filters.map((entry) => filterOf(entry, shown)),
+    routes: listener.routes.map((route) => routeOf(route, shown)),
+  };
+}
+
+function routeOf(route: RouteConfig, shown: Shown): unknown {
+  const { host, path, methods, headers, query } = route.match;
+  return {
+    name: route.name,
+    match: {
+      host: host ?? "*",
+      path: path ?? "*",
+      ...(methods.length > 0 ? { method: methods } : {}),
+      ...(headers.length > 0 ? { headers: valuesOf(headers) } : {}),
+      ...(query.length > 0 ? { query: valuesOf(query) } : {}),
+    },
+    filters: route.filters.map((entry) => filterOf(entry, shown)),
+    timeout: formatDuration(route.timeoutMs),
+    ...actionOf(route.action, shown),
+  };
+}
+
+function actionOf(action: RouteAction, shown: Shown): object {
+  if (action.kind === "respond") return { respond: shown.get(action) };
+  if (action.kind === "redirect") {
+    const { scheme, host, path, status } = action;
+    return { redirect: { ...given({ scheme, host, path }), status } };
+  }
+  const rewrite = given({ path: action.rewrite.path, host: action.rewrite.host });
+  const to = Object.fromEntries(action.to.map(({ service, weight }) => [service, weight]));
+  return { to, ...(Object.keys(rewrite).length > 0 ? { rewrite } : {}) };
+}
+
+function filterOf(entry: FilterEntry, shown: Shown): unknown {
+  return { [entry.name]: shown.get(entry), ...given({ id: entry.id }), onError: entry.onError };
+}
+
+function serviceOf(service: ServiceConfig): unknown {
+  const { connectMs, idleMs } = service.timeouts;
+  const { headerTimeout, idleTimeout, routeTimeout, ...limits } = limitsOf(service.messageLimits);
+  return {
+    endpoints: service.endpoints.map(({ address, weight, zone }) => ({
+      address: formatAddress(address),
+      weight,
+      ...given({ zone }),
+    })),
+    loadBalancing: service.loadBalancing,
+    limits: { ...limits, ...service.limits },
+    timeouts: { connect: formatDuration(connectMs), idle: formatDuration(idleMs) },
+  };
+}
+
+function limitsOf(limits: MessageLimits): Record<string, string | number> {
+  const written = limitNames.map(([name, field]) => {
+    const value = limits[field];
+    if (field.endsWith("Bytes")) return [name, formatSize(value)];
+    return [name, field.endsWith("Ms") ? formatDuration(value) : value];
+  });
+  return Object.fromEntries(written);
+}
+
+function valuesOf(matches: readonly NamedValueMatch[]): unknown {
+  return named(matches, ({ match }) => {
+    if (match.kind === "exact") return match.value;
+    return match.kind === "prefix" ? { prefix: match.value } : { present: true };
+  });
+}
+
+function named<Item extends { readonly name: string }>(
+  items: readonly Item[],
+  write: (item: Item) => unknown,
+) {
+  return Object.fromEntries(items.map((item) => [item.name, write(item)]));
+}
+
+/** Without what was not given. */
+function given(fields: Readonly<Record<string, string | null>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(fields).filter((field): field is [string, string] => field[1] !== null),
+  );
+}

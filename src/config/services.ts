@@ -1,0 +1,114 @@
+/** Services: their endpoints, and what is sent to them at most. */
+import type { EndpointConfig, MessageLimits, ServiceConfig } from "../snapshot.ts";
+import type { Address } from "../types.ts";
+import { formatAddress, placeAddress } from "./address.ts";
+import { check, checkFields } from "./check.ts";
+import {
+  endpointGrammar,
+  laterKeys,
+  serviceGrammar,
+  serviceLimitsGrammar,
+  timeoutsGrammar,
+} from "./grammar.ts";
+import { mergeLimits } from "./limits.ts";
+import { childOf, childrenOf, type Part, spotOf } from "./located.ts";
+import type { Report } from "./problem.ts";
+import { lineOf, placeName } from "./source.ts";
+
+/** Null when anything in it is wrong. */
+export function readService(
+  name: string,
+  part: Part,
+  context: { readonly limits: MessageLimits; readonly report: Report },
+): ServiceConfig | null {
+  const { report } = context;
+  const except = ["endpoints", "limits", "timeouts"];
+  const { some, complete } = checkFields(serviceGrammar, part, { report, except, later: laterKeys.service });
+  const endpoints = readEndpoints(part, report);
+  const limitsPart = childOf(part, "limits") ?? emptyPart(part);
+  const limits = checkFields(serviceLimitsGrammar, limitsPart, { report });
+  const timeouts = checkFields(timeoutsGrammar, childOf(part, "timeouts") ?? emptyPart(part), { report });
+  const merged = mergeLimits(context.limits, limits.some, { part: limitsPart, report });
+  const { connections, pending, requests } = limits.some;
+  const { connect, idle } = timeouts.some;
+  if (!complete || !limits.complete || !timeouts.complete || endpoints === null) return null;
+  if (connections === undefined || pending === undefined || requests === undefined) return null;
+  if (connect === undefined || idle === undefined || some.loadBalancing === undefined) return null;
+  return {
+    name,
+    endpoints,
+    loadBalancing: some.loadBalancing,
+    limits: { connections, pending, requests },
+    timeouts: { connectMs: connect, idleMs: idle },
+    messageLimits: { ...merged, idleTimeoutMs: idle },
+    place: { file: part.key.file.name, line: lineOf(part.key) },
+  };
+}
+
+function readEndpoints(service: Part, report: Report): readonly EndpointConfig[] | null {
+  const list = childOf(service, "endpoints");
+  if (list === null) {
+    if (service.node.kind !== "map" && !isNothing(service)) return null;
+    const message = "cannot find `endpoints` here: wanted a list of addresses";
+    report.add(service.key, [...service.path, "endpoints"], { message });
+    return null;
+  }
+  if (list.node.kind !== "list") {
+    if (list.node.kind !== "gap")
+      report.add(spotOf(list), list.path, {
+        message: "cannot read these endpoints: wanted a list of addresses",
+      });
+    return null;
+  }
+  const read = childrenOf(list).map(([, part]) => ({ part, endpoint: readEndpoint(part, report) }));
+  const endpoints = read.flatMap(({ endpoint }) => endpoint ?? []);
+  const unique = checkUnique(read, report);
+  if (endpoints.length !== read.length || !unique) return null;
+  if (endpoints.length > 0 && endpoints.every(({ weight }) => weight === 0)) {
+    const message = "cannot share requests by these weights: wanted at least one above 0";
+    report.add(spotOf(list), list.path, { message });
+    return null;
+  }
+  return endpoints;
+}
+
+function readEndpoint(part: Part, report: Report): EndpointConfig | null {
+  const checked = check(endpointGrammar, part, report);
+  if (!checked.ok) return null;
+  const written = checked.value;
+  const whole = "address" in written ? written : { address: written, weight: 1, zone: undefined };
+  const address = placeAddress(whole.address, childOf(part, "address") ?? part, report);
+  return address === null ? null : { address, weight: whole.weight, zone: whole.zone ?? null };
+}
+
+function checkUnique(
+  read: readonly { readonly part: Part; readonly endpoint: { readonly address: Address } | null }[],
+  report: Report,
+): boolean {
+  const first = new Map<string, Part>();
+  let unique = true;
+  for (const { part, endpoint } of read) {
+    if (endpoint === null) continue;
+    const name = formatAddress(endpoint.address);
+    const earlier = first.get(name);
+    if (earlier === undefined) {
+      first.set(name, part);
+      continue;
+    }
+    unique = false;
+    report.add(spotOf(part), part.path, {
+      message: `cannot use ${name} twice in one service: wanted it once, with a weight`,
+      hints: [`the first is at ${placeName(earlier.node.range)}`],
+    });
+  }
+  return unique;
+}
+
+function isNothing(part: Part): boolean {
+  return part.node.kind === "scalar" && part.node.value === null;
+}
+
+/** A map that was not written, so that its defaults are read like written ones. */
+function emptyPart(part: Part): Part {
+  return { ...part, node: { kind: "map", range: part.key, entries: new Map() } };
+}
