@@ -1,0 +1,136 @@
+/**
+ * The filters of a route, made live: the downstream ones as one Hono app, the upstream ones folded around `send`.
+ * The app's router does not route: matching is done, so it answers always the same handlers.
+ */
+import { type Context, Hono } from "hono";
+import type { Params, Result, Router } from "hono/router";
+import type { Bindings, Call, Send, SendChange, UpstreamFilter, Variables } from "../types.ts";
+import { ANSWERS, type Answer, answerTo } from "./failures.ts";
+import { isRefusal, wasThrownByFilter } from "./filter-guard.ts";
+import type { LiveFilter } from "./live-filter.ts";
+import { ownResponse } from "./own-response.ts";
+
+/** The env object of one request: what filters see, and the end of the chain. */
+export interface ChainEnd extends Bindings {
+  /** Innermost: sends this request, maybe rebuilt, to the service; or answers for the route itself. */
+  forward(request: Request, vars: Variables): Response | Promise<Response>;
+}
+
+export type Chain = (request: Request, end: ChainEnd) => Promise<Response>;
+export type SendWrap = (call: Call, send: Send) => Promise<Response>;
+
+interface ChainEnvironment {
+  Bindings: ChainEnd;
+  Variables: Variables;
+}
+
+/** Null when none of the filters is a downstream one. The chain answers always; it never rejects. */
+export function compileChain(filters: readonly LiveFilter[]): Chain | null {
+  const middlewares = filters.flatMap(({ middleware }) => (middleware === null ? [] : [middleware]));
+  if (middlewares.length === 0) return null;
+  const app = new Hono<ChainEnvironment>({ router: new FixedRouter(), getPath });
+  for (const middleware of middlewares) app.use(middleware as never);
+  app.all("*", (c) => c.env.forward(c.req.raw, c.var));
+  app.onError(answerError);
+  // With at least one middleware Hono dispatches asynchronously.
+  return (request, end) => app.fetch(request, end) as Promise<Response>;
+}
+
+/** Null when none of the filters is an upstream one. The first in the list is the outermost. */
+export function wrapSend(filters: readonly LiveFilter[]): SendWrap | null {
+  const upstream = filters.flatMap((filter) => (filter.upstream === null ? [] : [filter.upstream]));
+  const [first, ...rest] = upstream;
+  if (first === undefined) return null;
+  const inner = wrapAround(rest);
+  return inner === null ? first : (call, send) => around(first, inner, { call, send });
+}
+
+function wrapAround(filters: readonly UpstreamFilter[]): SendWrap | null {
+  const [first, ...rest] = filters;
+  if (first === undefined) return null;
+  const inner = wrapAround(rest);
+  return inner === null ? first : (call, send) => around(first, inner, { call, send });
+}
+
+/** Each sending of the outer filter is a call of its own for the inner ones, with what the outer one changed. */
+function around(
+  outer: UpstreamFilter,
+  inner: SendWrap,
+  { call, send }: { readonly call: Call; readonly send: Send },
+): Promise<Response> {
+  let attempt = 0;
+  return outer(call, (change) => {
+    attempt += 1;
+    if (change === undefined && attempt === 1) return inner(call, send);
+    return inner(new ChangedCall(call, attempt, change ?? {}), (more) => send({ ...change, ...more }));
+  });
+}
+
+class ChangedCall implements Call {
+  readonly request: Request;
+  readonly signal: AbortSignal;
+  readonly service: string;
+  readonly #call: Call;
+  readonly attempt: number;
+
+  constructor(call: Call, attempt: number, change: SendChange) {
+    this.#call = call;
+    this.attempt = attempt;
+    this.request = change.request ?? call.request;
+    this.signal = change.signal ?? call.signal;
+    this.service = change.service ?? call.service;
+  }
+
+  get deadline(): number {
+    return this.#call.deadline;
+  }
+
+  get route(): string {
+    return this.#call.route;
+  }
+
+  get vars(): Variables {
+    return this.#call.vars;
+  }
+
+  replayable(bytesMax: number): Promise<boolean> {
+    return this.#call.replayable(bytesMax);
+  }
+}
+
+/** Hono's three-member router: these handlers, no params. */
+class FixedRouter<Handler> implements Router<Handler> {
+  readonly name = "fixed";
+  readonly #handlers: [Handler, Params][] = [];
+  readonly #result: Result<Handler> = [this.#handlers];
+
+  add(_method: string, _path: string, handler: Handler): void {
+    this.#handlers.push([handler, {}]);
+  }
+
+  match(): Result<Handler> {
+    return this.#result;
+  }
+}
+
+/**
+ * `c.req.path`: cut from the url, not parsed, and never decoded: filters judge the path that will be forwarded. (Hono's
+ * own decodes escapes.)
+ */
+function getPath(request: Request): string {
+  const { url } = request;
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  if (start < 0) return "/";
+  const query = url.indexOf("?", start);
+  return query < 0 ? url.slice(start) : url.slice(start, query);
+}
+
+function answerError(error: Error, c: Context): Response {
+  if (isRefusal(error)) {
+    const response = error.getResponse();
+    return c.newResponse(response.body, response);
+  }
+  // Hono would lay the fields of an answer that is already there over this one, its coding and length too.
+  c.res = undefined;
+  return ownResponse(wasThrownByFilter(error) ? ANSWERS["filter-error"] : answerTo(error));
+}

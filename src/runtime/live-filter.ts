@@ -1,0 +1,63 @@
+/** Filters made from their entries in the config: their options read, their tools given. */
+import type { FilterEntry } from "../snapshot.ts";
+import type { FilterDefinition, FilterRegistry, Middleware, Tools, UpstreamFilter } from "../types.ts";
+import { FilterGuard } from "./filter-guard.ts";
+import { createTools, type ToolParts } from "./tools.ts";
+
+/** One filter of one generation; exactly one of the two shapes is there. */
+export interface LiveFilter {
+  readonly name: string;
+  readonly middleware: Middleware | null;
+  readonly upstream: UpstreamFilter | null;
+  /** When the generation retires. */
+  close(): void;
+}
+
+export interface FilterParts extends ToolParts {
+  readonly filters: FilterRegistry;
+  /** The `version` label of the filters' durations. */
+  readonly version: string;
+}
+
+/** Throws an Error that begins with the entry's place; what was created before it is closed again. */
+export function createFilters(entries: readonly FilterEntry[], parts: FilterParts): LiveFilter[] {
+  const created: LiveFilter[] = [];
+  try {
+    for (const entry of entries) created.push(createFilter(entry, parts));
+  } catch (error) {
+    for (const filter of created) filter.close();
+    throw error;
+  }
+  return created;
+}
+
+function createFilter(entry: FilterEntry, parts: FilterParts): LiveFilter {
+  const { name, place } = entry;
+  const problem = (text: string, cause?: unknown) =>
+    new Error(`${place.file}:${place.line}: cannot create the filter "${name}": ${text}`, { cause });
+  const definition = parts.filters.get(name);
+  if (definition === undefined) throw problem("wanted the name of a filter that is there");
+  const read = definition.options.safeParse(entry.options ?? {});
+  if (!read.success) {
+    throw problem(read.error.issues.map(({ path, message }) => [...path, message].join(": ")).join("; "));
+  }
+  const { tools, close } = createTools(parts, { name, id: entry.id ?? name, options: entry.options });
+  try {
+    const guard = new FilterGuard(entry, parts, tools.log);
+    return { name, close, ...shapes(definition, guard, { options: read.data, tools }) };
+  } catch (error) {
+    close();
+    throw problem(error instanceof Error ? error.message : String(error), error);
+  }
+}
+
+function shapes(
+  definition: FilterDefinition,
+  guard: FilterGuard,
+  { options, tools }: { readonly options: unknown; readonly tools: Tools },
+): Pick<LiveFilter, "middleware" | "upstream"> {
+  if (definition.middleware !== undefined) {
+    return { middleware: guard.downstream(definition.middleware(options, tools)), upstream: null };
+  }
+  return { middleware: null, upstream: guard.upstream(definition.upstream(options, tools)) };
+}
