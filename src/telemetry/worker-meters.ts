@@ -20,7 +20,7 @@ import { type CounterSeries, type Labels, OTHER, SERIES_MAX, SeriesTable } from 
 
 /** What changed in one worker since its last delta. Plain data; to be sent in order. */
 export interface MeterDelta {
-  /** Series that no earlier delta spoke of. */
+  /** Names of series that are not known to the other side yet, or were not said for a while. */
   readonly series: readonly {
     readonly id: number;
     readonly family: Family;
@@ -52,11 +52,15 @@ const STATUS_RANGE = 1000;
 /** Reasons kept apart for one route and service: those of a mesh come from other nodes. */
 const REASONS_MAX = 64;
 
+/** After so many deltas names are said again: a delta that got lost costs what it counted, not its series for good. */
+const DELTAS_PER_NAMING = 60;
+
 export function createWorkerMeters(
   options: { readonly seriesMax: number } = { seriesMax: SERIES_MAX },
 ): WorkerMeters {
   const table = new SeriesTable(nodeFamilies, options.seriesMax);
-  const announced: boolean[] = [];
+  const named = new Set<number>();
+  let deltas = 0;
   const connections = { downstream: 0, upstream: 0 };
   /** Of each filter the version that ran last: the two of a reload share their time only until the old one ends. */
   const filters = new Map<string, { readonly version: string; readonly histogram: Histogram }>();
@@ -87,7 +91,11 @@ export function createWorkerMeters(
     observe(name, help, milliseconds) {
       table.histogram(genericHistogram(name, help), NO_LABELS).histogram.record(milliseconds);
     },
-    delta: () => takeDelta(table, announced, { ...connections }),
+    delta() {
+      if (deltas % DELTAS_PER_NAMING === 0) named.clear();
+      deltas += 1;
+      return takeDelta(table, named, { ...connections });
+    },
   };
 }
 
@@ -208,7 +216,7 @@ function genericHistogram(name: string, help: string): HistogramFamily {
 
 function takeDelta(
   table: SeriesTable,
-  announced: boolean[],
+  named: Set<number>,
   connections: MeterDelta["connections"],
 ): MeterDelta {
   const series: MeterDelta["series"][number][] = [];
@@ -224,10 +232,9 @@ function takeDelta(
       if (drained.buckets.length === 0) continue;
       histograms.push({ id: one.id, ...drained });
     }
-    if (announced[one.id] !== true) {
-      announced[one.id] = true;
-      series.push({ id: one.id, family: one.family, values: one.values });
-    }
+    if (named.has(one.id)) continue;
+    named.add(one.id);
+    series.push({ id: one.id, family: one.family, values: one.values });
   }
   return { series, counters, histograms, connections };
 }

@@ -126,6 +126,20 @@ describe("aggregator", () => {
     expect(third.histograms.length).toBe(1);
   });
 
+  test("a delta that got lost does not cost its series for good", () => {
+    const aggregator = createAggregator();
+    const meters = createWorkerMeters();
+    const route = meters.route("web", "orders");
+    for (let second = 0; second < 61; second++) {
+      route.record("orders", "GET", 200, "", 1);
+      const delta = meters.delta();
+      if (second > 0) aggregator.add(1, delta);
+    }
+    route.record("orders", "GET", 200, "", 1);
+    aggregator.add(1, meters.delta());
+    expect(samplesOf(aggregator.render(noFacts)).get(zero)).toBe(2);
+  });
+
   test("counts reloads by their result", () => {
     const aggregator = createAggregator();
     aggregator.reload("applied");
