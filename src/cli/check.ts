@@ -6,17 +6,16 @@ import { configFileOption } from "./options.ts";
 export interface CheckVerb {
   readonly terminal: Terminal;
   load(file: string): Promise<Checked>;
-  formatProblem(problem: Problem): string;
-  /** e.g. `2 problems in clearway.yaml` */
-  formatSummary(problems: readonly Problem[]): string;
 }
 
 export interface Checked {
   /** Null when there are problems. */
   readonly snapshot: Snapshot | null;
   readonly problems: readonly Problem[];
-  /** The config with every default and include in it. */
-  resolved(format: "yaml" | "json"): string;
+  /** Every problem for a person, with a summary at the end. */
+  problemsText(): string;
+  /** The config with every default and include. */
+  resolvedText(format: "yaml" | "json"): string;
 }
 
 interface CheckOptions {
@@ -25,42 +24,39 @@ interface CheckOptions {
   readonly json?: true;
 }
 
-export function checkCommand(check: CheckVerb, finish: (code: number) => void): Command {
+export function checkCommand(verb: CheckVerb, finish: (code: number) => void): Command {
   return new Command("check")
     .description("check a config file and print every problem: exit 0, or 1 with problems")
     .addOption(configFileOption())
     .option("--resolved", "print the config with every default and include")
     .option("--json", "print one JSON document and nothing else")
-    .action(async (options: CheckOptions) => finish(await report(check, options)));
+    .action(async (options: CheckOptions) => finish(await report(verb, options)));
 }
 
-async function report(check: CheckVerb, options: CheckOptions): Promise<number> {
-  const checked = await check.load(options.config);
-  const { terminal } = check;
-  if (checked.problems.length > 0 || checked.snapshot === null) {
-    if (options.json) terminal.out(JSON.stringify({ problems: checked.problems }, null, 2));
-    else terminal.out(problemsText(check, checked.problems));
+async function report({ load, terminal }: CheckVerb, options: CheckOptions): Promise<number> {
+  const { snapshot, problems, problemsText, resolvedText } = await load(options.config);
+  if (snapshot === null) {
+    terminal.out(options.json ? json({ problems }) : problemsText());
     return 1;
   }
-  if (options.resolved) terminal.out(checked.resolved(options.json ? "json" : "yaml").trimEnd());
-  else if (options.json) terminal.out(JSON.stringify({ problems: [] }, null, 2));
-  else terminal.out(`${options.config} is right: ${contents(checked.snapshot)}`);
+  if (options.resolved) terminal.out(resolvedText(options.json ? "json" : "yaml"));
+  else terminal.out(options.json ? json({ problems }) : `${options.config} is right: ${contents(snapshot)}`);
   return 0;
 }
 
-function problemsText(check: CheckVerb, problems: readonly Problem[]): string {
-  const blocks = problems.map((problem) => `${check.formatProblem(problem)}\n`);
-  return [...blocks, check.formatSummary(problems)].join("\n");
+function json(value: unknown): string {
+  return JSON.stringify(value, null, 2);
 }
 
 /** `2 listeners, 5 routes, 3 services` */
 function contents({ listeners, services }: Snapshot): string {
   const routes = listeners.reduce((sum, listener) => sum + listener.routes.length, 0);
-  return [
+  const parts = [
     counted(listeners.length, "listener"),
     counted(routes, "route"),
     counted(services.length, "service"),
-  ].join(", ");
+  ];
+  return parts.join(", ");
 }
 
 function counted(count: number, noun: string): string {

@@ -29,7 +29,6 @@ export async function runCommandLine(line: CommandLine, verbs: Verbs): Promise<n
   const program = new Command("clearway")
     .description("A service mesh in one program.")
     .version(line.version, "--version", "print the version")
-    .helpOption("--help", "print this, or the help of a verb")
     .helpCommand(false);
   const commands = [
     runCommand(verbs.run, finish),

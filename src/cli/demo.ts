@@ -1,20 +1,11 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 
-export interface DemoVerb {
-  /** Milliseconds, or null when the text is no duration. */
-  parseDuration(text: string): number | null;
-  /** `forMs` is null when it runs until it is stopped. */
-  run(options: { readonly forMs: number | null }): Promise<number>;
-}
+/** `duration` is as the user wrote it; null runs until it is stopped. */
+export type DemoVerb = (options: { readonly duration: string | null }) => Promise<number>;
 
 export function demoCommand(demo: DemoVerb, finish: (code: number) => void): Command {
-  const parse = (text: string): number => {
-    const forMs = demo.parseDuration(text);
-    if (forMs === null) throw new InvalidArgumentError("wanted a duration such as 20s or 2m.");
-    return forMs;
-  };
   return new Command("demo")
     .description("run an online store on this machine, with traffic through a gateway")
-    .option("--for <duration>", "stop by itself after so long, with a summary", parse)
-    .action(async (options: { for?: number }) => finish(await demo.run({ forMs: options.for ?? null })));
+    .option("--for <duration>", "stop by itself after so long, with a summary")
+    .action(async (options: { for?: string }) => finish(await demo({ duration: options.for ?? null })));
 }

@@ -85,6 +85,8 @@ class Supervisor {
     );
     processes.onSignal("SIGTERM", () => this.#terminate());
     processes.onSignal("SIGINT", () => this.#terminate());
+    // Whoever started this node and listens to it, as the demo does, does not leave it behind.
+    processes.parent?.onClosed(() => this.#terminate());
     processes.onSignal("SIGHUP", () => this.#reloads?.request("signal"));
     const problems = await Promise.race([this.#start(), this.#stop.promise.then((): Problem[] => [])]);
     if (problems.length > 0) {

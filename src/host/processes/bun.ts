@@ -1,17 +1,34 @@
-import type { ChildProcess, ParentChannel, ProcessEnd, Processes } from "../../types.ts";
+import { closeSync, openSync } from "node:fs";
+import type { Subprocess } from "bun";
+import type { ChildProcess, ParentChannel, ProcessEnd, Processes, SignalName } from "../../types.ts";
 import { linuxUsage } from "./linux.ts";
+
+/** Another instance of the program, which prints into a file. */
+export interface LoggedProcess {
+  readonly ended: Promise<ProcessEnd>;
+  signal(name: SignalName): void;
+}
+
+export interface BunProcesses extends Processes {
+  /**
+   * Starts this program once more, with all that it prints in the file, which is emptied first. It is in a process
+   * group of its own, so that Ctrl-C does not reach it, and hears when this process is gone.
+   */
+  startLogged(args: readonly string[], logPath: string): LoggedProcess;
+}
 
 /** Every path inside a compiled program begins like this. */
 const compiledPrefix = "/$bunfs/";
 
 /** `entry` is the file of this program's first module: what to start again. */
-export function bunProcesses(entry: string): Processes {
+export function bunProcesses(entry: string): BunProcesses {
   const program = entry.startsWith(compiledPrefix) ? [process.execPath] : [process.execPath, entry];
   return {
     pid: process.pid,
     args: process.argv.slice(2),
     environment: process.env,
     start: (args, receive) => startChild([...program, ...args], receive),
+    startLogged: (args, logPath) => startLogged([...program, ...args], logPath),
     parent: process.send === undefined ? null : parentChannel(process.send.bind(process)),
     usage: linuxUsage,
     onSignal(name, run) {
@@ -35,21 +52,33 @@ function startChild(command: string[], receive: (message: unknown) => void): Chi
       open = false;
     },
   });
-  const ended = child.exited.then(
-    (): ProcessEnd => ({
-      code: child.signalCode === null ? child.exitCode : null,
-      signal: child.signalCode === null ? null : String(child.signalCode),
-    }),
-  );
   return {
     pid: child.pid,
-    ended,
+    ended: endOf(child),
     send(message) {
-      if (open) child.send(message);
+      try {
+        if (open) child.send(message);
+      } catch {
+        // It closed before onDisconnect said so.
+        open = false;
+      }
       return open;
     },
     kill: () => child.kill("SIGKILL"),
   };
+}
+
+function startLogged(command: string[], logPath: string): LoggedProcess {
+  const log = openSync(logPath, "w", 0o640);
+  const child = Bun.spawn(command, { stdio: ["ignore", log, log], detached: true, ipc() {} });
+  closeSync(log);
+  return { ended: endOf(child), signal: (name) => child.kill(name) };
+}
+
+async function endOf(child: Subprocess): Promise<ProcessEnd> {
+  await child.exited;
+  if (child.signalCode === null) return { code: child.exitCode, signal: null };
+  return { code: null, signal: String(child.signalCode) };
 }
 
 function parentChannel(send: (message: unknown) => void): ParentChannel {

@@ -1,0 +1,167 @@
+#!/usr/bin/env bun
+/**
+ * The composition root: gives each verb its parts. What a verb needs is imported when it runs, so that `check` loads
+ * no server, a worker no YAML, and a node's worker starts before its supervisor has loaded anything.
+ */
+import packageJson from "../package.json" with { type: "json" };
+import type { Checked } from "./cli/check.ts";
+import { fileAppenders } from "./host/appenders/node.ts";
+import { systemClock } from "./host/clock/node.ts";
+import { directFetch } from "./host/fetch/bun.ts";
+import { systemFiles } from "./host/files/node.ts";
+import { bunProcesses } from "./host/processes/bun.ts";
+import { systemRandom } from "./host/random/node.ts";
+import { bunSockets } from "./host/sockets/bun.ts";
+import { systemTerminal } from "./host/terminal/node.ts";
+import { WorkerProcess, workerVerb } from "./node/worker-process.ts";
+import type { Problem } from "./snapshot.ts";
+import type { Files } from "./types.ts";
+
+const programVersion = packageJson.version;
+const clock = systemClock;
+const random = systemRandom();
+const files = systemFiles;
+const sockets = bunSockets;
+const terminal = systemTerminal;
+const appenders = fileAppenders(clock);
+const processes = bunProcesses(import.meta.filename);
+const { environment } = processes;
+
+if (processes.args[0] === workerVerb && processes.parent !== null) {
+  await carryRequests(processes.args[1] ?? "");
+} else {
+  const code = await obey();
+  await appenders.flush();
+  processes.exit(code);
+}
+
+async function obey(): Promise<number> {
+  const { runCommandLine } = await import("./cli/command-line.ts");
+  const line = { args: processes.args, version: programVersion, terminal };
+  return runCommandLine(line, { run, check: { load: check, terminal }, schema, demo });
+}
+
+async function carryRequests(nodeId: string): Promise<void> {
+  // Before any filter is loaded: what it sees as Request and Response from its first line on.
+  const { installGlobals } = await import("./runtime/fetch/globals.ts");
+  installGlobals();
+  const [{ runWorker }, { createRuntime }, { createWorkerMeters }, { filters }] = await Promise.all([
+    import("./node/worker.ts"),
+    import("./runtime/runtime.ts"),
+    import("./telemetry/index.ts"),
+    import("./filters/index.ts"),
+  ]);
+  const host = { sockets, clock, random, processes, appenders, open: appenders.open, fetch: directFetch };
+  runWorker({
+    ...host,
+    parent: processes.parent!,
+    filters,
+    meters: createWorkerMeters(),
+    nodeId,
+    createRuntime,
+  });
+}
+
+async function run({ file }: { readonly file: string }): Promise<number> {
+  const nodeId = random.id();
+  const startWorker = () => new WorkerProcess(processes, clock, nodeId);
+  const first = startWorker();
+  const { installGlobals } = await import("./runtime/fetch/globals.ts");
+  installGlobals();
+  const [{ runNode }, { serveApp }, load, formatProblem] = await Promise.all([
+    import("./node/supervisor.ts"),
+    import("./runtime/app-listener.ts"),
+    configLoader(file),
+    problemFormatter("error"),
+  ]);
+  const parts = {
+    clock,
+    files,
+    processes,
+    sockets,
+    terminal,
+    programVersion,
+    startWorker,
+    load,
+    formatProblem,
+  };
+  return runNode({ ...parts, stderr: appenders.open("stderr"), serve: serveApp }, { file, nodeId }, first);
+}
+
+async function check(file: string): Promise<Checked> {
+  const [load, formatProblem, { formatSummary }, { stringify }] = await Promise.all([
+    configLoader(file),
+    problemFormatter("out"),
+    import("./config/problem.ts"),
+    import("yaml"),
+  ]);
+  const { snapshot, problems, resolved } = await load(files, 1);
+  const blocks = () => problems.map((problem) => `${formatProblem(problem)}\n`);
+  return {
+    snapshot,
+    problems,
+    problemsText: () => [...blocks(), formatSummary(problems)].join("\n"),
+    resolvedText: (format) =>
+      (format === "yaml" ? stringify(resolved) : JSON.stringify(resolved, null, 2)).trimEnd(),
+  };
+}
+
+async function schema(): Promise<number> {
+  const [{ configJsonSchema }, { filters }] = await Promise.all([
+    import("./config/json-schema.ts"),
+    import("./filters/index.ts"),
+  ]);
+  terminal.out(JSON.stringify(configJsonSchema(filters), null, 2));
+  return 0;
+}
+
+async function demo({ duration }: { readonly duration: string | null }): Promise<number> {
+  const [{ runDemo }, { styledPaint }, { durationWanted, parseDuration }, { freePort }, temporary] =
+    await Promise.all([
+      import("./demo/index.ts"),
+      import("./cli/paint.ts"),
+      import("./units.ts"),
+      import("./host/sockets/free-port.ts"),
+      import("./host/files/temporary.ts"),
+    ]);
+  const forMs = duration === null ? null : parseDuration(duration);
+  if (duration !== null && forMs === null) {
+    terminal.error(`clearway: cannot read ${JSON.stringify(duration)} after --for: wanted ${durationWanted}`);
+    return 1;
+  }
+  const host = { clock, random, terminal, fetch: directFetch, writeFile: temporary.replaceFile, startNode };
+  const paint = styledPaint({ interactive: terminal.interactive.out, environment });
+  return temporary.withTemporaryFolder((folder) =>
+    runDemo(
+      { ...host, paint, folder, freePort: (preferred) => freePort(sockets, preferred), onStop },
+      { forMs },
+    ),
+  );
+}
+
+function startNode(configPath: string, logPath: string) {
+  const node = processes.startLogged(["run", "-c", configPath], logPath);
+  return { ended: node.ended.then(({ code }) => code), stop: () => node.signal("SIGTERM") };
+}
+
+function onStop(stop: () => void): void {
+  for (const name of ["SIGTERM", "SIGINT"] as const) processes.onSignal(name, stop);
+}
+
+async function configLoader(file: string) {
+  const [{ loadConfig }, { filters }] = await Promise.all([
+    import("./config/load.ts"),
+    import("./filters/index.ts"),
+  ]);
+  return (through: Files, version: number) =>
+    loadConfig({ file, files: through, filters, environment, version });
+}
+
+async function problemFormatter(stream: "out" | "error"): Promise<(problem: Problem) => string> {
+  const [{ formatProblem }, { problemPaint }] = await Promise.all([
+    import("./config/problem.ts"),
+    import("./cli/paint.ts"),
+  ]);
+  const paint = problemPaint({ interactive: terminal.interactive[stream], environment });
+  return (problem) => formatProblem(problem, paint);
+}
