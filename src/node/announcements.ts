@@ -79,15 +79,17 @@ export class Announcements {
   }
 }
 
-/** What a failed start says. One that no line of the file explains is one line. */
+/** What a failed start says. A problem that no text of the file explains is one line. */
 export function startFailure(
   problems: readonly Problem[],
+  file: string,
   formatProblem: (problem: Problem) => string,
 ): string {
-  const [first] = problems;
-  if (first !== undefined && problems.length === 1 && first.excerpt === null)
-    return `clearway: ${oneLine(first)}`;
-  return `${problems.map((problem) => `${formatProblem(problem)}\n`).join("\n")}`;
+  if (problems.every(({ excerpt }) => excerpt === null)) {
+    return problems.map((problem) => `clearway: ${oneLine(problem)}`).join("\n");
+  }
+  const blocks = problems.map((problem) => `${formatProblem(problem)}\n`);
+  return [...blocks, `clearway: cannot start: ${file} has ${counted(problems.length, "problem")}`].join("\n");
 }
 
 function oneLine({ message, path, file, line }: Problem): string {

@@ -42,7 +42,10 @@ function sameEntries(left: ReadonlyMap<string, string>, right: ReadonlyMap<strin
 }
 
 /** A first character keeps a text apart from an error that reads the same. */
-async function recorded<Result>(reading: Promise<Result>, record: (outcome: string) => void): Promise<Result> {
+async function recorded<Result>(
+  reading: Promise<Result>,
+  record: (outcome: string) => void,
+): Promise<Result> {
   try {
     const result = await reading;
     record(`=${JSON.stringify(result)}`);

@@ -90,7 +90,7 @@ class Supervisor {
     processes.onSignal("SIGHUP", () => this.#reloads?.request("signal"));
     const problems = await Promise.race([this.#start(), this.#stop.promise.then((): Problem[] => [])]);
     if (problems.length > 0) {
-      this.#parts.terminal.error(startFailure(problems, this.#parts.formatProblem));
+      this.#parts.terminal.error(startFailure(problems, this.#options.file, this.#parts.formatProblem));
       this.#slot.kill();
       return 1;
     }
@@ -176,7 +176,9 @@ class Supervisor {
 
   async #requestMigration(): Promise<RequestMigration> {
     try {
-      return (await this.#parts.files.read("/proc/sys/net/ipv4/tcp_migrate_req")).trim() === "1" ? "on" : "off";
+      return (await this.#parts.files.read("/proc/sys/net/ipv4/tcp_migrate_req")).trim() === "1"
+        ? "on"
+        : "off";
     } catch {
       return "unknown here";
     }

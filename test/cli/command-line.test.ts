@@ -1,0 +1,117 @@
+import { expect, test } from "bun:test";
+import type { Checked } from "../../src/cli/check.ts";
+import { runCommandLine, type Verbs } from "../../src/cli/command-line.ts";
+import type { Problem, Snapshot } from "../../src/snapshot.ts";
+
+const problem: Problem = {
+  file: "clearway.yaml",
+  line: 3,
+  column: 7,
+  path: "drain",
+  message: "is wrong",
+  hints: [],
+  excerpt: null,
+};
+
+const route = {};
+const right = {
+  snapshot: { listeners: [{ routes: [route, route] }], services: [{}, {}, {}] } as unknown as Snapshot,
+  problems: [],
+  problemsText: () => "",
+  resolvedText: (format: string) => `the config as ${format}`,
+};
+const wrong = { ...right, snapshot: null, problems: [problem], problemsText: () => "a problem\n\n1 problem" };
+
+async function obey(text: string, checked: Checked = right) {
+  const said = { out: "", error: "", calls: [] as unknown[] };
+  const terminal = {
+    out: (line: string) => void (said.out += `${line}\n`),
+    error: (line: string) => void (said.error += `${line}\n`),
+    interactive: { out: false, error: false },
+  };
+  const called = (verb: string) => async (options?: unknown) => {
+    said.calls.push([verb, options]);
+    return 7;
+  };
+  const load = async (file: string) => {
+    said.calls.push(["check", file]);
+    return checked;
+  };
+  const verbs: Verbs = {
+    run: called("run"),
+    check: { terminal, load },
+    schema: called("schema"),
+    demo: called("demo"),
+  };
+  const args = text === "" ? [] : text.split(" ");
+  const code = await runCommandLine({ args, version: "1.2.3", terminal }, verbs);
+  return { code, ...said };
+}
+
+test("run takes the config file, clearway.yaml by default, and gives its exit code on", async () => {
+  expect(await obey("run -c a.yaml")).toMatchObject({ code: 7, calls: [["run", { file: "a.yaml" }]] });
+  expect(await obey("run --config a.yaml --workers 1")).toMatchObject({
+    calls: [["run", { file: "a.yaml" }]],
+  });
+  expect(await obey("run")).toMatchObject({ calls: [["run", { file: "clearway.yaml" }]] });
+});
+
+test("run says that several workers come later", async () => {
+  const { code, error, calls } = await obey("run --workers 4");
+  expect({ code, calls }).toEqual({ code: 1, calls: [] });
+  expect(error).toMatch(/^clearway: .*'4'.* several workers come in a later version: wanted 1\.\n$/);
+});
+
+test("check says in one line what a right config holds", async () => {
+  const { code, out } = await obey("check -c a.yaml");
+  expect({ code, out }).toEqual({ code: 0, out: "a.yaml is right: 1 listener, 2 routes, 3 services\n" });
+});
+
+test("check prints every problem and exits 1", async () => {
+  const { code, out } = await obey("check", wrong);
+  expect({ code, out }).toEqual({ code: 1, out: "a problem\n\n1 problem\n" });
+});
+
+test("check --json prints one document and nothing else", async () => {
+  const some = await obey("check --json", wrong);
+  expect([some.code, JSON.parse(some.out), some.error]).toEqual([1, { problems: [problem] }, ""]);
+  const none = await obey("check --json");
+  expect([none.code, JSON.parse(none.out), none.error]).toEqual([0, { problems: [] }, ""]);
+});
+
+test("check --resolved prints the config as YAML, or as JSON with --json; problems go before", async () => {
+  expect(await obey("check --resolved")).toMatchObject({ code: 0, out: "the config as yaml\n" });
+  expect(await obey("check --resolved --json")).toMatchObject({ code: 0, out: "the config as json\n" });
+  expect(await obey("check --resolved --json", wrong)).toMatchObject({
+    code: 1,
+    out: expect.stringContaining("problems"),
+  });
+});
+
+test("demo hands its duration on", async () => {
+  expect(await obey("demo --for 20s")).toMatchObject({ code: 7, calls: [["demo", { duration: "20s" }]] });
+  expect(await obey("demo")).toMatchObject({ calls: [["demo", { duration: null }]] });
+});
+
+test("an unknown verb or option is one line with the nearest one, and exit code 1", async () => {
+  const verb = await obey("chekc");
+  expect([verb.code, verb.error]).toEqual([1, "clearway: unknown command 'chekc' (Did you mean check?)\n"]);
+  const option = await obey("check --jsn");
+  expect([option.code, option.error]).toEqual([
+    1,
+    "clearway: unknown option '--jsn' (Did you mean --json?)\n",
+  ]);
+  const argument = await obey("run clearway.yaml");
+  expect([argument.code, argument.error.split("\n").length]).toEqual([1, 2]);
+  const missing = await obey("check -c");
+  expect([missing.code, missing.error.split("\n").length]).toEqual([1, 2]);
+});
+
+test("--version and --help go to stdout with exit code 0; no verb at all is help with exit code 1", async () => {
+  expect(await obey("--version")).toMatchObject({ code: 0, out: "1.2.3\n", error: "" });
+  const help = await obey("--help");
+  expect(help.code).toBe(0);
+  for (const verb of ["run", "check", "schema", "demo"]) expect(help.out).toContain(`  ${verb} `);
+  expect(help.out).not.toContain("worker [");
+  expect(await obey("")).toMatchObject({ code: 1, out: "" });
+});

@@ -1,0 +1,20 @@
+/** What test/host/processes.test.ts starts: with a verb it is a child, which echoes; without one, a parent of such. */
+import { bunProcesses } from "../../src/host/processes/bun.ts";
+
+const processes = bunProcesses(import.meta.filename);
+const [verb] = processes.args;
+
+if (verb === "echo") {
+  processes.parent!.onMessage((message) => processes.parent!.send({ echo: message }));
+  processes.parent!.onClosed(() => processes.exit(0));
+} else if (verb === "leave") {
+  processes.exit(5);
+} else if (verb === "say") {
+  console.log("said");
+  console.error("also said");
+  processes.parent!.onClosed(() => processes.exit(0));
+  processes.onSignal("SIGTERM", () => processes.exit(6));
+} else if (verb === "parent") {
+  const child = processes.start(["echo"], () => console.log(`child ${child.pid}`));
+  child.send("hello");
+}
