@@ -41,10 +41,11 @@ export class Forwarder {
 
   /** The field lines to add, each with its CRLF. The bytes stay as they are until the next call. */
   lines(request: ForwardedRequest): Buffer {
-    if (this.connection.trustedHops > 0) return Buffer.from(this.compose(request), "latin1");
     const { authority, version } = request;
+    const incoming = this.connection.trustedHops > 0 ? readIncoming(request.fields) : null;
+    if (incoming !== null) return Buffer.from(this.compose(request, incoming), "latin1");
     if (authority !== this.keptAuthority || version !== this.keptVersion) {
-      this.keptLines = Buffer.from(this.compose(request), "latin1");
+      this.keptLines = Buffer.from(this.compose(request, nothingIncoming), "latin1");
       this.keptAuthority = authority;
       this.keptVersion = version;
     }
@@ -53,21 +54,23 @@ export class Forwarder {
 
   /** The caller's address: what the outermost trusted proxy wrote, else the socket's; `unknown` for a unix socket. */
   callerAddress(fields: FieldTable): string {
-    const [outermost] = this.trustedAddresses(fields);
-    return outermost === undefined ? this.address : (nodeAddress(outermost) ?? "unknown");
+    const incoming = this.connection.trustedHops > 0 ? readIncoming(fields) : null;
+    if (incoming === null) return this.address;
+    const addresses = this.trustedEntries(incoming.addresses, isNode);
+    const [outermost] = addresses.split(",", 1);
+    return addresses === "" ? this.address : (nodeAddress(outermost!.trim()) ?? "unknown");
   }
 
-  private compose({ authority, version, fields }: ForwardedRequest): string {
-    const { pseudonym } = this.connection;
-    const hops = [...this.trustedAddresses(fields), this.address].join(", ");
-    const scheme = this.trustedValue(fields, "x-forwarded-proto", schemePattern) ?? this.connection.scheme;
-    const host = this.trustedValue(fields, "x-forwarded-host", authorityPattern) ?? authority;
-    const elements = [...this.trustedElements(fields), this.ownElement(authority)].join(", ");
+  private compose({ authority, version }: ForwardedRequest, incoming: Incoming): string {
+    const { scheme, pseudonym } = this.connection;
+    const hops = this.trustedEntries(incoming.addresses, isNode);
+    const elements = this.trustedElements(incoming.elements);
+    const host = this.trustedValue(incoming.hosts, authorityPattern) ?? authority;
     return (
-      `X-Forwarded-For: ${hops}\r\n` +
-      `X-Forwarded-Proto: ${scheme}\r\n` +
+      `X-Forwarded-For: ${hops}${hops === "" ? "" : ", "}${this.address}\r\n` +
+      `X-Forwarded-Proto: ${this.trustedValue(incoming.schemes, schemePattern) ?? scheme}\r\n` +
       (host === "" ? "" : `X-Forwarded-Host: ${host}\r\n`) +
-      `Forwarded: ${elements}\r\n` +
+      `Forwarded: ${elements}${elements === "" ? "" : ", "}${this.ownElement(authority)}\r\n` +
       viaLine(version, pseudonym)
     );
   }
@@ -77,27 +80,32 @@ export class Forwarder {
     return `for=${this.node}${authority === "" ? "" : `;host=${host}`};proto=${this.connection.scheme}`;
   }
 
-  /** The last entries of X-Forwarded-For that trusted proxies wrote, at most one for each; the outermost first. */
-  private trustedAddresses(fields: FieldTable): string[] {
-    const { trustedHops } = this.connection;
-    if (trustedHops === 0) return [];
-    const entries = listEntries(listText(fields, "x-forwarded-for")).slice(-trustedHops);
-    const untrusted = entries.findLastIndex((entry) => entry !== "unknown" && nodeAddress(entry) === null);
-    return entries.slice(untrusted + 1);
-  }
-
-  private trustedElements(fields: FieldTable): string[] {
-    const { trustedHops } = this.connection;
-    if (trustedHops === 0) return [];
-    return forwardedElements(listText(fields, "forwarded"))?.slice(-trustedHops) ?? [];
+  /** The end of a list: at most one entry for each trusted hop, up to the first, from the right, that is not valid. */
+  private trustedEntries(list: string, isValid: (entry: string) => boolean): string {
+    let start = list.length;
+    for (let end = start, hops = this.connection.trustedHops; hops > 0 && end > 0; ) {
+      const comma = list.lastIndexOf(",", end - 1);
+      const entry = list.slice(comma + 1, end).trim();
+      end = comma;
+      if (entry === "") continue;
+      if (!isValid(entry)) break;
+      start = comma + 1;
+      hops -= 1;
+    }
+    return list.slice(start).trim();
   }
 
   /** The value that the outermost trusted proxy wrote; null when there is none or it is not well-formed. */
-  private trustedValue(fields: FieldTable, name: string, wellFormed: RegExp): string | null {
-    const { trustedHops } = this.connection;
-    if (trustedHops === 0) return null;
-    const [outermost] = listEntries(listText(fields, name)).slice(-trustedHops);
-    return outermost !== undefined && wellFormed.test(outermost) ? outermost : null;
+  private trustedValue(list: string, wellFormed: RegExp): string | null {
+    if (list === "") return null;
+    const [outermost = ""] = this.trustedEntries(list, () => true).split(",", 1);
+    const value = outermost.trim();
+    return wellFormed.test(value) ? value : null;
+  }
+
+  private trustedElements(list: string): string {
+    if (list === "") return "";
+    return (forwardedElements(list) ?? []).slice(-this.connection.trustedHops).join(", ");
   }
 }
 
@@ -128,6 +136,37 @@ function withoutComments(value: string): string {
   return kept;
 }
 
+/** What came under the names of this file: of each the values of all its fields, joined as one list. */
+interface Incoming {
+  addresses: string;
+  schemes: string;
+  hosts: string;
+  elements: string;
+}
+
+const nothingIncoming: Incoming = { addresses: "", schemes: "", hosts: "", elements: "" };
+const listNames = new Map<number, readonly [string, keyof Incoming]>([
+  [15, ["x-forwarded-for", "addresses"]],
+  [17, ["x-forwarded-proto", "schemes"]],
+  [16, ["x-forwarded-host", "hosts"]],
+  [9, ["forwarded", "elements"]],
+]);
+
+/** Null when there is none of them. */
+function readIncoming({ bytes, offsets, count }: FieldTable): Incoming | null {
+  let incoming: Incoming | null = null;
+  for (let place = 0; place < 4 * count; place += 4) {
+    const [start, end] = [offsets[place]!, offsets[place + 1]!];
+    const known = listNames.get(end - start);
+    if (known === undefined || !spells(bytes, start, end, known[0])) continue;
+    const value = text(bytes, offsets[place + 2]!, offsets[place + 3]!);
+    incoming ??= { ...nothingIncoming };
+    const before = incoming[known[1]];
+    incoming[known[1]] = before === "" ? value : `${before}, ${value}`;
+  }
+  return incoming;
+}
+
 const tokenPattern = /^[\w!#$%&'*+.^`|~-]+$/;
 const schemePattern = /^(https?|wss?)$/i;
 /** A host, with or without port; 255 characters are more than any name of DNS has, the port apart. */
@@ -135,6 +174,11 @@ const authorityPattern = /^([\w\-.~!$&'()*+;=%]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(
 const ipv4Pattern = /^(\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,5})?$/;
 /** Alone, or in brackets with or without port; with at most a zone. Its meaning is not checked. */
 const ipv6Pattern = /^(?:\[([0-9a-f:.]{2,45})\](?::\d{1,5})?|([0-9a-f:.]{2,45})(?:%[\w.~-]{1,32})?)$/i;
+
+/** An entry of X-Forwarded-For that a proxy writes. */
+function isNode(entry: string): boolean {
+  return ipv4Pattern.test(entry) || entry === "unknown" || nodeAddress(entry) !== null;
+}
 
 /** The address alone, in lower case, of an entry `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`. */
 function nodeAddress(entry: string): string | null {
@@ -145,27 +189,6 @@ function nodeAddress(entry: string): string | null {
   if (ipv6 === undefined || ipv6.indexOf(":") === ipv6.lastIndexOf(":")) return null;
   // A listener for both families shows an IPv4 peer so.
   return ipv6.startsWith("::ffff:") && ipv6.includes(".") ? ipv6.slice(7) : ipv6;
-}
-
-/** The values of all fields of this name, joined as one list. */
-function listText(fields: FieldTable, name: string): string {
-  const { bytes, offsets, count } = fields;
-  let list = "";
-  for (let index = 0; index < count; index += 1) {
-    if (!spells(bytes, offsets[4 * index]!, offsets[4 * index + 1]!, name)) continue;
-    const value = text(bytes, offsets[4 * index + 2]!, offsets[4 * index + 3]!);
-    list = list === "" ? value : `${list}, ${value}`;
-  }
-  return list;
-}
-
-/** The entries of a list that are not empty (RFC 9110 section 5.6.1). */
-function listEntries(list: string): string[] {
-  if (list === "") return [];
-  return list
-    .split(",")
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== "");
 }
 
 const forwardedPair =

@@ -51,10 +51,18 @@ const enum Phase {
 const VERSION_BYTES = 8;
 const FIELDS_AT_FIRST = 32;
 
+/** The fields of a head with what the proxy knows of each: its `FieldKind`. */
+export interface KnownFields extends FieldTable {
+  readonly kinds: Uint8Array;
+  /** After the line end of the last field. */
+  readonly fieldsEnd: number;
+}
+
 /** One head. Reused from message to message: everything it holds is true until `begin` is called again. */
-export class Head implements FieldTable {
+export class Head implements KnownFields {
   bytes: Buffer = EMPTY;
   offsets: Int32Array = new Int32Array(FIELDS_AT_FIRST * FIELD_STRIDE);
+  kinds: Uint8Array = new Uint8Array(FIELDS_AT_FIRST);
   count = 0;
   problem: HeadProblem | null = null;
   /** First byte of the message, and the one after its empty line. */
@@ -122,9 +130,15 @@ export class Head implements FieldTable {
     }
   }
 
+  get fieldsEnd(): number {
+    return this.end - 2;
+  }
+
   /** A copy that lives as long as somebody holds it. */
-  detached(): FieldTable {
-    return { bytes: this.bytes, offsets: this.offsets.slice(0, this.count * FIELD_STRIDE), count: this.count };
+  detached(): KnownFields {
+    const { bytes, count, fieldsEnd } = this;
+    const offsets = this.offsets.slice(0, count * FIELD_STRIDE);
+    return { bytes, offsets, kinds: this.kinds.slice(0, count), count, fieldsEnd };
   }
 
   /** Goes on scanning a request up to bytes[end). */
@@ -336,6 +350,7 @@ export class Head implements FieldTable {
     const grown = new Int32Array(this.offsets.length * 2);
     grown.set(this.offsets);
     this.offsets = grown;
+    this.kinds = new Uint8Array(grown.length / FIELD_STRIDE);
   }
 }
 

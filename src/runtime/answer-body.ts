@@ -1,0 +1,60 @@
+/** The body of a service's answer, in the hands of filters. */
+import type { BodySink, BodySource, Failure } from "../types.ts";
+import type { UpstreamConnection } from "./http1/upstream.ts";
+
+/** Once it ended, its connection serves others, and nothing here reaches it any more. */
+export class AnswerBody implements BodySource, BodySink {
+  readonly lengthBytes: number | null;
+  #upstream: UpstreamConnection | null;
+  #sink: BodySink | null = null;
+  readonly #ended: () => void;
+
+  constructor(upstream: UpstreamConnection, lengthBytes: number | null, ended: () => void) {
+    this.#upstream = upstream;
+    this.lengthBytes = lengthBytes;
+    this.#ended = ended;
+  }
+
+  pipe(sink: BodySink): void {
+    this.#sink = sink;
+    this.#upstream?.pipe(this);
+  }
+
+  pause(): void {
+    this.#upstream?.pause();
+  }
+
+  resume(): void {
+    this.#upstream?.resume();
+  }
+
+  cancel(): void {
+    const upstream = this.#upstream;
+    this.#upstream = null;
+    this.#sink = null;
+    if (upstream === null) return;
+    upstream.cancel();
+    this.#ended();
+  }
+
+  data(bytes: Buffer, start: number, end: number): void {
+    this.#sink?.data(bytes, start, end);
+  }
+
+  end(trailers: Parameters<BodySink["end"]>[0]): void {
+    const sink = this.#sink;
+    this.#upstream = null;
+    this.#ended();
+    sink?.end(trailers);
+  }
+
+  fail(failure: Failure): void {
+    const sink = this.#sink;
+    this.#upstream = null;
+    this.#ended();
+    sink?.fail(failure);
+  }
+}
+
+/** Takes a body that nobody wants. */
+export const NOWHERE: BodySink = { data() {}, end() {}, fail() {} };

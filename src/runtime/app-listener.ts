@@ -1,0 +1,184 @@
+/** Our own listener in front of a Hono app: admin, and whatever else Clearway serves itself. */
+import type { MessageLimits } from "../snapshot.ts";
+import type { Address, Bindings, Clock, Failure, FieldTable, ListeningSocket, Log, RequestSummary, Sockets } from "../types.ts";
+import { CallerBody } from "./caller-body.ts";
+import { Deadlines } from "./deadlines.ts";
+import { ANSWERS, type Answer } from "./failures.ts";
+import { installGlobals } from "./fetch/globals.ts";
+import { lightRequest } from "./fetch/request.ts";
+import type { RequestSource } from "./fetch/sources.ts";
+import { HttpDate } from "./http-date.ts";
+import { DownstreamConnection, ownHead, type RequestOwner, type RequestTaker } from "./http1/downstream.ts";
+import { ownResponse } from "./own-response.ts";
+import { respond } from "./respond.ts";
+
+export interface AppParts {
+  readonly sockets: Sockets;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export type App = (request: Request, env: Bindings) => Response | Promise<Response>;
+
+export interface AppListener {
+  /** As bound. */
+  readonly address: Address;
+  /** Stops accepting, lets answers end, and after `timeoutMs` resets what is left. */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+/** Rejects with an Error that has a `code` when the address cannot be bound. */
+export async function serveApp(
+  parts: AppParts,
+  options: { readonly address: Address; readonly limits: MessageLimits },
+  app: App,
+): Promise<AppListener> {
+  installGlobals();
+  const taker = new AppTaker(parts, options.limits, app);
+  taker.socket = await parts.sockets.listen(options.address, "exclusive", () => taker.accept());
+  return { address: taker.socket.address, drain: (timeoutMs) => taker.drain(timeoutMs) };
+}
+
+class AppTaker implements RequestTaker {
+  readonly deadlines: Deadlines;
+  readonly date: HttpDate;
+  draining: "yes" | "no" = "no";
+  socket: ListeningSocket | null = null;
+  readonly #open = new Set<DownstreamConnection>();
+  #emptied: () => void = () => {};
+
+  constructor(
+    readonly parts: AppParts,
+    readonly limits: MessageLimits,
+    readonly app: App,
+  ) {
+    this.deadlines = new Deadlines(parts.clock);
+    this.date = new HttpDate(parts.clock);
+  }
+
+  accept(): DownstreamConnection {
+    const connection = new DownstreamConnection(this);
+    this.#open.add(connection);
+    return connection;
+  }
+
+  take(connection: DownstreamConnection): RequestOwner {
+    return new AppExchange(this, connection);
+  }
+
+  refused(): void {}
+
+  closed(connection: DownstreamConnection): void {
+    this.#open.delete(connection);
+    if (this.#open.size === 0) this.#emptied();
+  }
+
+  async drain(timeoutMs: number): Promise<void> {
+    this.draining = "yes";
+    this.socket?.stop();
+    for (const connection of this.#open) connection.drain();
+    const cancel = this.parts.clock.after(timeoutMs, () => {
+      for (const connection of [...this.#open]) connection.abort();
+    });
+    if (this.#open.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#emptied = resolve;
+      });
+    }
+    cancel();
+    this.deadlines.stop();
+  }
+}
+
+class AppExchange implements RequestOwner, RequestSource, Bindings {
+  readonly method: string;
+  readonly url: string;
+  readonly fields: FieldTable;
+  readonly body: CallerBody | null;
+  readonly remoteAddress: string;
+  readonly identity = null;
+  readonly listener = "admin";
+  readonly route = null;
+  readonly #taker: AppTaker;
+  readonly #connection: DownstreamConnection;
+  readonly #reports: ((summary: RequestSummary) => void)[] = [];
+  readonly #startedAtMs: number;
+  #abort: AbortController | null = null;
+  #status = 0;
+  #reason: string | null = null;
+  #ended = false;
+
+  constructor(taker: AppTaker, connection: DownstreamConnection) {
+    const { facts, head } = connection.request;
+    this.#taker = taker;
+    this.#connection = connection;
+    this.#startedAtMs = taker.deadlines.now;
+    this.method = facts.method;
+    this.remoteAddress = connection.remoteAddress;
+    this.fields = head.detached();
+    this.body = facts.bodyBytes === 0 ? null : new CallerBody(connection);
+    const target = facts.rawPath === "*" ? "/*" : facts.rawPath;
+    this.url = `http://${facts.authority || "localhost"}${target}${facts.hasQuery ? `?${facts.query}` : ""}`;
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    return this.#abort.signal;
+  }
+
+  finished(report: (summary: RequestSummary) => void): void {
+    this.#reports.push(report);
+  }
+
+  start(): void {
+    // An app may throw before it returns a promise.
+    new Promise<Response>((resolve) => resolve(this.#taker.app(lightRequest(this), this))).then(
+      (response) => this.#answer(response),
+      (error: unknown) => {
+        const message = error instanceof Error ? error.message : String(error);
+        this.#taker.parts.log.error(`an admin request failed: ${message}`);
+        this.#answer(ownResponse(ANSWERS["internal-error"]));
+      },
+    );
+  }
+
+  #answer(response: Response): void {
+    if (this.#ended || this.#connection.answerStarted) return;
+    const { status, reason } = respond(this.#connection, response, this.#taker.date.text());
+    this.#status = status;
+    this.#reason = reason;
+  }
+
+  giveUp(answer: Answer): void {
+    this.#status = answer.status;
+    this.#reason = answer.reason;
+    this.#connection.answerWhole(ownHead(answer), Buffer.from(`${answer.reason}: ${answer.sentence}\n`));
+  }
+
+  onAnswered(): void {
+    this.#end("yes");
+  }
+
+  onBroken(_failure: Failure): void {
+    this.#abort?.abort();
+    this.#end("no");
+  }
+
+  #end(complete: "yes" | "no"): void {
+    this.#ended = true;
+    const summary: RequestSummary = {
+      listener: this.listener,
+      route: null,
+      service: null,
+      endpoint: null,
+      status: this.#status,
+      reason: this.#reason,
+      attempts: 0,
+      durationMs: this.#taker.deadlines.now - this.#startedAtMs,
+      requestBytes: this.#connection.request.bodyBytesRead,
+      responseBytes: 0,
+      complete: complete === "yes",
+    };
+    for (const report of this.#reports) report(summary);
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * One sending of a request to a service: picks an endpoint, gets a connection, writes the request, and tells its owner
+ * of the answer's head or of a failure - exactly one of the two, once.
+ *
+ * A connection that could not be made carried nothing, so up to two other endpoints follow at once. A connection that
+ * was kept too long and closed under a safe request without a body is replaced by a fresh one.
+ */
+import type { Failure, SocketError } from "../types.ts";
+import { MessageFailure } from "./failures.ts";
+import type { Head } from "./http1/head.ts";
+import type { ResponseFacts } from "./http1/response-rules.ts";
+import type { CallOwner, UpstreamConnection } from "./http1/upstream.ts";
+import type { Endpoint, Service, Waiter } from "./service.ts";
+
+export interface AttemptOwner {
+  readonly method: string;
+  /** Writes head and body of the request to the connection. */
+  sendTo(connection: UpstreamConnection, endpoint: Endpoint): void;
+  onInformational(head: Head): void;
+  onHead(connection: UpstreamConnection, head: Head, facts: ResponseFacts): void;
+  onUpgraded(connection: UpstreamConnection, head: Head): void;
+  onFailure(failure: Failure): void;
+  /** Whether the request can be written once more: nothing of its body was given away. */
+  readonly repeatable: "yes" | "no";
+}
+
+/** Endpoints that are tried when connections cannot be made, the first included. */
+const ENDPOINTS_MAX = 3;
+/** Stale connections that are replaced under one request. */
+const STALE_MAX = 2;
+
+const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
+
+export class Attempt implements Waiter, CallOwner {
+  endpoint: Endpoint | null = null;
+  /** Connections tried in all; for the summary and the log. */
+  connects = 0;
+  readonly #service: Service;
+  readonly #owner: AttemptOwner;
+  readonly #tried: Endpoint[];
+  #state: "waiting" | "sent" | "answered" | "ended" = "waiting";
+  #connection: UpstreamConnection | null = null;
+  #startedAtMs = 0;
+  #stale = 0;
+
+  /** `tried`: endpoints that earlier tries of the same request used; this one adds to it. */
+  constructor(service: Service, owner: AttemptOwner, tried: Endpoint[]) {
+    this.#service = service;
+    this.#owner = owner;
+    this.#tried = tried;
+  }
+
+  get method(): string {
+    return this.#owner.method;
+  }
+
+  get waiting(): "yes" | "no" {
+    return this.#state === "waiting" ? "yes" : "no";
+  }
+
+  start(): void {
+    const service = this.#service;
+    if (service.requests >= service.config.limits.requests) {
+      this.#state = "ended";
+      this.#owner.onFailure(overloaded(service, "requests"));
+      return;
+    }
+    service.requests++;
+    this.#connect("any");
+  }
+
+  #connect(wanted: "any" | "fresh"): void {
+    const endpoint = this.#service.pick(this.#tried);
+    if (endpoint === null) {
+      this.#fail(unreachable(this.#service, "it has no endpoint"));
+      return;
+    }
+    if (this.#service.connect(endpoint, this, wanted) === "full") this.#fail(overloaded(this.#service, "connections"));
+  }
+
+  use(connection: UpstreamConnection, endpoint: Endpoint): void {
+    this.endpoint = endpoint;
+    this.#connection = connection;
+    this.#state = "sent";
+    this.connects++;
+    this.#startedAtMs = endpoint.load.begin();
+    this.#owner.sendTo(connection, endpoint);
+  }
+
+  connectFailed(endpoint: Endpoint, error: SocketError): void {
+    endpoint.load.failed(endpoint.load.begin());
+    endpoint.meter.record(0, 0);
+    this.endpoint = endpoint;
+    this.#tried.push(endpoint);
+    this.connects++;
+    const others = this.#service.endpoints.some((other) => !this.#tried.includes(other));
+    if (others && this.connects < ENDPOINTS_MAX) this.#connect("any");
+    else this.#fail(unreachable(this.#service, `${endpoint.name}: ${error.code}`));
+  }
+
+  onInformational(head: Head): void {
+    this.#owner.onInformational(head);
+  }
+
+  onHead(head: Head, facts: ResponseFacts): void {
+    const connection = this.#connection!;
+    this.#measure(head.status);
+    this.#state = "answered";
+    this.#owner.onHead(connection, head, facts);
+  }
+
+  onUpgraded(head: Head): void {
+    this.#measure(101);
+    this.#state = "answered";
+    this.#owner.onUpgraded(this.#connection!, head);
+  }
+
+  onFailure(failure: Failure): void {
+    const endpoint = this.endpoint!;
+    const safe = SAFE_METHODS.has(this.#owner.method) && this.#owner.repeatable === "yes";
+    if (failure.retryable && safe && this.#stale < STALE_MAX) {
+      this.#stale++;
+      endpoint.load.abandoned(this.#startedAtMs);
+      this.#state = "waiting";
+      this.#connection = null;
+      this.#connect("fresh");
+      return;
+    }
+    endpoint.load.failed(this.#startedAtMs);
+    endpoint.meter.record(0, this.#elapsedMs());
+    this.#tried.push(endpoint);
+    this.#fail(new MessageFailure(failureKind(failure), `${endpoint.name} ${failure.message}`, { side: "upstream" }));
+  }
+
+  /** The answer's body ended, or nobody wants an answer any more. */
+  finish(): void {
+    if (this.#state === "ended") return;
+    const { endpoint } = this;
+    if (this.#state === "sent" && endpoint !== null) {
+      endpoint.load.abandoned(this.#startedAtMs);
+      this.#tried.push(endpoint);
+    }
+    const unfinished = this.#state === "sent" ? this.#connection : null;
+    this.#end();
+    unfinished?.abort();
+  }
+
+  /** It took too long: that is the endpoint's failure, unlike a caller who left. */
+  timeOut(): void {
+    if (this.#state !== "sent") {
+      this.finish();
+      return;
+    }
+    this.endpoint!.load.failed(this.#startedAtMs);
+    this.endpoint!.meter.record(0, this.#elapsedMs());
+    const connection = this.#connection;
+    this.#end();
+    connection?.abort();
+  }
+
+  #measure(status: number): void {
+    const endpoint = this.endpoint!;
+    endpoint.load.answered(this.#startedAtMs);
+    endpoint.meter.record(status, this.#elapsedMs());
+  }
+
+  #elapsedMs(): number {
+    return this.#service.parts.clock.now() - this.#startedAtMs;
+  }
+
+  #fail(failure: Failure): void {
+    this.#end();
+    this.#owner.onFailure(failure);
+  }
+
+  #end(): void {
+    this.#state = "ended";
+    this.#connection = null;
+    this.#service.requests--;
+  }
+}
+
+function failureKind(failure: Failure): "upstream-malformed" | "upstream-reset" {
+  return failure.kind === "upstream-malformed" ? "upstream-malformed" : "upstream-reset";
+}
+
+function unreachable(service: Service, why: string): Failure {
+  return new MessageFailure("no-healthy-endpoint", `service ${service.config.name}: ${why}`, {
+    side: "upstream",
+    retryable: "yes",
+  });
+}
+
+function overloaded(service: Service, limit: "requests" | "connections"): Failure {
+  const most = service.config.limits[limit];
+  return new MessageFailure("service-overloaded", `service ${service.config.name} is at its limit of ${most} ${limit}`, {
+    side: "upstream",
+    retryable: "yes",
+  });
+}

@@ -1,0 +1,72 @@
+/** The body of a caller's request as filters get it: streamed once, or held so that it can be sent again. */
+import type { BodySink, BodySource, Failure } from "../types.ts";
+import { MessageFailure } from "./failures.ts";
+import type { DownstreamConnection } from "./http1/downstream.ts";
+
+export class CallerBody implements BodySource {
+  readonly lengthBytes: number | null;
+  readonly #connection: DownstreamConnection;
+  #held: Buffer | null = null;
+  #taken = false;
+
+  constructor(connection: DownstreamConnection) {
+    this.#connection = connection;
+    this.lengthBytes = connection.lengthBytes;
+  }
+
+  /** The whole body, once `replayable` said yes. */
+  get held(): Buffer | null {
+    return this.#held;
+  }
+
+  get taken(): boolean {
+    return this.#taken;
+  }
+
+  /** A filter reads it here in the proxy: nobody else will ask the caller to send it. */
+  pipe(sink: BodySink): void {
+    if (this.#held !== null) {
+      sink.data(this.#held, 0, this.#held.length);
+      sink.end(null);
+      return;
+    }
+    this.take();
+    this.#connection.sendContinue();
+    this.#connection.pipe(sink);
+  }
+
+  /** Marks that the bytes go elsewhere, from socket to socket. */
+  take(): void {
+    if (this.#taken) {
+      throw new MessageFailure("body-consumed", "the request's body was sent or read before", { side: "downstream" });
+    }
+    this.#taken = true;
+  }
+
+  pause(): void {
+    this.#connection.pause();
+  }
+
+  resume(): void {
+    this.#connection.resume();
+  }
+
+  cancel(): void {
+    if (this.#held === null) this.#connection.cancel();
+  }
+
+  /** Reads the whole body into memory if it is at most `bytesMax` long. */
+  async replayable(bytesMax: number): Promise<boolean> {
+    if (this.#held !== null) return this.#held.length <= bytesMax;
+    if (this.#taken || this.lengthBytes === null || this.lengthBytes > bytesMax) return false;
+    this.#held = await new Promise<Buffer>((resolve, reject) => {
+      const pieces: Buffer[] = [];
+      this.pipe({
+        data: (bytes, start, end) => void pieces.push(bytes.subarray(start, end)),
+        end: () => resolve(Buffer.concat(pieces)),
+        fail: (failure: Failure) => reject(failure),
+      });
+    });
+    return true;
+  }
+}

@@ -1,0 +1,189 @@
+/** A request on its way through filters: the lightweight Request in, sendings to services, the Response back out. */
+import type { Bindings, Call, RequestSummary, Send, SendChange, Variables } from "../types.ts";
+import { CallerBody } from "./caller-body.ts";
+import type { ChainEnd } from "./chain.ts";
+import type { Exchange } from "./exchange.ts";
+import { ANSWERS, type Answer, answerTo, MessageFailure } from "./failures.ts";
+import { lightRequest } from "./fetch/request.ts";
+import type { RequestSource } from "./fetch/sources.ts";
+import { chooseService } from "./generation.ts";
+import type { KnownFields } from "./http1/head.ts";
+import { localAnswer } from "./local-answers.ts";
+import { ownResponse } from "./own-response.ts";
+import { respond } from "./respond.ts";
+import { Sending } from "./sending.ts";
+import type { Endpoint, Service } from "./service.ts";
+
+export class ChainRun implements ChainEnd, RequestSource {
+  readonly exchange: Exchange;
+  readonly fields: KnownFields;
+  readonly body: CallerBody | null;
+  /** As it came; what filters hand on is compared with it. */
+  readonly original: Request;
+  /** Endpoints that earlier sendings used. */
+  readonly tried: Endpoint[] = [];
+  readonly #sendings: Sending[] = [];
+  #abort: AbortController | null = null;
+  #ended = false;
+
+  constructor(exchange: Exchange) {
+    this.exchange = exchange;
+    // The connection goes on to other requests; a filter may hold on to this one.
+    this.fields = exchange.connection.request.head.detached();
+    this.body = exchange.connection.request.bodyBytes === 0 ? null : new CallerBody(exchange.connection);
+    this.original = lightRequest(this);
+  }
+
+  // ---- what filters see ----
+
+  get method(): string {
+    return this.exchange.method;
+  }
+
+  get url(): string {
+    const { scheme, authority, target } = this.exchange;
+    return `${scheme}://${authority === "" ? "unknown.invalid" : authority}${target === "*" ? "/*" : target}`;
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#ended) this.#abort.abort();
+    return this.#abort.signal;
+  }
+
+  get remoteAddress(): string {
+    return this.exchange.peer.forwarder.callerAddress(this.fields);
+  }
+
+  readonly identity: Bindings["identity"] = null;
+
+  get listener(): string {
+    return this.exchange.peer.listener.config.name;
+  }
+
+  get route(): string | null {
+    return this.exchange.route.config?.name ?? null;
+  }
+
+  finished(report: (summary: RequestSummary) => void): void {
+    this.exchange.onFinished(report);
+  }
+
+  // ---- down, and back up ----
+
+  start(): void {
+    const { chain } = this.exchange.route;
+    const answered = chain === null ? this.forward(this.original, {}) : chain(this.original, this);
+    if (answered instanceof Promise) {
+      answered.then(
+        (response) => this.#answer(response),
+        (error: unknown) => this.#answerError(error),
+      );
+    } else this.#answer(answered);
+  }
+
+  forward(request: Request, vars: Variables): Response | Promise<Response> {
+    const { route, peer } = this.exchange;
+    const { config } = route;
+    if (config === null) return ownResponse(ANSWERS["no-route"]);
+    if (config.action.kind !== "forward") {
+      const { head, body } = localAnswer(config, this.exchange);
+      return new Response(body === "" ? null : body, { status: head.status, headers: pairs(head.added) });
+    }
+    const service = chooseService(route.targets, peer.listener.generation.parts.random);
+    this.exchange.service = service;
+    const sent = route.wrap === null ? this.send(request, service, {}) : this.#wrapped(request, service, vars);
+    return sent.catch((error: unknown) => this.#failed(error));
+  }
+
+  #wrapped(request: Request, service: Service, vars: Variables): Promise<Response> {
+    const run = this;
+    const { deadlines } = this.exchange.peer.listener.generation.parts;
+    const call: Call = {
+      request,
+      get attempt() {
+        return Math.max(1, run.exchange.attempts);
+      },
+      deadline: deadlines.now + this.exchange.connection.answerTimeoutMs,
+      get signal() {
+        return run.signal;
+      },
+      route: this.exchange.route.name,
+      service: service.config.name,
+      vars,
+      replayable: (bytesMax) => this.body?.replayable(bytesMax) ?? Promise.resolve(true),
+    };
+    const send: Send = (change = {}) => this.send(change.request ?? request, this.#service(change, service), change);
+    return this.exchange.route.wrap!(call, send);
+  }
+
+  #service(change: SendChange, otherwise: Service): Service {
+    if (change.service === undefined) return otherwise;
+    const named = this.exchange.peer.listener.generation.services.get(change.service);
+    if (named === undefined) throw new Error(`no service is called "${change.service}"`);
+    return named;
+  }
+
+  /** One sending; rejects with a MessageFailure when no head of an answer came. */
+  send(request: Request, service: Service, change: SendChange): Promise<Response> {
+    if (this.#ended) return Promise.reject(callerLeft());
+    const sending = new Sending(this, service, request);
+    this.#sendings.push(sending);
+    this.exchange.attempts++;
+    return sending.start(change);
+  }
+
+  /** Without upstream filters that repeat it, a failed call is an answer like another. */
+  #failed(error: unknown): Response {
+    if (!(error instanceof MessageFailure)) throw error;
+    const { listener } = this.exchange.peer;
+    this.exchange.service?.noteFailure(error, listener.generation.parts.log);
+    return ownResponse(answerTo(error));
+  }
+
+  #answer(response: Response): void {
+    const { connection } = this.exchange;
+    if (this.#ended || connection.answerStarted || connection.state !== "busy") return;
+    const date = this.exchange.peer.listener.generation.parts.date();
+    try {
+      const { status, reason } = respond(connection, response, date);
+      this.exchange.status = status;
+      this.exchange.reason = reason;
+    } catch (error) {
+      this.#answerError(error);
+    }
+  }
+
+  #answerError(error: unknown): void {
+    const { connection, peer, route } = this.exchange;
+    if (this.#ended) return;
+    const message = error instanceof Error ? error.message : String(error);
+    peer.listener.generation.parts.log.error(`a request failed: ${message}`, { route: route.name });
+    if (connection.answerStarted || connection.state !== "busy") connection.abort();
+    else this.exchange.answer(answerTo(error));
+  }
+
+  giveUp(answer: Answer): void {
+    for (const sending of this.#sendings) sending.stop(answer.reason === "upstream-timeout" ? "timeout" : "unwanted");
+  }
+
+  /** The exchange is over: what is still on its way is not wanted any more. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const sending of this.#sendings) sending.stop("unwanted");
+    this.#abort?.abort();
+  }
+}
+
+
+
+function callerLeft(): MessageFailure {
+  return new MessageFailure("caller-left", "the caller is gone", { side: "downstream" });
+}
+
+function pairs(flat: readonly string[]): [string, string][] {
+  const result: [string, string][] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) result.push([flat[i]!, flat[i + 1]!]);
+  return result;
+}

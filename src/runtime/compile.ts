@@ -1,0 +1,118 @@
+/** A snapshot becomes a generation: services attached or made, filters created, chains folded. Nothing is bound here. */
+import type { ListenerConfig, RouteConfig, ServiceConfig, SourcePlace, Snapshot } from "../snapshot.ts";
+import { type Chain, compileChain, type SendWrap, wrapSend } from "./chain.ts";
+import { Generation, type GenerationParts, type LiveRoute, type WeightedService } from "./generation.ts";
+import { createFilters, type FilterParts, type LiveFilter } from "./live-filter.ts";
+import { Service, type ServiceParts } from "./service.ts";
+
+export interface CompileParts {
+  readonly services: ServiceParts;
+  readonly generation: GenerationParts;
+  /** What filters get; `call` goes to this generation's services. */
+  filterParts(call: (service: string) => Service | null, version: string): FilterParts;
+}
+
+export interface Compiled {
+  readonly generation: Generation;
+  readonly filters: readonly LiveFilter[];
+}
+
+/** Something in a snapshot that this worker cannot make live. */
+export class CompileError extends Error {
+  constructor(
+    readonly place: SourcePlace,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** `running`: services of the generation that serves now; those that did not change go on with their connections. */
+export function compile(snapshot: Snapshot, running: ReadonlyMap<string, Service>, parts: CompileParts): Compiled {
+  const services = new Map<string, Service>();
+  for (const config of snapshot.services) {
+    const same = running.get(config.name);
+    const kept = same !== undefined && isSame(same.config, config) ? same : new Service(config, parts.services);
+    services.set(config.name, kept);
+  }
+  const generation = new Generation(snapshot, services, parts.generation);
+  const filterParts = parts.filterParts((name) => services.get(name) ?? null, String(snapshot.version));
+  const filters: LiveFilter[] = [];
+  try {
+    for (const listener of snapshot.listeners) addListener(generation, listener, { filterParts, filters });
+  } catch (error) {
+    for (const filter of filters) filter.close();
+    throw error;
+  }
+  return { generation, filters };
+}
+
+interface FilterMaking {
+  readonly filterParts: FilterParts;
+  /** All that were created so far. */
+  readonly filters: LiveFilter[];
+}
+
+/** Downstream and upstream filters, folded. */
+interface Folded {
+  readonly chain: Chain | null;
+  readonly wrap: SendWrap | null;
+}
+
+function addListener(generation: Generation, listener: ListenerConfig, making: FilterMaking): void {
+  const { meters } = generation.parts;
+  const shared = create(listener, making);
+  const plain = fold(shared);
+  const routes = listener.routes.map((route) => {
+    const folded = route.filters.length === 0 ? plain : fold([...shared, ...create(route, making)]);
+    return liveRoute(generation, route, { ...folded, meter: meters.route(listener.name, route.name) });
+  });
+  const unmatched: LiveRoute = {
+    config: null,
+    name: "",
+    meter: meters.route(listener.name, ""),
+    chain: plain.chain,
+    wrap: null,
+    targets: [],
+  };
+  generation.addListener(listener, routes, unmatched);
+}
+
+function create(owner: ListenerConfig | RouteConfig, { filterParts, filters }: FilterMaking): LiveFilter[] {
+  try {
+    const created = createFilters(owner.filters, filterParts);
+    filters.push(...created);
+    return created;
+  } catch (error) {
+    throw new CompileError(owner.place, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function fold(filters: readonly LiveFilter[]): Folded {
+  return { chain: compileChain(filters), wrap: wrapSend(filters) };
+}
+
+function liveRoute(
+  generation: Generation,
+  config: RouteConfig,
+  folded: Folded & Pick<LiveRoute, "meter">,
+): LiveRoute {
+  const { action } = config;
+  const targets = action.kind === "forward" ? action.to.map((to) => target(generation, config, to)) : [];
+  return { config, name: config.name, targets, ...folded };
+}
+
+function target(
+  generation: Generation,
+  route: RouteConfig,
+  to: { readonly service: string; readonly weight: number },
+): WeightedService {
+  const service = generation.services.get(to.service);
+  if (service === undefined) throw new CompileError(route.place, `no service is called "${to.service}"`);
+  return { service, weight: to.weight };
+}
+
+/** The place in the file may move; everything else that differs makes it another service. */
+function isSame(before: ServiceConfig, now: ServiceConfig): boolean {
+  return JSON.stringify({ ...before, place: null }) === JSON.stringify({ ...now, place: null });
+}

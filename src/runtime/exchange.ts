@@ -1,0 +1,316 @@
+/**
+ * One request of a caller and its answer: path policy, match, filters if the route has any, service, answer - and the
+ * one measurement of it all. Without filters the bytes go from socket to socket; with filters see chain-run.ts.
+ */
+import type { Failure, FieldTable, RequestHead, RequestSummary } from "../types.ts";
+import { Attempt, type AttemptOwner } from "./attempt.ts";
+import { ChainRun } from "./chain-run.ts";
+import { ANSWERS, type Answer, answerTo } from "./failures.ts";
+import { Forwarder, viaHasLoop } from "./forwarded.ts";
+import { chooseService, type LiveListener, type LiveRoute } from "./generation.ts";
+import { type DownstreamConnection, ownHead, type RequestOwner } from "./http1/downstream.ts";
+import { fieldValue } from "./http1/fields.ts";
+import type { Head, KnownFields } from "./http1/head.ts";
+import { type RequestFraming, type RequestLine, writeRequestHead } from "./http1/request-writer.ts";
+import type { ResponseFacts } from "./http1/response-rules.ts";
+import type { UpstreamConnection } from "./http1/upstream.ts";
+import { localAnswer, rewritten } from "./local-answers.ts";
+import { applyPathPolicy } from "./path.ts";
+import { type Endpoint, Service } from "./service.ts";
+import { flushWires } from "./wire.ts";
+
+/** What stays the same for all requests of one connection under one generation. */
+export class Peer {
+  readonly forwarder: Forwarder;
+
+  constructor(
+    readonly listener: LiveListener,
+    connection: DownstreamConnection,
+  ) {
+    this.forwarder = new Forwarder({
+      remoteAddress: connection.remoteAddress,
+      scheme: "http",
+      trustedHops: listener.config.trustedHops,
+      pseudonym: listener.generation.parts.pseudonym,
+    });
+  }
+}
+
+export class Exchange implements RequestOwner, RequestHead, AttemptOwner {
+  readonly scheme = "http";
+  path = "";
+  route: LiveRoute;
+  service: Service | null = null;
+  endpoint: Endpoint | null = null;
+  attempts = 0;
+  status = 0;
+  reason: string | null = null;
+  readonly connection: DownstreamConnection;
+  readonly peer: Peer;
+  readonly #startedAtMs: number;
+  readonly #writtenBefore: number;
+  #attempt: Attempt | null = null;
+  #run: ChainRun | null = null;
+  #upstream: UpstreamConnection | null = null;
+  #reports: ((summary: RequestSummary) => void)[] | null = null;
+  #ended = false;
+
+  constructor(connection: DownstreamConnection, peer: Peer) {
+    this.connection = connection;
+    this.peer = peer;
+    this.route = peer.listener.unmatched;
+    this.#startedAtMs = this.#parts.deadlines.now;
+    this.#writtenBefore = connection.writtenBytes;
+    peer.listener.generation.enter();
+  }
+
+  get #parts() {
+    return this.peer.listener.generation.parts;
+  }
+
+  // ---- the request's head, as the matcher and the filters see it ----
+
+  get method(): string {
+    return this.connection.request.facts.method;
+  }
+
+  get authority(): string {
+    return this.connection.request.facts.authority;
+  }
+
+  get host(): string {
+    return this.connection.request.facts.host;
+  }
+
+  get query(): string {
+    return this.connection.request.facts.query;
+  }
+
+  get fields(): FieldTable {
+    return this.connection.request.head;
+  }
+
+  // ---- its way ----
+
+  start(): void {
+    const { facts, head } = this.connection.request;
+    const { listener } = this.peer;
+    const { snapshot } = listener.generation;
+    if (facts.rawPath === "*") this.path = "*";
+    else {
+      const result = applyPathPolicy(facts.rawPath, snapshot.paths);
+      if (!result.ok) {
+        this.answer({ ...ANSWERS["bad-path"], sentence: result.problem });
+        return;
+      }
+      this.path = result.path;
+    }
+    if (facts.via >= 0 && viaHasLoop(fieldValue(head, facts.via), this.#parts.pseudonym)) {
+      this.answer(ANSWERS["loop-detected"]);
+      return;
+    }
+    this.route = listener.matcher.find(this) ?? listener.unmatched;
+    const { route } = this;
+    if (route.config !== null) this.connection.answerTimeoutMs = route.config.timeoutMs;
+    if (route.chain !== null || route.wrap !== null) {
+      this.#run = new ChainRun(this);
+      this.#run.start();
+    } else this.#direct(route);
+  }
+
+  #direct(route: LiveRoute): void {
+    const { config } = route;
+    if (config === null) this.answer(ANSWERS["no-route"]);
+    else if (config.action.kind === "forward") {
+      this.service = chooseService(route.targets, this.#parts.random);
+      this.#attempt = new Attempt(this.service, this, []);
+      this.attempts = 1;
+      this.#attempt.start();
+    } else {
+      const local = localAnswer(config, this);
+      this.status = local.head.status;
+      this.connection.answerWhole(
+        { ...local.head, added: [...local.head.added, "date", this.#parts.date()] },
+        Buffer.from(local.body),
+      );
+    }
+  }
+
+  // ---- the request goes to a service, as it came ----
+
+  get repeatable(): "yes" | "no" {
+    return this.connection.request.bodyBytes === 0 ? "yes" : "no";
+  }
+
+  sendTo(upstream: UpstreamConnection, endpoint: Endpoint): void {
+    const { facts } = this.connection.request;
+    const chunked = facts.bodyBytes < 0;
+    this.endpoint = endpoint;
+    upstream.begin(this.#attempt!, facts.bodyBytes === 0 ? "none" : chunked ? "chunked" : "length");
+    this.writeHead(upstream, { fields: this.connection.request.head, body: { kind: chunked ? "chunked" : "copied" } });
+    this.sendBody(upstream);
+  }
+
+  /** Sends the caller's body on, as it comes. */
+  sendBody(upstream: UpstreamConnection): void {
+    if (this.connection.request.bodyBytes === 0) return;
+    upstream.feed(this.connection);
+    this.connection.pipe(upstream);
+  }
+
+  /** Writes the request's head, with the changes of filters where there are some. */
+  writeHead(upstream: UpstreamConnection, changed: ChangedRequest): void {
+    const { request } = this.connection;
+    const { facts, head } = request;
+    const route = rewritten(this.route.config, this);
+    const line = changed.line ?? route.line ?? (this.#lineIsAsCame ? null : { method: facts.method, target: this.target });
+    const sameBody = changed.body.kind === "copied" || changed.body.kind === "chunked";
+    writeRequestHead(upstream.wire, head, {
+      line,
+      fields: changed.fields,
+      removed: changed.removed ?? NONE,
+      added: changed.added ?? NO_PAIRS,
+      authority: route.authority ?? this.#ownAuthority,
+      forwarded: this.peer.forwarder.lines({
+        authority: facts.authority,
+        version: head.minor === 1 ? "1.1" : "1.0",
+        fields: changed.fields,
+      }),
+      body: changed.body,
+      expect: sameBody && request.continueAwaited ? "forward" : "drop",
+      upgrade: facts.upgrade === null ? "drop" : "forward",
+    });
+  }
+
+  /** Path and query, as forwarded. */
+  get target(): string {
+    return this.query === "" && !this.connection.request.facts.hasQuery ? this.path : `${this.path}?${this.query}`;
+  }
+
+  get #lineIsAsCame(): boolean {
+    const { facts } = this.connection.request;
+    return facts.form === "origin" && this.path === facts.rawPath;
+  }
+
+  /** An absolute target's authority replaces Host; HTTP/1.0 may have named none, and the service needs one. */
+  get #ownAuthority(): string | null {
+    const { facts } = this.connection.request;
+    if (facts.authority === "") return this.endpoint?.name ?? "";
+    return facts.form === "absolute" ? facts.authority : null;
+  }
+
+  onInformational(head: Head): void {
+    this.connection.interim(head);
+  }
+
+  onHead(upstream: UpstreamConnection, head: Head, facts: ResponseFacts): void {
+    this.#upstream = upstream;
+    this.status = head.status;
+    this.connection.answerForwarded(head, facts);
+    this.connection.feed(upstream);
+    upstream.pipe(this.connection);
+  }
+
+  onUpgraded(upstream: UpstreamConnection, head: Head): void {
+    const { connection } = this;
+    this.#upstream = upstream;
+    if (connection.request.facts.upgrade === null) {
+      upstream.abort();
+      this.answer(ANSWERS["upstream-unexpected-upgrade"]);
+      return;
+    }
+    this.status = 101;
+    connection.tunnel(head);
+    connection.feed(upstream);
+    upstream.feed(connection);
+    connection.pipe(upstream);
+    upstream.pipe(connection);
+  }
+
+  onFailure(failure: Failure): void {
+    this.service?.noteFailure(failure, this.#parts.log);
+    this.endpoint = this.#attempt?.endpoint ?? null;
+    this.answer(answerTo(failure));
+  }
+
+  // ---- its end ----
+
+  /** Answers in Clearway's own name. */
+  answer(answer: Answer): void {
+    this.status = answer.status;
+    this.reason = answer.reason;
+    const head = ownHead(answer);
+    this.connection.answerWhole(
+      { ...head, added: [...head.added, "date", this.#parts.date()] },
+      Buffer.from(`${answer.reason}: ${answer.sentence}\n`),
+    );
+    flushWires();
+  }
+
+  giveUp(answer: Answer): void {
+    if (answer.reason === "upstream-timeout") this.#attempt?.timeOut();
+    else this.#attempt?.finish();
+    this.#run?.giveUp(answer);
+    this.answer(answer);
+  }
+
+  onAnswered(): void {
+    this.#upstream = null;
+    this.#end("yes");
+  }
+
+  onBroken(_failure: Failure): void {
+    const upstream = this.#upstream;
+    this.#upstream = null;
+    if (this.status !== 101) upstream?.abort();
+    this.#end(this.status === 101 ? "yes" : "no");
+  }
+
+  onFinished(report: (summary: RequestSummary) => void): void {
+    this.#reports ??= [];
+    this.#reports.push(report);
+  }
+
+  #end(complete: "yes" | "no"): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#attempt?.finish();
+    this.#run?.end();
+    const { route, peer } = this;
+    const status = complete === "no" && this.status === 0 ? CALLER_LEFT_STATUS : this.status;
+    const reason = status === CALLER_LEFT_STATUS ? "caller-left" : this.reason;
+    const durationMs = this.#parts.deadlines.now - this.#startedAtMs;
+    const service = this.service?.config.name ?? "";
+    route.meter.record(service, this.method, status, reason ?? "", durationMs);
+    if (this.#reports !== null) this.#report({ status, reason, durationMs, complete: complete === "yes" });
+    peer.listener.generation.leave();
+  }
+
+  #report(ended: Pick<RequestSummary, "status" | "reason" | "durationMs" | "complete">): void {
+    const summary: RequestSummary = {
+      ...ended,
+      listener: this.peer.listener.config.name,
+      route: this.route.config?.name ?? null,
+      service: this.service?.config.name ?? null,
+      endpoint: this.endpoint?.name ?? null,
+      attempts: this.attempts,
+      requestBytes: this.connection.request.bodyBytesRead,
+      responseBytes: this.connection.writtenBytes - this.#writtenBefore,
+    };
+    for (const report of this.#reports!) report(summary);
+  }
+}
+
+/** What goes out instead of what came; what is left out stays as it came. */
+export interface ChangedRequest {
+  readonly fields: KnownFields;
+  readonly body: RequestFraming;
+  readonly line?: RequestLine | null;
+  readonly removed?: readonly number[];
+  readonly added?: readonly string[];
+}
+
+const NONE: readonly number[] = [];
+const NO_PAIRS: readonly string[] = [];
+/** nginx's number for a caller who left before there was a status. */
+const CALLER_LEFT_STATUS = 499;

@@ -1,0 +1,93 @@
+/** One snapshot made live in this worker: what a request that arrives now is matched and served by. */
+import type { ListenerConfig, RouteConfig, Snapshot } from "../snapshot.ts";
+import type { Log, Meters, Random, RouteMeter } from "../types.ts";
+import type { Chain, SendWrap } from "./chain.ts";
+import type { Deadlines } from "./deadlines.ts";
+import { createMatcher, type Matcher } from "./match.ts";
+import type { Service } from "./service.ts";
+
+/** A route with everything that its requests need. */
+export interface LiveRoute {
+  /** Null for requests that no route takes. */
+  readonly config: RouteConfig | null;
+  /** The `route` label; empty without a route. */
+  readonly name: string;
+  readonly meter: RouteMeter;
+  /** Downstream filters; null when there are none, and Hono is not entered. */
+  readonly chain: Chain | null;
+  /** Upstream filters; null when there are none. */
+  readonly wrap: SendWrap | null;
+  readonly targets: readonly WeightedService[];
+}
+
+export interface WeightedService {
+  readonly service: Service;
+  readonly weight: number;
+}
+
+/** A listener's part of a generation. */
+export interface LiveListener {
+  readonly config: ListenerConfig;
+  readonly generation: Generation;
+  readonly matcher: Matcher<LiveRoute>;
+  /** Serves what no route takes: the listener's own filters see that too. */
+  readonly unmatched: LiveRoute;
+}
+
+export interface GenerationParts {
+  readonly deadlines: Deadlines;
+  readonly random: Random;
+  readonly meters: Meters;
+  readonly log: Log;
+  readonly pseudonym: string;
+  /** The current time as HTTP writes it. */
+  date(): string;
+}
+
+export class Generation {
+  readonly listeners = new Map<string, LiveListener>();
+  /** Requests that began in it and have not ended. */
+  active = 0;
+  #replaced = false;
+  #retire: () => void = () => {};
+
+  constructor(
+    readonly snapshot: Snapshot,
+    readonly services: ReadonlyMap<string, Service>,
+    readonly parts: GenerationParts,
+  ) {}
+
+  addListener(config: ListenerConfig, routes: readonly LiveRoute[], unmatched: LiveRoute): void {
+    const matcher = createMatcher(routes.map((route) => ({ match: route.config!.match, value: route })));
+    this.listeners.set(config.name, { config, generation: this, matcher, unmatched });
+  }
+
+  enter(): void {
+    this.active++;
+  }
+
+  leave(): void {
+    this.active--;
+    if (this.#replaced && this.active === 0) this.#retire();
+  }
+
+  /** A newer one serves; `retire` runs when the last request of this one ended. */
+  replace(retire: () => void): void {
+    this.#replaced = true;
+    this.#retire = retire;
+    if (this.active === 0) retire();
+  }
+}
+
+/** The service that this request goes to: by weight where there are several. */
+export function chooseService(targets: readonly WeightedService[], random: Random): Service {
+  const first = targets[0]!;
+  if (targets.length === 1) return first.service;
+  const total = targets.reduce((sum, target) => sum + target.weight, 0);
+  let rest = random.fraction() * total;
+  for (const target of targets) {
+    rest -= target.weight;
+    if (rest < 0) return target.service;
+  }
+  return first.service;
+}

@@ -1,0 +1,49 @@
+/** Routes that no service answers - `respond` and `redirect` - and what `rewrite` makes of a request. */
+import type { RouteConfig } from "../snapshot.ts";
+import type { RequestHead } from "../types.ts";
+import type { EditedHead } from "./http1/answer.ts";
+import type { RequestLine } from "./http1/request-writer.ts";
+import { rewritePath, starRemainder } from "./match.ts";
+
+export interface LocalAnswer {
+  readonly head: EditedHead;
+  readonly body: string;
+}
+
+/** The answer of a route that ends in `respond` or `redirect`. */
+export function localAnswer(route: RouteConfig, request: RequestHead): LocalAnswer {
+  const { action } = route;
+  if (action.kind === "redirect") {
+    const added = ["location", redirectTarget(route, request)];
+    return { head: { status: action.status, reason: null, fields: null, removed: [], added }, body: "" };
+  }
+  if (action.kind !== "respond") throw new Error(`route ${route.name} has no answer of its own`);
+  const added = action.headers.flat();
+  const typed = action.headers.some(([name]) => name.toLowerCase() === "content-type");
+  if (!typed && action.body !== "") added.push("content-type", "text/plain; charset=utf-8");
+  return { head: { status: action.status, reason: null, fields: null, removed: [], added }, body: action.body };
+}
+
+function redirectTarget(route: RouteConfig, request: RequestHead): string {
+  if (route.action.kind !== "redirect") return "";
+  const { scheme, host, path } = route.action;
+  const target = path === null ? request.path : rewritePath(path, starRemainder(route.match, request.path));
+  const query = request.query === "" ? "" : `?${request.query}`;
+  if (scheme === null && host === null) return target + query;
+  return `${scheme ?? request.scheme}://${host ?? request.authority}${target}${query}`;
+}
+
+/** What a route's `rewrite` changes; nulls where it changes nothing. */
+export function rewritten(
+  route: RouteConfig | null,
+  request: RequestHead,
+): { readonly line: RequestLine | null; readonly authority: string | null } {
+  if (route === null || route.action.kind !== "forward") return UNCHANGED;
+  const { path, host } = route.action.rewrite;
+  if (path === null) return host === null ? UNCHANGED : { line: null, authority: host };
+  const target = rewritePath(path, starRemainder(route.match, request.path));
+  const query = request.query === "" ? "" : `?${request.query}`;
+  return { line: { method: request.method, target: target + query }, authority: host };
+}
+
+const UNCHANGED = { line: null, authority: null } as const;

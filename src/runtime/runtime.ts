@@ -1,0 +1,200 @@
+/** The runtime of one worker: applies snapshots while requests flow, reports, drains. */
+import type { ListenerConfig, Snapshot, SourcePlace } from "../snapshot.ts";
+import type { Address, Appender, Clock, FilterRegistry, Log, Meters, Random, Sockets } from "../types.ts";
+import { compile, type Compiled, CompileError, type CompileParts } from "./compile.ts";
+import { Deadlines } from "./deadlines.ts";
+import { installGlobals } from "./fetch/globals.ts";
+import type { GenerationParts } from "./generation.ts";
+import { HttpDate } from "./http-date.ts";
+import { type ConnectionCount, Listener } from "./listener.ts";
+import { report, type RuntimeReport } from "./report.ts";
+import { addressText, type Service } from "./service.ts";
+import { callService } from "./service-call.ts";
+import { FilterMemory } from "./tools.ts";
+
+export interface RuntimeParts {
+  readonly sockets: Sockets;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly filters: FilterRegistry;
+  readonly meters: Meters;
+  readonly log: Log;
+  /** "stdout", "stderr" or a path. */
+  open(path: string): Appender;
+  fetch(url: string, init?: RequestInit): Promise<Response>;
+  /** Tells this node from all others, in Via. */
+  readonly nodeId: string;
+}
+
+export interface ApplyProblem {
+  readonly place: SourcePlace;
+  readonly message: string;
+}
+
+export type ApplyResult = { readonly ok: true } | { readonly ok: false; readonly problems: readonly ApplyProblem[] };
+
+export interface Runtime {
+  /** Compiles a generation, binds new listeners, swaps by one assignment. On failure nothing changed. Calls must not overlap. */
+  apply(snapshot: Snapshot): Promise<ApplyResult>;
+  report(): RuntimeReport;
+  /** Stops accepting, lets requests end, and after `timeoutMs` resets what is left. */
+  drain(timeoutMs: number): Promise<{ readonly forced: number }>;
+}
+
+export function createRuntime(parts: RuntimeParts): Runtime {
+  installGlobals();
+  return new WorkerRuntime(parts);
+}
+
+class WorkerRuntime implements Runtime {
+  readonly #parts: RuntimeParts;
+  readonly #deadlines: Deadlines;
+  readonly #connections: ConnectionCount = { open: 0, max: 0 };
+  readonly #compileParts: CompileParts;
+  /** By address: an address that stays is never let go of. */
+  readonly #listeners = new Map<string, Listener>();
+  /** Stopped ones with connections left. */
+  readonly #leaving = new Set<Listener>();
+  #current: Compiled | null = null;
+  #generations = 0;
+
+  constructor(parts: RuntimeParts) {
+    this.#parts = parts;
+    this.#deadlines = new Deadlines(parts.clock);
+    this.#compileParts = this.#makeCompileParts();
+  }
+
+  #makeCompileParts(): CompileParts {
+    const { sockets, clock, random, meters, log, nodeId } = this.#parts;
+    const deadlines = this.#deadlines;
+    const date = new HttpDate(clock);
+    const pseudonym = `clearway-${nodeId}`;
+    // Within one event the time stands still: whoever measures reads what the event's begin read.
+    const eventClock: Clock = { ...clock, now: () => deadlines.now };
+    const generation: GenerationParts = { deadlines, random, meters, log, pseudonym, date: () => date.text() };
+    const memory = new FilterMemory();
+    return {
+      services: { sockets, deadlines, clock: eventClock, random, meters },
+      generation,
+      filterParts: (serviceOf, version) => ({
+        ...this.#parts,
+        memory,
+        version,
+        call: (name, request) => this.#call(serviceOf(name), name, request, pseudonym),
+      }),
+    };
+  }
+
+  #call(service: Service | null, name: string, request: Request, pseudonym: string): Promise<Response> {
+    if (service === null) return Promise.reject(new Error(`no service is called "${name}"`));
+    return callService(service, request, { timeoutMs: service.config.messageLimits.routeTimeoutMs, pseudonym });
+  }
+
+  async apply(snapshot: Snapshot): Promise<ApplyResult> {
+    let next: Compiled;
+    try {
+      next = compile(snapshot, this.#current?.generation.services ?? new Map(), this.#compileParts);
+    } catch (error) {
+      if (!(error instanceof CompileError)) throw error;
+      return { ok: false, problems: [{ place: error.place, message: error.message }] };
+    }
+    const { added, problems } = await this.#bind(next);
+    if (problems.length > 0) {
+      for (const listener of added.values()) listener.socket?.stop();
+      for (const filter of next.filters) filter.close();
+      return { ok: false, problems };
+    }
+    this.#swap(next, added);
+    return { ok: true };
+  }
+
+  /** Binds what is new. The listeners accept at once, and serve the new generation already. */
+  async #bind(next: Compiled): Promise<{ added: Map<string, Listener>; problems: ApplyProblem[] }> {
+    const added = new Map<string, Listener>();
+    const problems: ApplyProblem[] = [];
+    for (const live of next.generation.listeners.values()) {
+      const key = addressText(live.config.bind);
+      if (this.#listeners.has(key)) continue;
+      const listener = new Listener(this.#listenerParts(next), live);
+      try {
+        listener.bound(await this.#parts.sockets.listen(live.config.bind, "shared", () => listener.accept()));
+        added.set(key, listener);
+      } catch (error) {
+        problems.push({ place: live.config.place, message: bindProblem(live.config, error) });
+      }
+    }
+    return { added, problems };
+  }
+
+  #listenerParts(next: Compiled) {
+    if (this.#current === null) this.#connections.max = next.generation.snapshot.connectionsMax;
+    const { meters, log } = this.#parts;
+    return { deadlines: this.#deadlines, meters, log, connections: this.#connections };
+  }
+
+  #swap(next: Compiled, added: ReadonlyMap<string, Listener>): void {
+    const { generation } = next;
+    const before = this.#current;
+    this.#current = next;
+    this.#generations++;
+    this.#connections.max = generation.snapshot.connectionsMax;
+    const wanted = new Set<string>();
+    for (const live of generation.listeners.values()) {
+      const key = addressText(live.config.bind);
+      wanted.add(key);
+      this.#listeners.get(key)?.serve(live);
+    }
+    for (const [key, listener] of [...this.#listeners]) {
+      if (!wanted.has(key)) this.#leave(key, listener, generation.snapshot.drainMs);
+    }
+    for (const [key, listener] of added) this.#listeners.set(key, listener);
+    before?.generation.replace(() => this.#retire(before));
+  }
+
+  /** A listener that the config no longer has: its connections end in their own time, within the drain's. */
+  #leave(key: string, listener: Listener, drainMs: number): void {
+    this.#listeners.delete(key);
+    this.#leaving.add(listener);
+    const cancel = this.#parts.clock.after(drainMs, () => listener.abort());
+    listener.drain().then(() => {
+      cancel();
+      this.#leaving.delete(listener);
+    });
+  }
+
+  #retire(old: Compiled): void {
+    this.#generations--;
+    for (const filter of old.filters) filter.close();
+    const live = this.#current?.generation.services;
+    for (const [name, service] of old.generation.services) {
+      if (live?.get(name) !== service) service.retire();
+    }
+  }
+
+  report(): RuntimeReport {
+    return report({
+      current: this.#current?.generation ?? null,
+      generations: this.#generations,
+      listeners: [...this.#listeners.values()],
+      leaving: [...this.#leaving],
+      now: this.#parts.clock.now(),
+    });
+  }
+
+  async drain(timeoutMs: number): Promise<{ readonly forced: number }> {
+    const all = [...this.#listeners.values(), ...this.#leaving];
+    let forced = 0;
+    const cancel = this.#parts.clock.after(timeoutMs, () => {
+      for (const listener of all) forced += listener.abort();
+    });
+    await Promise.all(all.map((listener) => listener.drain()));
+    cancel();
+    this.#deadlines.stop();
+    return { forced };
+  }
+}
+
+function bindProblem(config: ListenerConfig, error: unknown): string {
+  const { code, message } = error as Error & { code?: string };
+  return `cannot listen on ${addressText(config.bind as Address)}: ${code === "EADDRINUSE" ? "the address is in use" : message}`;
+}

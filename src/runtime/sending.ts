@@ -1,0 +1,163 @@
+/** One sending of a request that filters may have changed: a Request out, a Response or a failure back. */
+import type { Failure, SendChange } from "../types.ts";
+import { AnswerBody, NOWHERE } from "./answer-body.ts";
+import { Attempt, type AttemptOwner } from "./attempt.ts";
+import type { ChainRun } from "./chain-run.ts";
+import { MessageFailure } from "./failures.ts";
+import { outgoingRequest } from "./fetch/outgoing.ts";
+import { lightResponse } from "./fetch/response.ts";
+import type { OutgoingBody, OutgoingRequest } from "./fetch/sources.ts";
+import { knownFields } from "./http1/fields.ts";
+import type { Head } from "./http1/head.ts";
+import { reasonOf } from "./http1/head-writer.ts";
+import type { RequestFraming, RequestLine } from "./http1/request-writer.ts";
+import type { ResponseFacts } from "./http1/response-rules.ts";
+import type { UpstreamConnection } from "./http1/upstream.ts";
+import { deliver } from "./respond.ts";
+import type { Endpoint, Service } from "./service.ts";
+
+export class Sending implements AttemptOwner {
+  readonly method: string;
+  readonly #run: ChainRun;
+  readonly #service: Service;
+  readonly #outgoing: OutgoingRequest;
+  readonly #attempt: Attempt;
+  #body: OutgoingBody;
+  #answer: AnswerBody | null = null;
+  #resolve: (response: Response) => void = ignore;
+  #reject: (failure: unknown) => void = ignore;
+  #unschedule: () => void = ignore;
+
+  constructor(run: ChainRun, service: Service, request: Request) {
+    this.#run = run;
+    this.#service = service;
+    this.#outgoing = outgoingRequest(request, run.original);
+    this.#body = this.#outgoing.body;
+    this.method = this.#outgoing.method;
+    this.#attempt = new Attempt(service, this, run.tried);
+  }
+
+  start(change: SendChange): Promise<Response> {
+    return new Promise<Response>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.#limit(change);
+      this.#attempt.start();
+    });
+  }
+
+  /** A try may have less time than the route, and its own reason to end. */
+  #limit({ timeoutMs, signal }: SendChange): void {
+    if (timeoutMs !== undefined) {
+      const { clock } = this.#service.parts;
+      this.#unschedule = clock.after(timeoutMs, () => this.stop("timeout"));
+    }
+    signal?.addEventListener("abort", () => this.stop("unwanted"), { once: true });
+  }
+
+  /** Nobody wants it any more, or its time is over; what was not answered yet fails, what was is cut off. */
+  stop(why: "timeout" | "unwanted"): void {
+    this.#unschedule();
+    if (this.#answer !== null) this.#answer.cancel();
+    else if (why === "timeout") this.#attempt.timeOut();
+    else this.#attempt.finish();
+    const kind = why === "timeout" ? "upstream-timeout" : "cancelled";
+    this.#reject(new MessageFailure(kind, `service ${this.#service.config.name} did not answer in time`, { side: "upstream" }));
+  }
+
+  // ---- the attempt's owner ----
+
+  get repeatable(): "yes" | "no" {
+    return this.#body.kind === "none" ? "yes" : "no";
+  }
+
+  sendTo(upstream: UpstreamConnection, endpoint: Endpoint): void {
+    const { exchange, body: callerBody } = this.#run;
+    exchange.endpoint = endpoint;
+    let body = this.#body;
+    try {
+      if (body.kind === "source" && body.source === callerBody) {
+        if (callerBody.held === null) callerBody.take();
+        else body = { kind: "bytes", bytes: callerBody.held };
+      }
+    } catch (error) {
+      upstream.ready();
+      this.#attempt.finish();
+      this.#reject(error);
+      return;
+    }
+    const direct = body.kind === "source" && body.source === callerBody;
+    const framing = direct ? directFraming(callerBody!.lengthBytes) : framingOf(body);
+    upstream.begin(this.#attempt, framing.kind === "copied" ? "length" : framing.kind);
+    const { fields } = this.#outgoing;
+    exchange.writeHead(upstream, {
+      fields: fields.source === this.#run.fields ? this.#run.fields : knownFields(fields.source ?? NO_FIELDS),
+      removed: fields.removed,
+      added: fields.added,
+      line: this.#line(),
+      body: framing,
+    });
+    if (direct) exchange.sendBody(upstream);
+    else if (body.kind !== "none") deliver(body, upstream);
+  }
+
+  /** Null when neither method nor target were changed. */
+  #line(): RequestLine | null {
+    const { exchange } = this.#run;
+    const { url } = this.#outgoing;
+    if (url === null && this.method === exchange.method) return null;
+    const target = url === null ? exchange.target : targetOf(url);
+    return { method: this.method, target };
+  }
+
+  onInformational(head: Head): void {
+    this.#run.exchange.onInformational(head);
+  }
+
+  onHead(upstream: UpstreamConnection, head: Head, facts: ResponseFacts): void {
+    this.#unschedule();
+    const { framing } = facts;
+    const body = framing === "none" ? null : new AnswerBody(upstream, upstream.lengthBytes, () => this.#attempt.finish());
+    this.#answer = body;
+    const response = lightResponse({ status: head.status, reason: reasonOf(head), fields: head.detached(), body });
+    if (body === null) {
+      upstream.pipe(NOWHERE);
+      this.#attempt.finish();
+    }
+    this.#resolve(response);
+  }
+
+  onUpgraded(upstream: UpstreamConnection, head: Head): void {
+    this.#unschedule();
+    this.#attempt.finish();
+    this.#run.exchange.onUpgraded(upstream, head);
+  }
+
+  onFailure(failure: Failure): void {
+    this.#unschedule();
+    this.#run.exchange.endpoint = this.#attempt.endpoint;
+    this.#reject(failure);
+  }
+}
+
+const NO_FIELDS = { bytes: Buffer.alloc(0), offsets: new Int32Array(0), count: 0 };
+
+function ignore(): void {}
+
+function directFraming(lengthBytes: number | null): RequestFraming {
+  return lengthBytes === null ? { kind: "chunked" } : { kind: "copied" };
+}
+
+/** How the end of a body that filters made or changed is told to a service. */
+export function framingOf(body: OutgoingBody): RequestFraming {
+  if (body.kind === "none") return { kind: "none" };
+  if (body.kind === "bytes") return { kind: "length", bytes: body.bytes.length };
+  const length = body.kind === "source" ? body.source.lengthBytes : null;
+  return length === null ? { kind: "chunked" } : { kind: "length", bytes: length };
+}
+
+/** Path and query of an absolute URL. */
+export function targetOf(url: string): string {
+  const { pathname, search } = new URL(url);
+  return pathname + search;
+}

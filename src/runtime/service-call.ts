@@ -1,0 +1,110 @@
+/** A call to a service that no caller's request stands behind: a filter's own (`tools.call`). */
+import type { Failure } from "../types.ts";
+import { AnswerBody, NOWHERE } from "./answer-body.ts";
+import { Attempt, type AttemptOwner } from "./attempt.ts";
+import { outgoingRequest } from "./fetch/outgoing.ts";
+import { lightResponse } from "./fetch/response.ts";
+import type { OutgoingRequest } from "./fetch/sources.ts";
+import { knownFields } from "./http1/fields.ts";
+import { Head } from "./http1/head.ts";
+import { reasonOf } from "./http1/head-writer.ts";
+import { writeRequestHead } from "./http1/request-writer.ts";
+import type { ResponseFacts } from "./http1/response-rules.ts";
+import type { UpstreamConnection } from "./http1/upstream.ts";
+import { deliver } from "./respond.ts";
+import { framingOf, targetOf } from "./sending.ts";
+import type { Service } from "./service.ts";
+import { flushWires } from "./wire.ts";
+
+/** Sends the request; rejects with a MessageFailure when no head of an answer came in `timeoutMs`. */
+export function callService(
+  service: Service,
+  request: Request,
+  options: { timeoutMs: number; pseudonym: string },
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const call = new ServiceCall(service, request, { ...options, resolve, reject });
+    call.start();
+    flushWires();
+  });
+}
+
+/** A request that no head stands behind. */
+const NO_HEAD = new Head();
+const NO_FIELDS = { bytes: Buffer.alloc(0), offsets: new Int32Array(0), count: 0 };
+
+interface CallOptions {
+  readonly timeoutMs: number;
+  readonly pseudonym: string;
+  resolve(response: Response): void;
+  reject(failure: unknown): void;
+}
+
+class ServiceCall implements AttemptOwner {
+  readonly method: string;
+  readonly #outgoing: OutgoingRequest;
+  readonly #request: Request;
+  readonly #attempt: Attempt;
+  readonly #options: CallOptions;
+  readonly #unschedule: () => void;
+
+  constructor(service: Service, request: Request, options: CallOptions) {
+    this.#request = request;
+    this.#outgoing = outgoingRequest(request, request);
+    this.#options = options;
+    this.method = this.#outgoing.method;
+    this.#attempt = new Attempt(service, this, []);
+    this.#unschedule = service.parts.clock.after(options.timeoutMs, () => this.#attempt.timeOut());
+  }
+
+  get repeatable(): "yes" | "no" {
+    return this.#outgoing.body.kind === "none" ? "yes" : "no";
+  }
+
+  start(): void {
+    this.#attempt.start();
+  }
+
+  sendTo(upstream: UpstreamConnection): void {
+    const { fields, body } = this.#outgoing;
+    const framing = framingOf(body);
+    upstream.begin(this.#attempt, framing.kind === "copied" ? "length" : framing.kind);
+    writeRequestHead(upstream.wire, NO_HEAD, {
+      line: { method: this.method, target: targetOf(this.#request.url) },
+      fields: knownFields(fields.source ?? NO_FIELDS),
+      removed: fields.removed,
+      added: fields.added,
+      authority: new URL(this.#request.url).host,
+      forwarded: Buffer.from(`Via: 1.1 ${this.#options.pseudonym}\r\n`, "latin1"),
+      body: framing,
+      expect: "drop",
+      upgrade: "drop",
+    });
+    if (body.kind !== "none") deliver(body, upstream);
+  }
+
+  onInformational(): void {}
+
+  onHead(upstream: UpstreamConnection, head: Head, facts: ResponseFacts): void {
+    this.#unschedule();
+    const ended = () => this.#attempt.finish();
+    const body = facts.framing === "none" ? null : new AnswerBody(upstream, upstream.lengthBytes, ended);
+    const response = lightResponse({ status: head.status, reason: reasonOf(head), fields: head.detached(), body });
+    if (body === null) {
+      upstream.pipe(NOWHERE);
+      ended();
+    }
+    this.#options.resolve(response);
+  }
+
+  onUpgraded(upstream: UpstreamConnection): void {
+    this.#attempt.finish();
+    upstream.abort();
+    this.#options.reject(new Error("the service switched protocols unasked"));
+  }
+
+  onFailure(failure: Failure): void {
+    this.#unschedule();
+    this.#options.reject(failure);
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * The writing half of a connection: what one event writes leaves in one system call where possible, and what the
+ * socket does not take waits here, in order.
+ *
+ * Small pieces are gathered in one scratch buffer that all connections of a worker share: it belongs to one wire at a
+ * time, and is written when another wire needs it or when the event ends (`flushWires`).
+ */
+import type { ByteSocket } from "../types.ts";
+
+const SCRATCH_BYTES = 64 * 1024;
+/** A larger piece is written from where it lies: a second system call costs less than copying it. */
+const COPIED_BYTES_MAX = 16 * 1024;
+
+let scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+let used = 0;
+let owner: Wire | null = null;
+
+/** Writes what the current event gathered. Whoever is called by a socket, a timer or a promise calls it at the end. */
+export function flushWires(): void {
+  owner?.flush();
+}
+
+export class Wire {
+  readonly #socket: ByteSocket;
+  readonly #lowBytes: number;
+  readonly #drained: () => void;
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #ending = false;
+  /** All bytes given to this wire, taken by the socket or not. */
+  writtenBytes = 0;
+
+  /** `drained` is told when of what waited at most `lowBytes` are left. */
+  constructor(socket: ByteSocket, lowBytes: number, drained: () => void) {
+    this.#socket = socket;
+    this.#lowBytes = lowBytes;
+    this.#drained = drained;
+  }
+
+  /** Bytes that the socket did not take yet. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  /** The scratch buffer with room for `bytesMax` from `position` on; `advance` tells how far it was filled. */
+  room(bytesMax: number): Buffer {
+    if (owner !== this) owner?.flush();
+    if (used + bytesMax > scratch.length) {
+      this.flush();
+      if (bytesMax > scratch.length) scratch = Buffer.allocUnsafeSlow(bytesMax);
+    }
+    owner = this;
+    return scratch;
+  }
+
+  get position(): number {
+    return used;
+  }
+
+  advance(position: number): void {
+    this.writtenBytes += position - used;
+    used = position;
+  }
+
+  /** Writes bytes[start, end), which stay untouched from now on. */
+  write(bytes: Buffer, start: number, end: number): void {
+    const length = end - start;
+    if (length <= COPIED_BYTES_MAX) {
+      const out = this.room(length);
+      bytes.copy(out, used, start, end);
+      this.advance(used + length);
+      return;
+    }
+    if (owner === this) this.flush();
+    this.writtenBytes += length;
+    this.#send(bytes, start, end, "kept");
+  }
+
+  writeText(latin1: string): void {
+    const out = this.room(latin1.length);
+    this.advance(used + out.write(latin1, used, "latin1"));
+  }
+
+  /** Writes what was gathered. */
+  flush(): void {
+    if (owner !== this) return;
+    const end = used;
+    owner = null;
+    used = 0;
+    if (end > 0) this.#send(scratch, 0, end, "reused");
+  }
+
+  /** FIN, after everything that waits. */
+  end(): void {
+    this.flush();
+    this.#ending = true;
+    if (this.#waitingBytes === 0) this.#socket.end();
+  }
+
+  /** Forgets what was gathered and what waits: the connection is gone. */
+  discard(): void {
+    if (owner === this) {
+      owner = null;
+      used = 0;
+    }
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+  }
+
+  /** The socket takes bytes again. */
+  onDrain(): void {
+    while (this.#waiting.length > 0) {
+      const first = this.#waiting[0]!;
+      const taken = this.#socket.write(first, 0, first.length);
+      if (taken < 0) return;
+      this.#waitingBytes -= taken;
+      if (taken < first.length) {
+        this.#waiting[0] = first.subarray(taken);
+        break;
+      }
+      this.#waiting.shift();
+    }
+    if (this.#waitingBytes === 0 && this.#ending) this.#socket.end();
+    if (this.#waitingBytes <= this.#lowBytes) this.#drained();
+  }
+
+  #send(bytes: Buffer, start: number, end: number, fate: "kept" | "reused"): void {
+    let taken = 0;
+    if (this.#waitingBytes === 0) {
+      taken = this.#socket.write(bytes, start, end);
+      if (taken < 0 || taken === end - start) return;
+    }
+    const rest = bytes.subarray(start + taken, end);
+    this.#waiting.push(fate === "kept" ? rest : Buffer.from(rest));
+    this.#waitingBytes += rest.length;
+  }
+}
