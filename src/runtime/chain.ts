@@ -5,7 +5,7 @@
 import { type Context, Hono } from "hono";
 import type { Params, Result, Router } from "hono/router";
 import type { Bindings, Call, Send, SendChange, UpstreamFilter, Variables } from "../types.ts";
-import { ANSWERS, type Answer, answerTo } from "./failures.ts";
+import { ANSWERS, answerTo } from "./failures.ts";
 import { isRefusal, wasThrownByFilter } from "./filter-guard.ts";
 import type { LiveFilter } from "./live-filter.ts";
 import { ownResponse } from "./own-response.ts";
