@@ -1,8 +1,8 @@
 /** Reads parts of the config by their schemas; what is wrong goes to the report with the exact place. */
 import type { z } from "zod";
 import { retyped } from "./environment.ts";
-import { childOf, type Part, plainOf, spotOf } from "./located.ts";
-import { nearestHints } from "./nearest.ts";
+import { childOf, childrenOf, isNothing, type Part, plainOf, spotOf } from "./located.ts";
+import { nearest, nearestHints } from "./nearest.ts";
 import type { Path, Report } from "./problem.ts";
 import { quoted, wantedMessage } from "./wanted.ts";
 
@@ -48,7 +48,7 @@ export function checkFields<Shape extends z.ZodRawShape>(
   const { node } = part;
   const some: Record<string, unknown> = {};
   if (node.kind === "gap") return { some, complete: false } as never;
-  if (node.kind !== "map" && !(node.kind === "scalar" && node.value === null)) {
+  if (node.kind !== "map" && !isNothing(part)) {
     report.add(spotOf(part), part.path, { message: `cannot read ${quoted(plainOf(node))}: wanted a map` });
     return { some, complete: false } as never;
   }
@@ -71,6 +71,25 @@ export function checkFields<Shape extends z.ZodRawShape>(
     }
   }
   return { some, complete } as never;
+}
+
+/** The entries of a list; none when nothing was written, null when it is no list. */
+export function checkList(
+  part: Part | null,
+  context: { readonly wanted: string; readonly entriesMax: number; readonly report: Report },
+): Part[] | null {
+  if (part === null || isNothing(part)) return [];
+  const { node } = part;
+  const { wanted, entriesMax, report } = context;
+  if (node.kind === "list" && node.items.length <= entriesMax)
+    return childrenOf(part).map(([, child]) => child);
+  if (node.kind === "gap") return null;
+  const message =
+    node.kind === "list"
+      ? `cannot use ${node.items.length} entries: wanted at most ${entriesMax}`
+      : `cannot read ${quoted(plainOf(node))}: wanted ${wanted}`;
+  report.add(spotOf(part), part.path, { message });
+  return null;
 }
 
 function checkField(
@@ -144,55 +163,40 @@ function retypeEnvironment(part: Part, issues: readonly Issue[]): boolean {
 }
 
 function reportIssue(issue: Issue, part: Part, context: { report: Report; known: KnownKeys }): void {
+  const { report } = context;
   const { part: found, rest } = partAt(part, issue.path);
-  if (found.node.kind === "gap") return;
+  const { node } = found;
+  if (node.kind === "gap") return;
+  const path = [...found.path, ...rest];
   if (issue.code === "unrecognized_keys") {
+    const known = context.known.get(issue.keys) ?? [];
     for (const name of issue.keys) {
       const range = childOf(found, name)?.key ?? found.key;
-      const known = context.known.get(issue.keys) ?? [];
-      reportUnknownKey(name, { range, path: found.path }, { report: context.report, known });
+      reportUnknownKey(name, { range, path }, { report, known });
     }
-    return;
+  } else if (rest.length > 0) {
+    report.add(found.key, path, { message: `cannot find \`${pathEnd(rest)}\` here: ${issue.message}` });
+  } else if (issue.code === "invalid_key") {
+    const message = `cannot read the key ${quoted(pathEnd(path))}: ${issue.message}`;
+    report.add(found.key, path, { message });
+  } else {
+    const value = (node.kind === "scalar" ? node.written : null) ?? plainOf(node);
+    const message = `cannot read ${quoted(value)}: ${issue.message}`;
+    report.add(spotOf(found), path, { message, hints: issueHints(issue, found) });
   }
-  const path = [...found.path, ...rest];
-  if (rest.length > 0) {
-    const name = pathEnd(rest);
-    context.report.add(found.key, path, { message: `cannot find \`${name}\` here: ${issue.message}` });
-    return;
-  }
-  const { node } = found;
-  if (issue.code === "invalid_key") {
-    context.report.add(found.key, path, {
-      message: `cannot read the key ${quoted(pathEnd(path))}: ${issue.message}`,
-    });
-    return;
-  }
-  const written = node.kind === "scalar" ? node.written : null;
-  const hints =
-    issue.code === "invalid_value"
-      ? nearestHints(String(plainOf(node)), issue.values.map(String)).slice(0, 1)
-      : [];
-  const nearOnly = hints.filter((hint) => hint.startsWith("did"));
-  if (node.kind === "scalar" && node.origin === "environment")
-    nearOnly.push("its value comes from the environment, and is not shown");
-  const unquoted = node.kind === "scalar" && typeof node.value !== "string" && node.value !== null;
-  if (
-    unquoted &&
-    issue.code === "invalid_type" &&
-    issue.expected === "string" &&
-    issue.message === "wanted text"
-  ) {
-    nearOnly.push(`quote it: "${textOf(found)}"`);
-  }
-  context.report.add(spotOf(found), path, {
-    message: `cannot read ${quoted(written ?? plainOf(node))}: ${issue.message}`,
-    hints: nearOnly,
-  });
 }
 
-function textOf(part: Part): string {
-  const { file, start, end } = part.node.range;
-  return file.text.slice(start, end);
+function issueHints(issue: Issue, { node }: Part): string[] {
+  if (node.kind !== "scalar") return [];
+  if (node.origin === "environment") return ["its value comes from the environment, and is not shown"];
+  if (typeof node.value === "string") {
+    const near = issue.code === "invalid_value" ? nearest(node.value, issue.values.map(String)) : null;
+    return near === null ? [] : [`did you mean \`${near}\`?`];
+  }
+  const { file, start, end } = node.range;
+  return end > start && issue.message.startsWith("wanted text")
+    ? [`quote it: "${file.text.slice(start, end)}"`]
+    : [];
 }
 
 function pathEnd(path: Path): string {

@@ -1,8 +1,9 @@
 /** A list of filters: every entry's name and options, and their order. */
 import type { FilterEntry } from "../snapshot.ts";
 import type { FilterDefinition, FilterRegistry } from "../types.ts";
-import { check } from "./check.ts";
-import { childrenOf, type Part, plainOf, spotOf, writtenOf } from "./located.ts";
+import { check, checkList } from "./check.ts";
+import { filtersMax } from "./grammar.ts";
+import { childrenOf, emptyPart, isNothing, type Part, plainOf, spotOf, writtenOf } from "./located.ts";
 import { markedValues, withDefaults } from "./marks.ts";
 import { nearestHints } from "./nearest.ts";
 import type { Report } from "./problem.ts";
@@ -29,13 +30,9 @@ export function readFilters(
   context: FilterContext,
 ): readonly FilterEntry[] | null {
   const { report } = context;
-  if (list === null || (list.node.kind === "scalar" && list.node.value === null)) return [];
-  if (list.node.kind !== "list") {
-    const message = `cannot read ${quoted(plainOf(list.node))}: wanted a list of filters`;
-    if (list.node.kind !== "gap") report.add(spotOf(list), list.path, { message });
-    return null;
-  }
-  const read = childrenOf(list).map(([, part]) => ({ part, entry: readEntry(part, context) }));
+  const parts = checkList(list, { wanted: "a list of filters", entriesMax: filtersMax, report });
+  if (parts === null) return null;
+  const read = parts.map((part) => ({ part, entry: readEntry(part, context) }));
   const known = read.flatMap(({ part, entry }) => {
     const definition = entry === null ? undefined : context.filters.get(entry.name);
     return definition === undefined ? [] : [{ part, definition }];
@@ -55,12 +52,7 @@ function readEntry(part: Part, context: FilterContext): ReadEntry | null {
   const { node } = part;
   if (node.kind === "gap") return null;
   if (node.kind === "scalar" && typeof node.value === "string") {
-    const empty: Part = { ...part, node: { kind: "map", range: node.range, entries: new Map() } };
-    return readNamed(
-      { name: node.value, options: empty, extras: { id: null, onError: "fail" } },
-      part.key,
-      context,
-    );
+    return readNamed({ name: node.value, options: emptyPart(part), extras: noExtras }, part.key, context);
   }
   const children = childrenOf(part);
   const named = children.filter(([name]) => !ownKeys.includes(name));
@@ -119,19 +111,13 @@ function readNamed(
     reportUnknown(name, { range: key, path: source.options.path }, context);
     return null;
   }
-  const options = mapOf(source.options);
+  // `request-id:` with nothing behind it is the filter without options.
+  const options = isNothing(source.options) ? emptyPart(source.options) : source.options;
   if (!checkOptions(definition, options, context)) return { name, right: false };
   const place = { file: key.file.name, line: lineOf(key) };
   const value: FilterEntry = { name, ...extras, options: plainOf(options.node), place };
   context.shown.set(value, withDefaults(definition.options, writtenOf(options.node)));
   return { name, right: true, value };
-}
-
-/** `request-id:` with nothing behind it is the filter without options. */
-function mapOf(part: Part): Part {
-  const { node } = part;
-  if (node.kind !== "scalar" || node.value !== null) return part;
-  return { ...part, node: { kind: "map", range: part.key, entries: new Map() } };
 }
 
 function reportUnknown(name: string, at: { range: Range; path: Part["path"] }, context: FilterContext): void {
@@ -213,15 +199,20 @@ function inOrder(entries: readonly KnownEntry[], report: Report): boolean {
   const [beforeName, afterName] = [before.definition.name, after.definition.name];
   report.add(spotOf(after.part), after.part.path, {
     message: `cannot run ${afterName}, ${ranks[rankOf(after.definition)]}, after ${beforeName}, ${ranks[rankOf(before.definition)]}`,
-    hints: ["swap these two:", shownLine(before.part), shownLine(after.part)],
+    hints: ["swap these two:", ...shownPair(before.part, after.part)],
   });
   return false;
 }
 
-function shownLine(part: Part): string {
-  const { file, start } = part.node.range;
-  const { line } = file.position(start);
-  return `${line} | ${file.line(line).slice(0, 200)}`;
+/** The two lines, or the two entries when they share one. */
+function shownPair(before: Part, after: Part): string[] {
+  const ranges = [before.node.range, after.node.range];
+  const oneLine = lineOf(before.node.range) === lineOf(after.node.range);
+  return ranges.map(({ file, start, end }) => {
+    const line = file.position(start).line;
+    const text = oneLine ? file.text.slice(start, end).trim() : file.line(line);
+    return `${line} | ${text.slice(0, 200)}`;
+  });
 }
 
 function noneUpstream(entries: readonly KnownEntry[], report: Report): boolean {

@@ -80,8 +80,8 @@ export const serviceLimitsGrammar = z.strictObject({
 });
 
 export const timeoutsGrammar = z.strictObject({
-  connect: deadline().default(1000).describe("Until a connection stands"),
-  idle: deadline().default(55_000).describe("How long an unused connection is kept"),
+  connect: deadline().prefault("1s").describe("Until a connection stands"),
+  idle: deadline().prefault("55s").describe("How long an unused connection is kept"),
 });
 
 export const pathsGrammar = z.strictObject({
@@ -139,8 +139,12 @@ export const rewriteGrammar = z.strictObject({
   host: rewriteHost().describe("The Host to send").optional(),
 });
 
-/** A filter's own options are read by its own schema. */
-const filterEntries = z.array(z.unknown()).max(64);
+/** What stands in for an entry: filters are read by their own schemas, which arrive later. */
+export const listenerFilter = z.unknown();
+export const routeFilter = z.unknown();
+export const filtersMax = 64;
+export const routesMax = 100_000;
+export const endpointsMax = 10_000;
 
 export const routeGrammar = z.strictObject({
   name: z
@@ -149,7 +153,11 @@ export const routeGrammar = z.strictObject({
     .describe("Unique in its listener; without it, host and path as they are written")
     .optional(),
   match: matchGrammar.default({}).describe("Which requests it takes; any without it"),
-  filters: filterEntries.default([]).describe("What its requests run through, in this order"),
+  filters: z
+    .array(routeFilter)
+    .max(filtersMax)
+    .default([])
+    .describe("What its requests run through, in this order"),
   timeout: deadline()
     .describe("From the request's last byte to the head of its answer, filters and tries included")
     .optional(),
@@ -162,19 +170,37 @@ export const routeGrammar = z.strictObject({
   respond: respondGrammar.describe("Answers here").optional(),
 });
 
+/** Values of the whole design that this version does not have yet. */
+const laterProtocols = ["https", "tcp", "tls"];
+const laterBalancing = ["least-request", "random", "ring-hash"];
+
+function notYet(later: readonly string[], wanted: string) {
+  return ({ input }: { readonly input?: unknown }): string | undefined => {
+    const name = typeof input === "object" && input !== null ? Object.keys(input)[0] : input;
+    return later.includes(String(name)) ? `wanted ${wanted}: ${name} is not in this version` : undefined;
+  };
+}
+
 export const listenerGrammar = z.strictObject({
   bind: bindAddress().describe("Where it listens: HOST:PORT or unix:PATH"),
-  protocol: z.literal("http").default("http").describe("http: HTTP/1.1 without encryption"),
+  protocol: z
+    .literal("http", { error: notYet(laterProtocols, "http") })
+    .default("http")
+    .describe("http: HTTP/1.1 without encryption"),
   trustedHops: count(0, 16)
     .default(0)
     .describe("How many proxies in front of this one are believed when they name the caller"),
   limits: limitsGrammar
     .default({})
     .describe("Limits of this listener, where they differ from the general ones"),
-  filters: filterEntries.default([]).describe("What every request runs through, also when no route takes it"),
+  filters: z
+    .array(listenerFilter)
+    .max(filtersMax)
+    .default([])
+    .describe("What every request runs through, also when no route takes it"),
   routes: z
     .array(routeGrammar)
-    .max(100_000)
+    .max(routesMax)
     .default([])
     .describe("Where requests go; the most specific wins"),
 });
@@ -187,9 +213,9 @@ const endpointFields = z.strictObject({
 export const endpointGrammar = z.union([endpointAddress(), endpointFields]);
 
 export const serviceGrammar = z.strictObject({
-  endpoints: z.array(endpointGrammar).max(10_000).describe("Its addresses"),
+  endpoints: z.array(endpointGrammar).max(endpointsMax).describe("Its addresses"),
   loadBalancing: z
-    .enum(["least-latency", "round-robin"])
+    .enum(["least-latency", "round-robin"], { error: notYet(laterBalancing, "least-latency or round-robin") })
     .default("least-latency")
     .describe("How an endpoint is chosen: the one that answers sooner of two, or each in turn"),
   limits: serviceLimitsGrammar.prefault({}).describe("What is sent to it at most, and what it may answer"),
@@ -198,10 +224,10 @@ export const serviceGrammar = z.strictObject({
 
 export const rootGrammar = z.strictObject({
   admin: bindAddress()
-    .default({ host: "127.0.0.1", port: 9900 })
+    .prefault("127.0.0.1:9900")
     .describe("Where health, metrics and the config in use are served"),
   drain: duration({ minMs: 0, maxMs: 3_600_000 })
-    .default(30_000)
+    .prefault("30s")
     .describe("How long requests may take to end when the node stops"),
   limits: limitsGrammar.default({}).describe("Limits for all listeners and services"),
   paths: pathsGrammar.prefault({}).describe("What happens to unusual paths before they are matched"),
@@ -234,10 +260,4 @@ export const laterKeys = {
     ...["retry", "mirror", "fault", "routes", "mtls"],
   ],
   route: [],
-} as const;
-
-/** Values of the whole design that this version does not have yet. */
-export const laterValues = {
-  protocol: ["https", "tcp", "tls"],
-  loadBalancing: ["least-request", "random", "ring-hash"],
 } as const;

@@ -2,9 +2,9 @@
 import type { ListenerConfig, MessageLimits } from "../snapshot.ts";
 import type { Address } from "../types.ts";
 import { formatAddress, placeAddress } from "./address.ts";
-import { checkFields } from "./check.ts";
+import { checkFields, checkList } from "./check.ts";
 import { type FilterContext, readFilters } from "./filter-list.ts";
-import { laterKeys, limitsGrammar, listenerGrammar } from "./grammar.ts";
+import { laterKeys, limitsGrammar, listenerGrammar, routesMax } from "./grammar.ts";
 import { mergeLimits } from "./limits.ts";
 import { childOf, type Part, spotOf } from "./located.ts";
 import type { Report } from "./problem.ts";
@@ -26,13 +26,16 @@ export function readListener(
   });
   const limits = readLimits(childOf(part, "limits"), context.limits, report);
   const filters = readFilters(childOf(part, "filters"), "listener", context);
-  const list = childOf(part, "routes");
-  const listed = list === null || isList(list, report);
-  const routes = list === null ? [] : readRoutes(list, (limits ?? context.limits).routeTimeoutMs, context);
+  const list = checkList(childOf(part, "routes"), {
+    wanted: "a list of routes",
+    entriesMax: routesMax,
+    report,
+  });
+  const timeoutMs = (limits ?? context.limits).routeTimeoutMs;
+  const routes = list === null ? null : readRoutes(list, timeoutMs, context);
   const bind = some.bind === undefined ? null : placeAddress(some.bind, childOf(part, "bind")!, report);
   const { protocol, trustedHops } = some;
-  if (!complete || !listed || limits === null || filters === null || routes === null || bind === null)
-    return null;
+  if (!complete || limits === null || filters === null || routes === null || bind === null) return null;
   if (protocol === undefined || trustedHops === undefined) return null;
   const place = { file: part.key.file.name, line: lineOf(part.key) };
   return { name, bind, protocol, trustedHops, limits, filters, routes, place };
@@ -74,13 +77,4 @@ export function checkAddresses(
 function socketName(address: Address): string {
   if ("unixPath" in address) return formatAddress(address);
   return formatAddress({ ...address, host: address.host === "localhost" ? "127.0.0.1" : address.host });
-}
-
-function isList(part: Part, report: Report): boolean {
-  const { node } = part;
-  if (node.kind === "list") return true;
-  if (node.kind === "scalar" && node.value === null) return true;
-  if (node.kind !== "gap")
-    report.add(spotOf(part), part.path, { message: "cannot read these routes: wanted a list" });
-  return false;
 }

@@ -13,7 +13,7 @@ import { laterKeys, logGrammar, partName, pathsGrammar, rootGrammar } from "./gr
 import { readWhole, type WholeConfig } from "./inclusion.ts";
 import { defaultLimits } from "./limits.ts";
 import { checkAddresses, readLimits, readListener } from "./listeners.ts";
-import { childOf, childrenOf, type Part, plainOf, spotOf } from "./located.ts";
+import { childOf, childrenOf, emptyPart, isNothing, type Part, plainOf, spotOf } from "./located.ts";
 import { Report } from "./problem.ts";
 import { resolvedConfig } from "./resolved.ts";
 import { readSecrets } from "./secrets.ts";
@@ -120,7 +120,7 @@ function readAdmin(root: Part, address: Snapshot["admin"] | undefined, report: R
 /** The entries of a map of named parts; null when it is none, so that nothing is known of its names. */
 function namedParts(root: Part, key: string, report: Report): [string, Part][] | null {
   const map = childOf(root, key);
-  if (map === null || (map.node.kind === "scalar" && map.node.value === null)) return [];
+  if (map === null || isNothing(map)) return [];
   if (map.node.kind !== "map") {
     const message = `cannot read ${quoted(plainOf(map.node))}: wanted a map, with a name for each`;
     if (map.node.kind !== "gap") report.add(spotOf(map), map.path, { message });
@@ -134,8 +134,4 @@ function namedParts(root: Part, key: string, report: Report): [string, Part][] |
     report.add(part.key, part.path, { message });
   }
   return children;
-}
-
-function emptyPart(root: Part): Part {
-  return { ...root, node: { kind: "map", range: root.key, entries: new Map() } };
 }

@@ -111,3 +111,13 @@ export function childrenOf(part: Part): [name: string, child: Part][] {
 export function spotOf(part: Part): Range {
   return part.node.range.end > part.node.range.start ? part.node.range : part.key;
 }
+
+/** A key with nothing behind it. */
+export function isNothing({ node }: Part): boolean {
+  return node.kind === "scalar" && node.value === null;
+}
+
+/** A map that was not written, so that its defaults are read like written ones. */
+export function emptyPart(part: Part): Part {
+  return { ...part, node: { kind: "map", range: part.key, entries: new Map() } };
+}

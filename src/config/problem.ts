@@ -19,6 +19,8 @@ export interface Paint {
 /** Gathers every problem of one load. */
 export class Report {
   private readonly kept: Problem[] = [];
+  /** Places and messages: an alias leads to the same place again and again. */
+  private readonly said = new Set<string>();
   private count = 0;
 
   add(range: Range, path: Path, what: { message: string; hints?: readonly string[] }): void {
@@ -57,7 +59,10 @@ export class Report {
   }
 
   private keep(problem: Problem): void {
-    this.count += 1;
+    const { file, line, column, message } = problem;
+    this.said.add(JSON.stringify([file, line, column, message]));
+    if (this.said.size === this.count) return;
+    this.count = this.said.size;
     if (this.kept.length < problemsMax) this.kept.push(problem);
   }
 }

@@ -19,7 +19,7 @@ import {
   routeGrammar,
 } from "./grammar.ts";
 import { hidingRoutes } from "./hidden-routes.ts";
-import { childOf, childrenOf, type Part, spotOf, writtenOf } from "./located.ts";
+import { childOf, type Part, spotOf, writtenOf } from "./located.ts";
 import { lineOf, placeName } from "./source.ts";
 import { choice, quoted } from "./wanted.ts";
 
@@ -50,11 +50,11 @@ interface Draft {
 
 /** Null when any route is wrong. `timeoutMs` is for routes that set none. */
 export function readRoutes(
-  list: Part,
+  parts: readonly Part[],
   timeoutMs: number,
   context: FilterContext,
 ): readonly RouteConfig[] | null {
-  const drafts = childrenOf(list).map(([, part]) => readRoute(part, context));
+  const drafts = parts.map((part) => readRoute(part, context));
   const namesRight = checkNames(drafts, context);
   const allSeen = checkHidden(drafts, context);
   const names = routeNames(drafts);

@@ -2,16 +2,17 @@
 import type { EndpointConfig, MessageLimits, ServiceConfig } from "../snapshot.ts";
 import type { Address } from "../types.ts";
 import { formatAddress, placeAddress } from "./address.ts";
-import { check, checkFields } from "./check.ts";
+import { check, checkFields, checkList } from "./check.ts";
 import {
   endpointGrammar,
+  endpointsMax,
   laterKeys,
   serviceGrammar,
   serviceLimitsGrammar,
   timeoutsGrammar,
 } from "./grammar.ts";
 import { mergeLimits } from "./limits.ts";
-import { childOf, childrenOf, type Part, spotOf } from "./located.ts";
+import { childOf, emptyPart, isNothing, type Part, spotOf } from "./located.ts";
 import type { Report } from "./problem.ts";
 import { lineOf, placeName } from "./source.ts";
 
@@ -47,20 +48,16 @@ export function readService(
 
 function readEndpoints(service: Part, report: Report): readonly EndpointConfig[] | null {
   const list = childOf(service, "endpoints");
-  if (list === null) {
-    if (service.node.kind !== "map" && !isNothing(service)) return null;
-    const message = "cannot find `endpoints` here: wanted a list of addresses";
-    report.add(service.key, [...service.path, "endpoints"], { message });
+  const wanted = "a list of addresses";
+  if (service.node.kind !== "map" && !isNothing(service)) return null;
+  if (list === null || isNothing(list)) {
+    const message = `cannot find \`endpoints\` here: wanted ${wanted}`;
+    report.add(list?.key ?? service.key, [...service.path, "endpoints"], { message });
     return null;
   }
-  if (list.node.kind !== "list") {
-    if (list.node.kind !== "gap")
-      report.add(spotOf(list), list.path, {
-        message: "cannot read these endpoints: wanted a list of addresses",
-      });
-    return null;
-  }
-  const read = childrenOf(list).map(([, part]) => ({ part, endpoint: readEndpoint(part, report) }));
+  const parts = checkList(list, { wanted, entriesMax: endpointsMax, report });
+  if (parts === null) return null;
+  const read = parts.map((part) => ({ part, endpoint: readEndpoint(part, report) }));
   const endpoints = read.flatMap(({ endpoint }) => endpoint ?? []);
   const unique = checkUnique(read, report);
   if (endpoints.length !== read.length || !unique) return null;
@@ -102,13 +99,4 @@ function checkUnique(
     });
   }
   return unique;
-}
-
-function isNothing(part: Part): boolean {
-  return part.node.kind === "scalar" && part.node.value === null;
-}
-
-/** A map that was not written, so that its defaults are read like written ones. */
-function emptyPart(part: Part): Part {
-  return { ...part, node: { kind: "map", range: part.key, entries: new Map() } };
 }

@@ -1,0 +1,102 @@
+/** The grammar as a JSON Schema (draft-7), for editors: completion, descriptions, and the first warnings. */
+import { z } from "zod";
+import type { FilterDefinition, FilterRegistry } from "../types.ts";
+import { listenerFilter, rootGrammar, routeFilter } from "./grammar.ts";
+import { writtenDefault } from "./marks.ts";
+
+type JsonSchema = z.core.JSONSchema.JSONSchema;
+
+/** A value may be left to the environment wherever text, a number or a boolean is wanted. */
+const reference = "\\$\\{";
+
+const extras: Record<string, JsonSchema> = {
+  id: { type: "string", description: "Tells several entries of one filter apart" },
+  onError: {
+    enum: ["fail", "open"],
+    default: "fail",
+    description: "What happens when the filter throws: fail answers 500, open goes on without it",
+  },
+};
+
+export function configJsonSchema(filters: FilterRegistry): object {
+  const definitions: Record<string, JsonSchema> = {};
+  const known = [...filters.values()];
+  const downstream = known.filter((filter) => filter.middleware !== undefined);
+  for (const filter of known) define(filter, definitions);
+  definitions.listenerFilter = entrySchema(downstream);
+  definitions.routeFilter = entrySchema(known);
+  const schema = convert(rootGrammar);
+  return { ...schema, title: "Clearway configuration", definitions };
+}
+
+/** The name where no option is needed, or a map with one filter's key. */
+function entrySchema(filters: readonly FilterDefinition[]): JsonSchema {
+  const bare = filters.filter((filter) => takesNothing(filter)).map(({ name }) => name);
+  const maps = filters.map(
+    ({ name, summary }): JsonSchema => ({
+      type: "object",
+      description: summary,
+      properties: { [name]: { $ref: `#/definitions/${name}` }, ...extras },
+      required: [name],
+      additionalProperties: false,
+    }),
+  );
+  return { oneOf: bare.length > 0 ? [{ enum: bare }, ...maps] : maps };
+}
+
+function takesNothing(filter: FilterDefinition): boolean {
+  try {
+    return filter.options.safeParse({}).success;
+  } catch {
+    // A schema is the filter author's code; one that throws wants to be told more.
+    return false;
+  }
+}
+
+/** The options of a filter; what its schema defines by itself moves up, under the filter's name. */
+function define(filter: FilterDefinition, definitions: Record<string, JsonSchema>): void {
+  const { $schema, definitions: own = {}, ...options } = convert(filter.options);
+  const moved = JSON.stringify({ options, own }).replaceAll(
+    '"#/definitions/',
+    `"#/definitions/${filter.name}.`,
+  );
+  const result = JSON.parse(moved) as { options: JsonSchema; own: Record<string, JsonSchema> };
+  definitions[filter.name] = { description: filter.summary, ...result.options };
+  for (const [name, schema] of Object.entries(result.own)) definitions[`${filter.name}.${name}`] = schema;
+}
+
+function convert(schema: z.core.$ZodType): JsonSchema {
+  return z.toJSONSchema(schema, {
+    target: "draft-7",
+    io: "input",
+    unrepresentable: "any",
+    override: ({ zodSchema, jsonSchema }) => {
+      if (zodSchema === listenerFilter) jsonSchema.$ref = "#/definitions/listenerFilter";
+      else if (zodSchema === routeFilter) jsonSchema.$ref = "#/definitions/routeFilter";
+      else adapt(zodSchema, jsonSchema);
+    },
+  }) as JsonSchema;
+}
+
+function adapt(schema: z.core.$ZodType, json: z.core.JSONSchema.BaseSchema): void {
+  const meta = (schema as z.ZodType).meta();
+  delete json.mark;
+  // Left out by zod where a value is transformed, because it takes them for transformed values.
+  if (meta?.examples !== undefined) json.examples = meta.examples as unknown[];
+  const { def } = schema._zod as z.core.$ZodTypes["_zod"];
+  if (def.type === "default") {
+    const written = writtenDefault(schema, def.defaultValue);
+    if (typeof written !== "object") json.default = written as string;
+  }
+  if (json.enum !== undefined) {
+    json.anyOf = [{ enum: json.enum }, { type: "string", pattern: reference }];
+    delete json.enum;
+    delete json.type;
+  } else if (json.const !== undefined) {
+    delete json.type;
+  } else if (json.type === "number" || json.type === "integer" || json.type === "boolean") {
+    Object.assign(json, { type: [json.type, "string"], pattern: reference });
+  } else if (typeof json.pattern === "string" && !json.pattern.endsWith(reference)) {
+    json.pattern = `${json.pattern}|${reference}`;
+  }
+}
