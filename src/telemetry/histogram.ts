@@ -111,10 +111,11 @@ export class Histogram {
 
   /** In milliseconds, at most 1.6 % off; null without any value. `fraction` is 0.5 for the median. */
   quantile(fraction: number): number | null {
-    const total = this.#counts.reduce((sum, count) => sum + count, 0);
+    let total = 0;
+    for (let bucket = this.#lowest; bucket <= this.#highest; bucket++) total += this.#counts[bucket]!;
     if (total === 0) return null;
     let rank = Math.max(1, Math.ceil(fraction * total));
-    let bucket = 0;
+    let bucket = this.#lowest;
     while (rank > this.#counts[bucket]!) rank -= this.#counts[bucket++]!;
     return middle(bucket);
   }
