@@ -13,6 +13,7 @@ import { bunProcesses } from "./host/processes/bun.ts";
 import { systemRandom } from "./host/random/node.ts";
 import { bunSockets } from "./host/sockets/bun.ts";
 import { systemTerminal } from "./host/terminal/node.ts";
+import type { NodeParts } from "./node/supervisor.ts";
 import { WorkerProcess, workerVerb } from "./node/worker-process.ts";
 import type { Problem } from "./snapshot.ts";
 import type { Files } from "./types.ts";
@@ -63,29 +64,27 @@ async function carryRequests(nodeId: string): Promise<void> {
 }
 
 async function run({ file }: { readonly file: string }): Promise<number> {
-  const nodeId = random.id();
+  // It stands in the Via field of every message, so it is short.
+  const nodeId = random.id().slice(0, 12);
   const startWorker = () => new WorkerProcess(processes, clock, nodeId);
   const first = startWorker();
   const { installGlobals } = await import("./runtime/fetch/globals.ts");
   installGlobals();
-  const [{ runNode }, { serveApp }, load, formatProblem] = await Promise.all([
+  const [{ runNode }, { serveApp }, { defaultLimits: limits }, load, formatProblem] = await Promise.all([
     import("./node/supervisor.ts"),
     import("./runtime/app-listener.ts"),
+    import("./config/limits.ts"),
     configLoader(file),
     problemFormatter("error"),
   ]);
-  const parts = {
-    clock,
-    files,
-    processes,
-    sockets,
-    terminal,
-    programVersion,
-    startWorker,
-    load,
-    formatProblem,
-  };
-  return runNode({ ...parts, stderr: appenders.open("stderr"), serve: serveApp }, { file, nodeId }, first);
+  const serve: NodeParts["serve"] = (address, app, log) =>
+    serveApp({ sockets, clock, log }, { address, limits }, (request) => app.fetch(request));
+  const host = { clock, files, processes, sockets, terminal, stderr: appenders.open("stderr") };
+  return runNode(
+    { ...host, programVersion, startWorker, load, formatProblem, serve },
+    { file, nodeId },
+    first,
+  );
 }
 
 async function check(file: string): Promise<Checked> {

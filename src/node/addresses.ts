@@ -20,9 +20,9 @@ export function addressText(address: Address): string {
   return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
-/** As a URL when it is one. */
-export function listenerText(address: Address): string {
-  return "unixPath" in address ? addressText(address) : `http://${addressText(address)}`;
+/** An address as a URL, when it is one. */
+export function listenerText(address: string): string {
+  return address.startsWith("unix:") ? address : `http://${address}`;
 }
 
 export function bindingProblem({ address, path, place, reason }: RefusedBinding): Problem {

@@ -1,5 +1,5 @@
 /** Where the admin surface listens; a new address is bound before the old one is let go. */
-import type { AppServer } from "../runtime/app-listener.ts";
+import type { AppListener } from "../runtime/app-listener.ts";
 import type { Address } from "../types.ts";
 import { addressText } from "./addresses.ts";
 
@@ -13,13 +13,13 @@ export interface PreparedMove {
 }
 
 export class AdminServer {
-  readonly #serve: (address: Address) => Promise<AppServer>;
+  readonly #serve: (address: Address) => Promise<AppListener>;
   /** As configured, with port 0 where the system chooses. */
   #wanted: Address | null = null;
-  #server: AppServer | null = null;
+  #server: AppListener | null = null;
 
   /** `serve` rejects as `Sockets.listen` does. */
-  constructor(serve: (address: Address) => Promise<AppServer>) {
+  constructor(serve: (address: Address) => Promise<AppListener>) {
     this.#serve = serve;
   }
 

@@ -1,7 +1,8 @@
 /** What a node tells the person who runs it: friendly lines where one reads, the running log where a program does. */
+import type { ListenerReport } from "../runtime/report.ts";
 import type { Problem, Snapshot } from "../snapshot.ts";
 import type { Address, Terminal } from "../types.ts";
-import { listenerText } from "./addresses.ts";
+import { addressText, listenerText } from "./addresses.ts";
 import type { NodeLog } from "./log.ts";
 import type { Outcome } from "./reloads.ts";
 
@@ -19,6 +20,7 @@ export interface StartFacts {
   readonly programVersion: string;
   readonly file: string;
   readonly snapshot: Snapshot;
+  readonly listeners: readonly ListenerReport[];
   readonly admin: Address | null;
   readonly tookMs: number;
   readonly migration: RequestMigration;
@@ -35,9 +37,12 @@ export class Announcements {
     const { out } = this.#parts.terminal;
     out(`clearway ${facts.programVersion} serves ${facts.file} (started in ${Math.round(facts.tookMs)} ms)`);
     for (const { name, bind, routes } of facts.snapshot.listeners) {
-      out(`  listener ${name} on ${listenerText(bind)} (${counted(routes.length, "route")})`);
+      // As bound: the system chose the port where the config says 0.
+      const address =
+        facts.listeners.find((listener) => listener.name === name)?.address ?? addressText(bind);
+      out(`  listener ${name} on ${listenerText(address)} (${counted(routes.length, "route")})`);
     }
-    if (facts.admin !== null) out(`  admin on ${listenerText(facts.admin)}`);
+    if (facts.admin !== null) out(`  admin on ${listenerText(addressText(facts.admin))}`);
     out(`  ${migrationText(facts.migration)}`);
   }
 

@@ -1,5 +1,6 @@
 /** What the supervisor and a worker say to each other; plain data. */
-import type { ApplyResult, RuntimeReport } from "../runtime/runtime.ts";
+import type { RuntimeReport } from "../runtime/report.ts";
+import type { ApplyResult } from "../runtime/runtime.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { MeterDelta } from "../telemetry/index.ts";
 

@@ -7,7 +7,14 @@ import { type Reading, sameContents } from "./readings.ts";
 export interface Loaded {
   readonly snapshot: Snapshot | null;
   readonly problems: readonly Problem[];
+  /** The whole config in its own grammar, without secrets: for people. */
+  readonly resolved: unknown;
   readonly reading: Reading;
+}
+
+/** One without problems. */
+export interface RightConfig extends Loaded {
+  readonly snapshot: Snapshot;
 }
 
 export type Outcome =
@@ -20,7 +27,7 @@ export interface ReloadParts {
   readonly clock: Clock;
   load(version: number): Promise<Loaded>;
   /** Makes it live everywhere, or changes nothing and says why. */
-  activate(snapshot: Snapshot): Promise<readonly Problem[]>;
+  activate(config: RightConfig): Promise<readonly Problem[]>;
   /** Every reading, right or wrong, so that the next change is measured against it. */
   onRead(reading: Reading): Promise<void>;
   onOutcome(outcome: Outcome): void;
@@ -80,14 +87,15 @@ export class Reloads {
 
   async #reload(cause: ReloadCause): Promise<void> {
     const startMs = this.#parts.clock.now();
-    const { snapshot, problems, reading } = await this.#parts.load(this.#version + 1);
+    const loaded = await this.#parts.load(this.#version + 1);
+    const { snapshot, problems, reading } = loaded;
     await this.#parts.onRead(reading);
     if (cause === "changed" && sameContents(reading, this.#live)) {
       if (this.#problems.length > 0) this.#parts.onOutcome({ kind: "restored" });
       this.#problems = [];
       return;
     }
-    this.#problems = snapshot === null ? problems : await this.#parts.activate(snapshot);
+    this.#problems = snapshot === null ? problems : await this.#parts.activate({ ...loaded, snapshot });
     if (snapshot === null || this.#problems.length > 0) {
       this.#parts.onOutcome({ kind: "refused", problems: this.#problems });
       return;

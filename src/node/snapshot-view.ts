@@ -1,28 +1,99 @@
-/** What `/snapshot` shows: the live configuration with the live state beside it. */
-import type { RuntimeReport } from "../runtime/runtime.ts";
-import type { Snapshot } from "../snapshot.ts";
+/** What `/snapshot` shows: the live configuration, and beside it what its parts are doing. Without secrets. */
+import type { EndpointReport, ListenerReport, RuntimeReport, ServiceReport } from "../runtime/report.ts";
+import type { ListenerConfig, RouteConfig, ServiceConfig, Snapshot } from "../snapshot.ts";
 import type { RouteTotals } from "../telemetry/index.ts";
 import type { Address } from "../types.ts";
+import { addressText } from "./addresses.ts";
 import type { WorkerStatus } from "./worker-slot.ts";
 
 export interface SnapshotSources {
   readonly node: string;
-  /** The program's version. */
-  readonly program: string;
+  readonly programVersion: string;
   readonly file: string;
   readonly live: Snapshot | null;
+  /** The config in its own grammar, with every default. */
+  readonly resolved: unknown;
   /** As bound. */
   readonly admin: Address | null;
-  readonly workers: readonly (WorkerStatus & { readonly report: RuntimeReport | null })[];
+  readonly worker: WorkerStatus;
+  /** Null when the worker did not answer. */
+  readonly report: RuntimeReport | null;
   readonly totals: readonly RouteTotals[];
 }
 
-export function snapshotView({ live, workers, ...sources }: SnapshotSources): unknown {
+export function snapshotView(sources: SnapshotSources): object {
+  const { live, admin, worker, report, totals } = sources;
   return {
-    ...sources,
+    node: sources.node,
+    program: sources.programVersion,
     version: live?.version ?? null,
-    workers,
-    listeners: live?.listeners,
-    services: live?.services,
+    file: sources.file,
+    admin: admin === null ? null : addressText(admin),
+    workers: [
+      { ...worker, generations: report?.generations ?? null, activeRequests: report?.activeRequests ?? null },
+    ],
+    listeners:
+      live?.listeners.map((listener) => listenerView(listener, report?.listeners ?? [], totals)) ?? [],
+    services: live?.services.map((service) => serviceView(service, report?.services ?? [])) ?? [],
+    config: sources.resolved,
   };
+}
+
+function listenerView(
+  { name, bind, protocol, routes }: ListenerConfig,
+  reports: readonly ListenerReport[],
+  totals: readonly RouteTotals[],
+): object {
+  const report = reports.find((one) => one.name === name && one.state === "serving");
+  const ofListener = totals.filter(({ listener }) => listener === name);
+  return {
+    name,
+    address: report?.address ?? addressText(bind),
+    protocol,
+    connections: report?.connections ?? null,
+    routes: routes.map((route) => routeView(route, ofListener)),
+  };
+}
+
+function routeView({ name, filters, action, place }: RouteConfig, totals: readonly RouteTotals[]): object {
+  const total = totals.find(({ route }) => route === name);
+  return {
+    name,
+    place: `${place.file}:${place.line}`,
+    filters: filters.map((filter) => filter.name),
+    action: action.kind,
+    services: action.kind === "forward" ? action.to.map(({ service }) => service) : [],
+    requests: total?.requests ?? 0,
+    errors: total?.errors ?? 0,
+    p50Ms: total?.p50Ms ?? null,
+    p99Ms: total?.p99Ms ?? null,
+  };
+}
+
+function serviceView(
+  { name, loadBalancing, endpoints }: ServiceConfig,
+  reports: readonly ServiceReport[],
+): object {
+  const report = reports.find((one) => one.name === name);
+  return {
+    name,
+    loadBalancing,
+    requests: report?.requests ?? null,
+    waiting: report?.waiting ?? null,
+    endpoints: endpoints.map(({ address, weight, zone }) => {
+      const text = addressText(address);
+      return {
+        address: text,
+        weight,
+        zone,
+        ...liveState(report?.endpoints.find((one) => one.address === text)),
+      };
+    }),
+  };
+}
+
+function liveState(report: EndpointReport | undefined): Omit<EndpointReport, "address" | "weight"> | null {
+  if (report === undefined) return null;
+  const { outstanding, latencyMs, connections, idleConnections } = report;
+  return { outstanding, latencyMs, connections, idleConnections };
 }

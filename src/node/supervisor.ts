@@ -1,5 +1,5 @@
 /** A node: reads the configuration, keeps a worker with it, serves admin, and ends in order. */
-import type { AppServer } from "../runtime/app-listener.ts";
+import type { AppListener } from "../runtime/app-listener.ts";
 import type { Problem, Snapshot, SourcePlace } from "../snapshot.ts";
 import { type Aggregator, createAggregator, type ProcessFacts } from "../telemetry/index.ts";
 import type { Address, Appender, Clock, Files, Processes, Sockets, Terminal } from "../types.ts";
@@ -10,7 +10,7 @@ import { Announcements, type RequestMigration, startFailure } from "./announceme
 import { type ConfigWatch, watchConfig } from "./config-watch.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
 import { recordReads } from "./readings.ts";
-import { type Loaded, Reloads } from "./reloads.ts";
+import { type Loaded, Reloads, type RightConfig } from "./reloads.ts";
 import { snapshotView } from "./snapshot-view.ts";
 import type { WorkerProcess } from "./worker-process.ts";
 import { WorkerSlot } from "./worker-slot.ts";
@@ -27,7 +27,7 @@ export interface NodeParts {
   load(files: Files, version: number): Promise<Omit<Loaded, "reading">>;
   formatProblem(problem: Problem): string;
   /** Rejects as `Sockets.listen` does. */
-  serve(address: Address, app: AdminApp, log: NodeLog): Promise<AppServer>;
+  serve(address: Address, app: AdminApp, log: NodeLog): Promise<AppListener>;
 }
 
 export interface NodeOptions {
@@ -53,6 +53,7 @@ class Supervisor {
   readonly #stop = Promise.withResolvers<void>();
   #stopping = false;
   #live: Snapshot | null = null;
+  #resolved: unknown = null;
   #reloads: Reloads | null = null;
   #watch: ConfigWatch | null = null;
 
@@ -102,13 +103,13 @@ class Supervisor {
   async #start(): Promise<readonly Problem[]> {
     const loaded = await this.#load(1);
     if (loaded.snapshot === null) return loaded.problems;
-    const problems = await this.#activate(loaded.snapshot);
+    const problems = await this.#activate({ ...loaded, snapshot: loaded.snapshot });
     if (problems.length > 0) return problems;
     this.#reloads = new Reloads(
       {
         clock: this.#parts.clock,
         load: (version) => this.#load(version),
-        activate: (snapshot) => this.#activate(snapshot),
+        activate: (config) => this.#activate(config),
         onRead: async (reading) => this.#watch?.follow(reading),
         onOutcome: (outcome) => {
           if (outcome.kind !== "restored") this.#aggregator.reload(outcome.kind);
@@ -130,7 +131,7 @@ class Supervisor {
   }
 
   /** All of it, or nothing and the reasons. */
-  async #activate(snapshot: Snapshot): Promise<readonly Problem[]> {
+  async #activate({ snapshot, resolved }: RightConfig): Promise<readonly Problem[]> {
     const problems = await this.#bindingProblems(snapshot);
     if (problems.length > 0) return problems;
     let move: PreparedMove;
@@ -148,6 +149,7 @@ class Supervisor {
     }
     move.commit();
     this.#live = snapshot;
+    this.#resolved = resolved;
     this.#log.configure(snapshot.log);
     return [];
   }
@@ -168,6 +170,7 @@ class Supervisor {
       programVersion,
       file: this.#options.file,
       snapshot,
+      listeners: (await this.#slot.report())?.listeners ?? [],
       admin: this.#admin.address,
       tookMs: clock.now() - this.#startedAtMs,
       migration: await this.#requestMigration(),
@@ -222,11 +225,13 @@ class Supervisor {
     const { file, nodeId } = this.#options;
     return snapshotView({
       node: nodeId,
-      program: this.#parts.programVersion,
+      programVersion: this.#parts.programVersion,
       file,
       live: this.#live,
+      resolved: this.#resolved,
       admin: this.#admin.address,
-      workers: [{ ...this.#slot.status, report: await this.#slot.report() }],
+      worker: this.#slot.status,
+      report: await this.#slot.report(),
       totals: this.#aggregator.summary(),
     });
   }

@@ -1,5 +1,6 @@
 /** Keeps one worker alive, with the current snapshot. */
-import type { ApplyResult, RuntimeReport } from "../runtime/runtime.ts";
+import type { RuntimeReport } from "../runtime/report.ts";
+import type { ApplyResult } from "../runtime/runtime.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { MeterDelta } from "../telemetry/index.ts";
 import type { Clock, Log, ProcessEnd } from "../types.ts";

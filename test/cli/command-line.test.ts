@@ -25,8 +25,12 @@ const wrong = { ...right, snapshot: null, problems: [problem], problemsText: () 
 async function obey(text: string, checked: Checked = right) {
   const said = { out: "", error: "", calls: [] as unknown[] };
   const terminal = {
-    out: (line: string) => void (said.out += `${line}\n`),
-    error: (line: string) => void (said.error += `${line}\n`),
+    out: (line: string) => {
+      said.out += `${line}\n`;
+    },
+    error: (line: string) => {
+      said.error += `${line}\n`;
+    },
     interactive: { out: false, error: false },
   };
   const called = (verb: string) => async (options?: unknown) => {

@@ -19,7 +19,7 @@ async function reasons(wanted: readonly Address[], held: readonly Address[] = []
 test("addressText brackets IPv6 and names unix sockets", () => {
   expect(addressText({ host: "::1", port: 80 })).toBe("[::1]:80");
   expect(addressText({ unixPath: "/run/clearway.sock" })).toBe("unix:/run/clearway.sock");
-  expect(listenerText({ host: "127.0.0.1", port: 80 })).toBe("http://127.0.0.1:80");
+  expect(listenerText("127.0.0.1:80")).toBe("http://127.0.0.1:80");
 });
 
 test("refusedBindings refuses an address that another node shares with nobody, or with its workers", async () => {

@@ -85,7 +85,11 @@ async function load(files: Files, version: number) {
   try {
     text = await files.read(file);
   } catch {
-    return { snapshot: null, problems: [{ ...problem, message: `cannot read ${file}: no such file` }] };
+    return {
+      snapshot: null,
+      resolved: null,
+      problems: [{ ...problem, message: `cannot read ${file}: no such file` }],
+    };
   }
   let content: Record<string, unknown>;
   try {
@@ -93,10 +97,16 @@ async function load(files: Files, version: number) {
   } catch {
     content = { wrong: true };
   }
-  if (content.wrong) return { snapshot: null, problems: [{ ...problem, excerpt: { text: "x", length: 1 } }] };
+  if (content.wrong)
+    return { snapshot: null, resolved: null, problems: [{ ...problem, excerpt: { text: "x", length: 1 } }] };
   const { port, admin, body, drainMs = 1000, format = "json" } = content;
   const place = { file, line: 5 };
-  const listener = { name: "web", bind: { host: "127.0.0.1", port }, routes: [{ body }], place };
+  const listener = {
+    name: "web",
+    bind: { host: "127.0.0.1", port },
+    routes: [{ body, name: "all", filters: [], action: { kind: "respond" }, place }],
+    place,
+  };
   const log = { level: "info", format };
   const snapshot = {
     version,
@@ -106,7 +116,11 @@ async function load(files: Files, version: number) {
     listeners: [listener],
     services: [],
   };
-  return { snapshot: { ...snapshot, refuse: content.refuse } as unknown as Snapshot, problems: [] };
+  return {
+    snapshot: { ...snapshot, refuse: content.refuse } as unknown as Snapshot,
+    problems: [],
+    resolved: content,
+  };
 }
 
 function fakeRuntime({ meters }: RuntimeParts): Runtime {
@@ -153,7 +167,7 @@ function fakeRuntime({ meters }: RuntimeParts): Runtime {
       body = (routes[0] as unknown as { body: string }).body;
       return { ok: true };
     },
-    report: () => ({ generations: 1 }),
+    report: () => ({ generations: 1, activeRequests: 0, listeners: [], services: [] }),
     async drain(timeoutMs: number) {
       listening?.stop();
       if (slow.length === 0) return { forced: 0 };

@@ -34,8 +34,8 @@ class Bench {
       {
         clock: new VirtualClock(),
         load: async (version) => this.#load(version),
-        activate: async ({ version }) => {
-          this.activated.push(version);
+        activate: async ({ snapshot }) => {
+          this.activated.push(snapshot.version);
           return this.refusals;
         },
         onRead: async () => {},
@@ -62,7 +62,12 @@ class Bench {
     await this.gate;
     if (this.text === "explodes") throw new Error("no disk");
     const wrong = this.text.startsWith("wrong");
-    return { snapshot: wrong ? null : ({ version } as Snapshot), problems: wrong ? [problem] : [], reading };
+    return {
+      snapshot: wrong ? null : ({ version } as Snapshot),
+      problems: wrong ? [problem] : [],
+      resolved: null,
+      reading,
+    };
   }
 }
 
