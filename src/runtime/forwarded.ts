@@ -26,52 +26,87 @@ export interface ForwardedRequest {
   readonly fields: FieldTable;
 }
 
-/** For one connection. Without trusted hops everything but the authority is constant, and its lines are kept. */
+/** What came under the names of this file: of each the values of all its fields, joined as one list. */
+interface Incoming {
+  addresses: string;
+  schemes: string;
+  hosts: string;
+  elements: string;
+}
+
+const nothingIncoming: Incoming = { addresses: "", schemes: "", hosts: "", elements: "" };
+const listNames = new Map<number, readonly [string, keyof Incoming]>([
+  [15, ["x-forwarded-for", "addresses"]],
+  [17, ["x-forwarded-proto", "schemes"]],
+  [16, ["x-forwarded-host", "hosts"]],
+  [9, ["forwarded", "elements"]],
+]);
+
+/**
+ * For one connection. The lines of the last request are kept: without trusted hops all requests for one authority have
+ * the same, and behind a proxy they mostly differ in the caller's address alone.
+ */
 export class Forwarder {
   private readonly address: string;
   private readonly node: string;
-  private keptAuthority = "";
-  private keptVersion: ForwardedRequest["version"] | null = null;
-  private keptLines: Buffer = Buffer.alloc(0);
+  /** What the kept lines were made of. */
+  private authority = "";
+  private version: ForwardedRequest["version"] | null = null;
+  private incoming = nothingIncoming;
+  /** Without X-Forwarded-For, which is the first line. */
+  private linesAfter = "";
+  private allLines: Buffer = Buffer.alloc(0);
 
   constructor(private readonly connection: ForwardedConnection) {
     this.address = nodeAddress(connection.remoteAddress) ?? "unknown";
     this.node = this.address.includes(":") ? `"[${this.address}]"` : this.address;
   }
 
-  /** The field lines to add, each with its CRLF. The bytes stay as they are until the next call. */
-  lines(request: ForwardedRequest): Buffer {
-    const { authority, version } = request;
-    const incoming = this.connection.trustedHops > 0 ? readIncoming(request.fields) : null;
-    if (incoming !== null) return Buffer.from(this.compose(request, incoming), "latin1");
-    if (authority !== this.keptAuthority || version !== this.keptVersion) {
-      this.keptLines = Buffer.from(this.compose(request, nothingIncoming), "latin1");
-      this.keptAuthority = authority;
-      this.keptVersion = version;
+  /** The field lines to add, each with its CRLF. The bytes are not written again. */
+  lines({ authority, version, fields }: ForwardedRequest): Buffer {
+    const incoming = this.trustedIncoming(fields);
+    const before = this.incoming;
+    const isNew =
+      authority !== this.authority ||
+      version !== this.version ||
+      incoming.schemes !== before.schemes ||
+      incoming.hosts !== before.hosts ||
+      incoming.elements !== before.elements;
+    if (isNew) {
+      this.authority = authority;
+      this.version = version;
+      this.linesAfter = this.composeAfter(incoming) + viaLine(version, this.connection.pseudonym);
     }
-    return this.keptLines;
+    if (isNew || incoming.addresses !== before.addresses) {
+      this.incoming = incoming;
+      const hops = this.trustedEntries(incoming.addresses, isNode);
+      const line = `X-Forwarded-For: ${hops}${hops === "" ? "" : ", "}${this.address}\r\n`;
+      this.allLines = Buffer.from(line + this.linesAfter, "latin1");
+    }
+    return this.allLines;
   }
 
   /** The caller's address: what the outermost trusted proxy wrote, else the socket's; `unknown` for a unix socket. */
   callerAddress(fields: FieldTable): string {
-    const incoming = this.connection.trustedHops > 0 ? readIncoming(fields) : null;
-    if (incoming === null) return this.address;
-    const addresses = this.trustedEntries(incoming.addresses, isNode);
-    const [outermost] = addresses.split(",", 1);
-    return addresses === "" ? this.address : (nodeAddress(outermost!.trim()) ?? "unknown");
+    const { addresses } = this.trustedIncoming(fields);
+    if (addresses === "") return this.address;
+    const hops = this.trustedEntries(addresses, isNode);
+    const [outermost = ""] = hops.split(",", 1);
+    return hops === "" ? this.address : (nodeAddress(outermost.trim()) ?? "unknown");
   }
 
-  private compose({ authority, version }: ForwardedRequest, incoming: Incoming): string {
-    const { scheme, pseudonym } = this.connection;
-    const hops = this.trustedEntries(incoming.addresses, isNode);
+  private trustedIncoming(fields: FieldTable): Incoming {
+    return this.connection.trustedHops > 0 ? readIncoming(fields) : nothingIncoming;
+  }
+
+  private composeAfter(incoming: Incoming): string {
+    const scheme = this.trustedValue(incoming.schemes, schemePattern) ?? this.connection.scheme;
+    const host = this.trustedValue(incoming.hosts, authorityPattern) ?? this.authority;
     const elements = this.trustedElements(incoming.elements);
-    const host = this.trustedValue(incoming.hosts, authorityPattern) ?? authority;
     return (
-      `X-Forwarded-For: ${hops}${hops === "" ? "" : ", "}${this.address}\r\n` +
-      `X-Forwarded-Proto: ${this.trustedValue(incoming.schemes, schemePattern) ?? scheme}\r\n` +
+      `X-Forwarded-Proto: ${scheme}\r\n` +
       (host === "" ? "" : `X-Forwarded-Host: ${host}\r\n`) +
-      `Forwarded: ${elements}${elements === "" ? "" : ", "}${this.ownElement(authority)}\r\n` +
-      viaLine(version, pseudonym)
+      `Forwarded: ${elements}${elements === "" ? "" : ", "}${this.ownElement(this.authority)}\r\n`
     );
   }
 
@@ -136,31 +171,14 @@ function withoutComments(value: string): string {
   return kept;
 }
 
-/** What came under the names of this file: of each the values of all its fields, joined as one list. */
-interface Incoming {
-  addresses: string;
-  schemes: string;
-  hosts: string;
-  elements: string;
-}
-
-const nothingIncoming: Incoming = { addresses: "", schemes: "", hosts: "", elements: "" };
-const listNames = new Map<number, readonly [string, keyof Incoming]>([
-  [15, ["x-forwarded-for", "addresses"]],
-  [17, ["x-forwarded-proto", "schemes"]],
-  [16, ["x-forwarded-host", "hosts"]],
-  [9, ["forwarded", "elements"]],
-]);
-
-/** Null when there is none of them. */
-function readIncoming({ bytes, offsets, count }: FieldTable): Incoming | null {
-  let incoming: Incoming | null = null;
+function readIncoming({ bytes, offsets, count }: FieldTable): Incoming {
+  let incoming = nothingIncoming;
   for (let place = 0; place < 4 * count; place += 4) {
     const [start, end] = [offsets[place]!, offsets[place + 1]!];
     const known = listNames.get(end - start);
     if (known === undefined || !spells(bytes, start, end, known[0])) continue;
     const value = text(bytes, offsets[place + 2]!, offsets[place + 3]!);
-    incoming ??= { ...nothingIncoming };
+    if (incoming === nothingIncoming) incoming = { ...nothingIncoming };
     const before = incoming[known[1]];
     incoming[known[1]] = before === "" ? value : `${before}, ${value}`;
   }
