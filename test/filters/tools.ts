@@ -13,7 +13,7 @@ import type {
   RequestSummary,
   Tools,
 } from "../../src/types.ts";
-import { VirtualClock } from "../host/virtual-clock.ts";
+import { VirtualClock } from "../virtual-clock.ts";
 
 export interface TestTools extends Tools {
   /** Lines by the file that they went to. */
