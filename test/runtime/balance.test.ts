@@ -64,6 +64,27 @@ describe("least-latency", () => {
     }
   });
 
+  test("weighs latency against weight: shares move towards weight / latency²", () => {
+    const world = setUp("least-latency", [
+      { weight: 9, answerMs: 20 },
+      { weight: 1, answerMs: 10 },
+    ]);
+    send(world, { perSecond: 10, seconds: 60 });
+    const [heavy] = send(world, { perSecond: 10, seconds: 600 });
+    // First drawn 9 times of 10, and then left for the light one with the chance 1/9 * 2².
+    expect(Math.abs(heavy! - 0.6)).toBeLessThan(0.03);
+  });
+
+  test("prefers the shorter queue, also of endpoints with nothing measured for hours", () => {
+    for (const silenceMs of [0, 1e9]) {
+      const { clock, balancer, endpoints } = setUp("least-latency", [{}, {}]);
+      clock.advance(silenceMs);
+      for (let count = 0; count < 9; count += 1) endpoints[0]!.load.begin();
+      const picks = Array.from({ length: 1_000 }, () => balancer.pick([])!.name);
+      expect(picks.filter((name) => name === "a").length).toBeLessThan(20);
+    }
+  });
+
   test("gives a slow endpoint little", () => {
     for (const perSecond of [20, 500]) {
       const world = setUp("least-latency", [{}, {}, { answerMs: 100 }]);
