@@ -126,13 +126,13 @@ describe("examples", () => {
       await save(config, one.replace("version one", "version two"));
       await until(traffic.next, (answer) => answer === "version two\n");
 
-      await save(config, one.replace("respond", "repond"));
+      await save(config, one.replace("path", "pth"));
       const shown = await until(
         async () => (await fetch(ports.adminUrl("/problems"))).text(),
-        (text) => text.includes("repond"),
+        (text) => text.includes("pth"),
       );
       const [problem] = (JSON.parse(shown) as { problems: { line: number; column: number }[] }).problems;
-      expect(problem).toMatchObject({ line: 9, column: 9 });
+      expect(problem).toMatchObject({ line: 8, column: 18 });
       expect(await traffic.next()).toBe("version two\n");
 
       const { failures, count } = await traffic.stop();

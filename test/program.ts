@@ -49,7 +49,7 @@ export function start(command: readonly string[], { environment, folder }: Start
   };
 }
 
-/** Waits until the URL answers at all; throws with the program's output when it ends or takes too long. */
+/** Waits until the URL answers with 2xx; throws with the program's output when it ends or takes too long. */
 export async function answers(url: string, running: Running): Promise<void> {
   const deadlineMs = performance.now() + startTimeoutMs;
   let code: number | null = null;
@@ -58,7 +58,7 @@ export async function answers(url: string, running: Running): Promise<void> {
   });
   while (code === null && performance.now() < deadlineMs) {
     const answered = await fetch(url, { signal: AbortSignal.timeout(1000) }).then(
-      () => true,
+      (response) => response.ok,
       () => false,
     );
     if (answered) return;

@@ -15,7 +15,8 @@ interface Step {
 }
 
 const root = new URL("..", import.meta.url).pathname;
-const reports = await mkdtemp(join(tmpdir(), "clearway-test-"));
+/** For the reports, and for what tests leave behind: gone at the end. */
+const scratch = await mkdtemp(join(tmpdir(), "clearway-test-"));
 const skipIsFailure = process.env.CLEARWAY_NO_SKIP === "1";
 /** A file that is not done by then is ended and counted as one failure. */
 const stepTimeoutMs = 180_000;
@@ -45,7 +46,7 @@ for (const step of steps) {
   console.log(line(step.name, result, performance.now() - startMs));
   if (result.failed > 0) console.log(result.output);
 }
-await rm(reports, { recursive: true });
+await rm(scratch, { recursive: true });
 
 for (const skipped of total.skipped) console.log(`${pc.yellow("skipped")}  ${skipped}`);
 if (total.skipped.length > 0) console.log(`${total.skipped.length} skipped`);
@@ -61,7 +62,7 @@ async function check(program: string[]): Promise<TestReport & { output: string }
 
 /** A file that fails to load, hangs or runs no test counts as one failure, whatever its report says. */
 async function tests(path: string): Promise<TestReport & { output: string }> {
-  const xml = join(reports, `${path.replaceAll("/", "-")}.xml`);
+  const xml = join(scratch, `${path.replaceAll("/", "-")}.xml`);
   const { code, output } = await spawn([
     "test",
     "--reporter=junit",
@@ -78,7 +79,7 @@ async function tests(path: string): Promise<TestReport & { output: string }> {
 async function spawn(args: string[]): Promise<{ code: number; output: string }> {
   const child = Bun.spawn([process.execPath, ...args], {
     cwd: root,
-    env: { ...process.env, FORCE_COLOR: pc.isColorSupported ? "1" : "0" },
+    env: { ...process.env, TMPDIR: scratch, FORCE_COLOR: pc.isColorSupported ? "1" : "0" },
     stdio: ["ignore", "pipe", "pipe"],
     timeout: stepTimeoutMs,
     killSignal: "SIGKILL",

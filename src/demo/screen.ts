@@ -27,8 +27,9 @@ export class Screen {
 
   head({ gatewayUrl, adminUrl, configPath }: Addresses): void {
     const paint = this.#paint;
+    const widest = Math.max(gatewayUrl.length, adminUrl.length, configPath.length);
     const row = (name: string, value: string, note: string) =>
-      this.line(`  ${name.padEnd(8)} ${paint("cyan", value)}  ${paint("dim", note)}`);
+      this.line(`  ${name.padEnd(8)} ${paint("cyan", value.padEnd(widest))}  ${paint("dim", note)}`);
     this.line(paint("bold", "An online store behind one Clearway gateway"));
     this.line("");
     row("gateway", gatewayUrl, "carries all that follows");
