@@ -214,9 +214,15 @@ const projectSources = await parse(project);
 
 describe("house rules", () => {
   test("the project's own files are all read", () => {
-    for (const path of ["src/types.ts", "src/plugin.ts", "package.json", "test/house-rules.test.ts"]) {
-      expect(Object.keys(project)).toContain(path);
-    }
+    const code = ["src/types.ts", "src/plugin.ts", "src/host/clock/node.ts", "test/house-rules.test.ts"];
+    const prose = [
+      "README.md",
+      "package.json",
+      ".ci/run",
+      "docs/architecture.md",
+      "examples/01-hello/README.md",
+    ];
+    for (const path of [...code, ...prose]) expect(Object.keys(project)).toContain(path);
     expect(projectSources.find(({ path }) => path === "src/plugin.ts")?.imports).not.toBeEmpty();
   });
 

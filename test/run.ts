@@ -91,7 +91,8 @@ async function spawn(args: string[]): Promise<{ code: number; output: string }> 
   ]);
   const ended =
     child.signalCode === null ? "" : `\nended by ${child.signalCode} (limit ${stepTimeoutMs / 1000} s)`;
-  return { code, output: `${out}${errors}${ended}` };
+  const passes = /^\S*\(pass\).*\n/gm;
+  return { code, output: `${out}${errors.replace(passes, "")}${ended}` };
 }
 
 function line(name: string, report: TestReport, durationMs: number): string {
