@@ -70,16 +70,18 @@ async function run({ file }: { readonly file: string }): Promise<number> {
   const first = startWorker();
   const { installGlobals } = await import("./runtime/fetch/globals.ts");
   installGlobals();
-  const [{ runNode }, { serveApp }, { defaultLimits: limits }, load, formatProblem] = await Promise.all([
-    import("./node/supervisor.ts"),
-    import("./runtime/app-listener.ts"),
-    import("./config/limits.ts"),
-    configLoader(file),
-    problemFormatter("error"),
-  ]);
+  const [{ runNode }, { serveApp }, { defaultLimits: limits }, { tryBind }, load, formatProblem] =
+    await Promise.all([
+      import("./node/supervisor.ts"),
+      import("./runtime/app-listener.ts"),
+      import("./config/limits.ts"),
+      import("./host/binding/bun.ts"),
+      configLoader(file),
+      problemFormatter("error"),
+    ]);
   const serve: NodeParts["serve"] = (address, app, log) =>
     serveApp({ sockets, clock, log }, { address, limits }, (request) => app.fetch(request));
-  const host = { clock, files, processes, sockets, terminal, stderr: appenders.open("stderr") };
+  const host = { clock, files, processes, terminal, tryBind, stderr: appenders.open("stderr") };
   return runNode(
     { ...host, programVersion, startWorker, load, formatProblem, serve },
     { file, nodeId },

@@ -1,6 +1,6 @@
 /** Listening addresses as a node sees them: whether they are free, and how to say that they are not. */
 import type { Problem, SourcePlace } from "../snapshot.ts";
-import type { Address, Sockets } from "../types.ts";
+import type { Address } from "../types.ts";
 
 export interface Binding {
   readonly address: Address;
@@ -34,35 +34,28 @@ export function plainProblem(message: string, { file, line }: SourcePlace, path 
   return { file, line, column: 1, path, message, hints: [], excerpt: null };
 }
 
+/** Binds an address alone and releases it. Rejects as `Sockets.listen` does. */
+export type TryBind = (address: Address) => Promise<void>;
+
 /**
- * Binds each address that the node does not hold yet once, alone, and releases it. Workers share their addresses
- * (SO_REUSEPORT), so without this a second node on the same port would quietly take half of the connections.
+ * Tries each address that the node does not hold yet. Workers share their addresses (SO_REUSEPORT), so without this
+ * a second node on the same port would quietly take half of the connections.
  */
 export async function refusedBindings(
-  sockets: Sockets,
+  tryBind: TryBind,
   wanted: readonly Binding[],
   held: readonly Address[],
 ): Promise<RefusedBinding[]> {
   const refused: RefusedBinding[] = [];
   for (const binding of wanted) {
     if (held.some((address) => overlaps(address, binding.address))) continue;
-    const reason = await refusal(sockets, binding.address);
-    if (reason !== null) refused.push({ ...binding, reason });
+    try {
+      await tryBind(binding.address);
+    } catch (error) {
+      refused.push({ ...binding, reason: listenFailure(error) });
+    }
   }
   return refused;
-}
-
-/** Why it cannot be bound, or null. */
-async function refusal(sockets: Sockets, address: Address): Promise<string | null> {
-  if ("unixPath" in address)
-    return (await answers(sockets, address)) ? "another process listens there" : null;
-  try {
-    const listening = await sockets.listen(address, "exclusive", () => ignoringOwner);
-    listening.stop();
-    return null;
-  } catch (error) {
-    return listenFailure(error);
-  }
 }
 
 /** In words, for a failed `Sockets.listen`. */
@@ -78,22 +71,6 @@ const reasons: ReadonlyMap<string, string> = new Map([
   ["ENOTFOUND", "the host name has no address"],
   ["ENOENT", "the folder does not exist"],
 ]);
-
-/** A unix path may be bound over a listening one, so a listener shows only by answering. */
-function answers(sockets: Sockets, address: Address): Promise<boolean> {
-  return new Promise((resolve) => {
-    sockets.connect(address, {
-      ...ignoringOwner,
-      onOpen(socket) {
-        resolve(true);
-        socket.close();
-      },
-      onClose: () => resolve(false),
-    });
-  });
-}
-
-const ignoringOwner = { onOpen() {}, onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 
 /** Whether holding one keeps this node itself from binding the other alone. */
 function overlaps(left: Address, right: Address): boolean {

@@ -2,8 +2,15 @@
 import type { AppListener } from "../runtime/app-listener.ts";
 import type { Problem, Snapshot, SourcePlace } from "../snapshot.ts";
 import { type Aggregator, createAggregator, type ProcessFacts } from "../telemetry/index.ts";
-import type { Address, Appender, Clock, Files, Processes, Sockets, Terminal } from "../types.ts";
-import { type Binding, bindingProblem, listenFailure, plainProblem, refusedBindings } from "./addresses.ts";
+import type { Address, Appender, Clock, Files, Processes, Terminal } from "../types.ts";
+import {
+  type Binding,
+  bindingProblem,
+  listenFailure,
+  plainProblem,
+  refusedBindings,
+  type TryBind,
+} from "./addresses.ts";
 import { type AdminApp, adminApp } from "./admin.ts";
 import { AdminServer, type PreparedMove } from "./admin-server.ts";
 import { Announcements, type RequestMigration, startFailure } from "./announcements.ts";
@@ -19,9 +26,9 @@ export interface NodeParts {
   readonly clock: Clock;
   readonly files: Files;
   readonly processes: Processes;
-  readonly sockets: Sockets;
   readonly terminal: Terminal;
   readonly stderr: Appender;
+  readonly tryBind: TryBind;
   readonly programVersion: string;
   startWorker(): WorkerProcess;
   load(files: Files, version: number): Promise<Omit<Loaded, "reading">>;
@@ -160,7 +167,7 @@ class Supervisor {
     );
     const held = this.#live?.listeners.map(({ bind }) => bind) ?? [];
     if (this.#live !== null) held.push(this.#live.admin);
-    const refused = await refusedBindings(this.#parts.sockets, wanted, held);
+    const refused = await refusedBindings(this.#parts.tryBind, wanted, held);
     return refused.map(bindingProblem);
   }
 

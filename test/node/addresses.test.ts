@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { tryBind } from "../../src/host/binding/bun.ts";
 import { bunSockets } from "../../src/host/sockets/bun.ts";
 import { addressText, listenerText, refusedBindings } from "../../src/node/addresses.ts";
 import type { Address } from "../../src/types.ts";
@@ -13,7 +15,7 @@ function binding(address: Address) {
 }
 
 async function reasons(wanted: readonly Address[], held: readonly Address[] = []): Promise<string[]> {
-  return (await refusedBindings(bunSockets, wanted.map(binding), held)).map(({ reason }) => reason);
+  return (await refusedBindings(tryBind, wanted.map(binding), held)).map(({ reason }) => reason);
 }
 
 test("addressText brackets IPv6 and names unix sockets", () => {
@@ -51,11 +53,71 @@ test("refusedBindings says that the machine has no such address", async () => {
   expect(await reasons([{ host: "192.0.2.1", port: 21001 }])).toEqual(["this machine has no such address"]);
 });
 
+test("refusedBindings knows IPv6 and names", async () => {
+  const listening = await bunSockets.listen({ host: "::1", port: 0 }, "shared", () => owner);
+  const { port } = listening.address as { port: number };
+  expect(await reasons([{ host: "::1", port }])).toEqual(["the address is in use"]);
+  expect(await reasons([{ host: "::", port }])).toEqual(["the address is in use"]);
+  expect(await reasons([{ host: "127.0.0.1", port }])).toEqual([]);
+  listening.stop();
+  expect(
+    await reasons([
+      { host: "::", port },
+      { host: "localhost", port },
+    ]),
+  ).toEqual([]);
+  expect(await reasons([{ host: "no.such.host.invalid", port }])).toEqual(["the host name has no address"]);
+});
+
+test("refusedBindings never listens: a connection attempt meanwhile is refused, not reset", async () => {
+  const { port } = await freed();
+  const attempts: Promise<string>[] = [];
+  for (let index = 0; index < 100; index += 1) {
+    attempts.push(attempt(port));
+    expect(await reasons([{ host: "127.0.0.1", port }])).toEqual([]);
+  }
+  expect(new Set(await Promise.all(attempts))).toEqual(new Set(["ECONNREFUSED"]));
+});
+
 test("refusedBindings asks a unix socket whether somebody listens, and leaves it alone", async () => {
   const address = { unixPath: join(mkdtempSync(join(tmpdir(), "clearway-unix-")), "clearway.sock") };
   expect(await reasons([address])).toEqual([]);
   const listening = await bunSockets.listen(address, "shared", () => owner);
-  expect(await reasons([address])).toEqual(["another process listens there"]);
-  expect(await reasons([address])).toEqual(["another process listens there"]);
+  expect(await reasons([address])).toEqual(["the address is in use"]);
+  expect(await reasons([address])).toEqual(["the address is in use"]);
   listening.stop();
 });
+
+test("refusedBindings clears away the socket file that a killed process left", async () => {
+  const unixPath = join(mkdtempSync(join(tmpdir(), "clearway-unix-")), "clearway.sock");
+  const script = `Bun.listen({ unix: ${JSON.stringify(unixPath)}, socket: { data() {} } }); console.log("up")`;
+  const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
+  await child.stdout.getReader().read();
+  child.kill("SIGKILL");
+  await child.exited;
+  expect(existsSync(unixPath)).toBe(true);
+  expect(await reasons([{ unixPath }])).toEqual([]);
+  expect(existsSync(unixPath)).toBe(false);
+});
+
+test("refusedBindings leaves a file alone that is no socket", async () => {
+  const unixPath = join(mkdtempSync(join(tmpdir(), "clearway-unix-")), "notes.txt");
+  writeFileSync(unixPath, "mine");
+  await reasons([{ unixPath }]);
+  expect(existsSync(unixPath)).toBe(true);
+});
+
+/** An address that was free a moment ago. */
+async function freed(): Promise<{ host: string; port: number }> {
+  const listening = await bunSockets.listen({ host: "127.0.0.1", port: 0 }, "exclusive", () => owner);
+  listening.stop();
+  return listening.address as { host: string; port: number };
+}
+
+function attempt(port: number): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: "127.0.0.1", port });
+    socket.on("error", (error) => resolve((error as Error & { code: string }).code));
+    socket.on("connect", () => resolve("connected"));
+  });
+}

@@ -3,6 +3,7 @@
  * program: `bun test/node/fake-node.ts FILE`. The file is JSON: { admin, port, body, drainMs, format, wrong, refuse }.
  */
 import { fileAppenders } from "../../src/host/appenders/node.ts";
+import { tryBind } from "../../src/host/binding/bun.ts";
 import { systemClock } from "../../src/host/clock/node.ts";
 import { systemFiles } from "../../src/host/files/node.ts";
 import { bunProcesses } from "../../src/host/processes/bun.ts";
@@ -44,7 +45,7 @@ if (file === workerVerb) {
     clock,
     files: systemFiles,
     processes,
-    sockets: bunSockets,
+    tryBind,
     terminal: systemTerminal,
     stderr: appenders.open("stderr"),
     programVersion: "0.0.0",
