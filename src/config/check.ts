@@ -21,7 +21,10 @@ export function check<Value>(schema: z.ZodType<Value>, part: Part, report: Repor
     result = parse(schema, part, known);
   }
   if (result.success) return { ok: !hasGap(part), value: result.data } as Checked<Value>;
-  for (const issue of leaves(result.error.issues, part)) reportIssue(issue, part, { report, known });
+  const issues = leaves(result.error.issues, part);
+  for (const issue of issues) {
+    if (!isMisspeltIssue(issue, issues)) reportIssue(issue, part, { report, known });
+  }
   return { ok: false };
 }
 
@@ -52,10 +55,11 @@ export function checkFields<Shape extends z.ZodRawShape>(
     report.add(spotOf(part), part.path, { message: `cannot read ${quoted(plainOf(node))}: wanted a map` });
     return { some, complete: false } as never;
   }
+  const known = Object.keys(schema.shape);
   let complete = true;
   for (const [name, field] of Object.entries(schema.shape)) {
     if (except.includes(name)) continue;
-    const checked = checkField(name, field as z.ZodType, { part, report });
+    const checked = checkField(name, field as z.ZodType, { part, report, known });
     if (checked.ok) some[name] = checked.value;
     else complete = false;
   }
@@ -63,11 +67,7 @@ export function checkFields<Shape extends z.ZodRawShape>(
     for (const [name, entry] of node.entries) {
       if (name in schema.shape || name === "<<") continue;
       complete = false;
-      reportUnknownKey(
-        name,
-        { range: entry.key, path: part.path },
-        { ...context, known: Object.keys(schema.shape) },
-      );
+      reportUnknownKey(name, { range: entry.key, path: part.path }, { ...context, known });
     }
   }
   return { some, complete } as never;
@@ -95,16 +95,23 @@ export function checkList(
 function checkField(
   name: string,
   field: z.ZodType,
-  within: { part: Part; report: Report },
+  within: { part: Part; report: Report; known: string[] },
 ): Checked<unknown> {
-  const { part, report } = within;
+  const { part, report, known } = within;
   const child = childOf(part, name);
   if (child !== null) return check(field, child, report);
   const absent = field.safeParse(undefined, { error: wantedMessage });
   if (absent.success) return { ok: true, value: absent.data };
+  if (isMisspelt(name, part, known)) return { ok: false };
   const wanted = absent.error.issues[0]?.message ?? "";
   report.add(part.key, [...part.path, name], { message: `cannot find \`${name}\` here: ${wanted}` });
   return { ok: false };
+}
+
+/** Whether the key is missing because an unknown one was meant to be it; that one's problem says so. */
+export function isMisspelt(name: string, { node }: Part, known: readonly string[]): boolean {
+  if (node.kind !== "map" || node.entries.has(name)) return false;
+  return [...node.entries.keys()].some((key) => !known.includes(key) && nearest(key, known) === name);
 }
 
 export function reportUnknownKey(
@@ -160,6 +167,18 @@ function retypeEnvironment(part: Part, issues: readonly Issue[]): boolean {
     node.value = value;
   }
   return changed;
+}
+
+/** Like isMisspelt, for what zod found: another issue is about a key beside it that is nearly the same. */
+function isMisspeltIssue(issue: Issue, issues: readonly Issue[]): boolean {
+  const name = String(issue.path[issue.path.length - 1] ?? "");
+  const parent = JSON.stringify(issue.path.slice(0, -1));
+  return issues.some(
+    (other) =>
+      other.code === "unrecognized_keys" &&
+      JSON.stringify(other.path) === parent &&
+      other.keys.some((key) => nearest(key, [name]) === name),
+  );
 }
 
 function reportIssue(issue: Issue, part: Part, context: { report: Report; known: KnownKeys }): void {

@@ -1,5 +1,6 @@
 /** YAML text -> plain data that knows its places, and every problem of syntax. */
 import {
+  type Document,
   isAlias,
   isMap,
   isScalar,
@@ -7,6 +8,7 @@ import {
   type Node,
   type Pair,
   parseAllDocuments,
+  visit,
   type YAMLError,
 } from "yaml";
 import { type Environment, substitute } from "./environment.ts";
@@ -44,7 +46,7 @@ export function readDocument(file: SourceFile, reading: Reading): Located | null
     });
     return null;
   }
-  const brokenLines = reportErrors(file, first.errors, reading.report);
+  const brokenLines = reportErrors(file, first, reading.report);
   return brokenLines === null ? null : new Reader(file, reading, brokenLines).read(first.contents);
 }
 
@@ -66,10 +68,11 @@ function parseText(file: SourceFile, report: Report) {
 }
 
 /** Reports the first error of each line, up to one after which nothing can be trusted: then null, else the lines. */
-function reportErrors(file: SourceFile, errors: readonly YAMLError[], report: Report): Set<number> | null {
+function reportErrors(file: SourceFile, document: Document, report: Report): Set<number> | null {
   const lines = new Set<number>();
-  for (const error of errors.toSorted((a, b) => a.pos[0] - b.pos[0])) {
-    const range = { file, start: error.pos[0], end: error.pos[1] };
+  for (const error of document.errors.toSorted((a, b) => a.pos[0] - b.pos[0])) {
+    const start = openingQuote(document, error) ?? error.pos[0];
+    const range = { file, start, end: Math.max(start + 1, error.pos[1]) };
     const line = lineOf(range);
     if (lines.has(line)) continue;
     lines.add(line);
@@ -82,9 +85,21 @@ function reportErrors(file: SourceFile, errors: readonly YAMLError[], report: Re
       ? [`quote a value with \${NAME} in it inside { } and [ ]: "\${NAME}"`]
       : [];
     report.add(range, [], { message: `cannot read this as YAML: ${error.message}`, hints });
-    if (!harmlessErrors.has(error.code) && hints.length === 0) return null;
+    if (!harmlessErrors.has(error.code)) return null;
   }
   return lines;
+}
+
+/** The parser notices a missing quote where the text ends; the mistake is where it began. */
+function openingQuote(document: Document, error: YAMLError): number | null {
+  if (!error.message.startsWith("Missing closing")) return null;
+  let start: number | null = null;
+  visit(document, {
+    Scalar: (_, { range }) => {
+      if (range && range[0] < error.pos[0] && range[1] >= error.pos[0]) start = range[0];
+    },
+  });
+  return start;
 }
 
 /** `[::]:8080`: YAML takes a list and stumbles over what follows. */
@@ -207,9 +222,9 @@ class Reader {
     const name = isScalar(node) ? (node.source ?? String(node.value)) : null;
     if (name !== null && name !== "" && name !== "__proto__") return name;
     if (!this.brokenLines.has(lineOf(range))) {
-      const message = "cannot use this as a key: wanted a name";
-      const quoting = quotingOf(range);
-      this.report.add(quoting?.range ?? range, path, quoting ?? { message });
+      const message =
+        "cannot use this as a key: wanted a name, in quotes where it begins with a sign of YAML";
+      this.report.add(range, path, { message });
     }
     return null;
   }

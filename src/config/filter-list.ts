@@ -52,7 +52,15 @@ function readEntry(part: Part, context: FilterContext): ReadEntry | null {
   const { node } = part;
   if (node.kind === "gap") return null;
   if (node.kind === "scalar" && typeof node.value === "string") {
-    return readNamed({ name: node.value, options: emptyPart(part), extras: noExtras }, part.key, context);
+    return readNamed(
+      {
+        name: node.value,
+        options: { ...emptyPart(part), path: [...part.path, node.value] },
+        extras: noExtras,
+      },
+      part.key,
+      context,
+    );
   }
   const children = childrenOf(part);
   const named = children.filter(([name]) => !ownKeys.includes(name));
@@ -108,7 +116,7 @@ function readNamed(
   const { name, extras } = source;
   const definition = context.filters.get(name);
   if (definition === undefined) {
-    reportUnknown(name, { range: key, path: source.options.path }, context);
+    reportUnknown(name, { range: key, path: source.options.path.slice(0, -1) }, context);
     return null;
   }
   // `request-id:` with nothing behind it is the filter without options.

@@ -8,7 +8,8 @@ import { bindAddress, endpointAddress } from "./address.ts";
 import { hostPattern, methodName, pathPattern, rewriteHost, rewritePath } from "./pattern.ts";
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-const printable = /^[\t\x20-\x7e\x80-\uffff]*$/;
+/** RFC 9110, section 5.5; a field holds bytes, so nothing above U+00FF fits. */
+const fieldText = /^[\t\x20-\x7e\x80-\xff]*$/;
 const textMax = 64 * 1024;
 
 const count = (min: number, max: number) => z.int().min(min).max(max);
@@ -22,7 +23,7 @@ const headerName = z.string().max(256).regex(token, { error: "wanted a header na
 const headerValue = z
   .string()
   .max(8192)
-  .regex(printable, { error: "wanted text without control characters" });
+  .regex(fieldText, { error: "wanted Latin text without control characters" });
 
 const valueMatch = z.union([
   z.string().max(8192),

@@ -29,12 +29,11 @@ export async function readWhole(name: string, sources: Sources): Promise<WholeCo
   if (main === null) return null;
   if (main.node === null) return null;
   const merger = new Merger(report, main.range);
-  merger.add(main.node);
-  let whole = true;
+  let whole = merger.add(main.node);
   for (const included of await includedNames(name, main.node, sources)) {
     const file = await readFile(included.name, { ...sources, named: included.range });
-    if (file?.node) merger.addIncluded(file.node);
-    else whole = false;
+    const known = file?.node ? merger.addIncluded(file.node) : false;
+    whole &&= known;
   }
   return { root: { node: merger.map(), path: [], key: main.range }, whole };
 }
@@ -124,27 +123,24 @@ class Merger {
     this.range = range;
   }
 
-  add(node: Located): void {
-    if (node.kind === "scalar" && node.value === null) return;
+  /** False when the file is no map, so that nothing is known of it. */
+  add(node: Located): boolean {
+    if (node.kind === "scalar" && node.value === null) return true;
     if (node.kind !== "map") {
-      if (node.kind !== "gap")
-        this.report.add(node.range, [], { message: "cannot read this file: wanted a map" });
-      return;
+      const message = "cannot read this file: wanted a map";
+      if (node.kind !== "gap") this.report.add(node.range, [], { message });
+      return false;
     }
     for (const [name, entry] of node.entries) this.put(name, entry);
+    return true;
   }
 
-  addIncluded(node: Located): void {
+  addIncluded(node: Located): boolean {
     const include = node.kind === "map" ? node.entries.get("include") : undefined;
-    if (node.kind !== "map" || include === undefined) {
-      this.add(node);
-      return;
-    }
-    this.report.add(include.key, ["include"], {
-      message: "cannot use `include` in an included file: wanted it in the main file",
-    });
-    const entries = new Map([...node.entries].filter(([name]) => name !== "include"));
-    this.add({ ...node, entries });
+    if (node.kind !== "map" || include === undefined) return this.add(node);
+    const message = "cannot use `include` in an included file: wanted it in the main file";
+    this.report.add(include.key, ["include"], { message });
+    return this.add({ ...node, entries: new Map([...node.entries].filter(([name]) => name !== "include")) });
   }
 
   map(): LocatedMap {

@@ -63,18 +63,19 @@ export function mergeLimits(
     // One that was lowered alone takes its partner along.
     if (written[low] === undefined)
       merged[lowField] = low === "bufferLow" ? merged[highField] / 2 : merged[highField];
-    else complain({ low, limit: merged[highField], high }, context);
+    else complain({ low, value: merged[lowField], high, limit: merged[highField] }, context);
   }
   return merged;
 }
 
 function complain(
-  wrong: { readonly low: string; readonly high: string; readonly limit: number },
+  wrong: { readonly low: string; readonly value: number; readonly high: string; readonly limit: number },
   context: { readonly part: Part | null; readonly report: Report },
 ): void {
   const part = context.part === null ? null : childOf(context.part, wrong.low);
   if (part === null) return;
-  const message = `wanted at most ${wrong.high}, which is ${formatSize(wrong.limit)}`;
+  const written = formatSize(wrong.value);
+  const message = `cannot use ${written}: wanted at most ${wrong.high}, which is ${formatSize(wrong.limit)}`;
   context.report.add(part.node.range, part.path, { message });
 }
 

@@ -8,7 +8,7 @@ import type {
   RouteMatch,
   ValueMatch,
 } from "../snapshot.ts";
-import { checkFields } from "./check.ts";
+import { checkFields, isMisspelt } from "./check.ts";
 import { type FilterContext, readFilters, reportUnknownService } from "./filter-list.ts";
 import {
   laterKeys,
@@ -26,6 +26,7 @@ import { choice, quoted } from "./wanted.ts";
 type Written = Partial<z.output<typeof routeGrammar>>;
 type WrittenMatch = z.output<typeof matchGrammar>;
 
+const routeKeys = Object.keys(routeGrammar.shape);
 const endings = ["to", "redirect", "respond"] as const;
 /** Fields that frame a message are the codec's (RFC 9112, section 6). */
 const framingFields = new Set([
@@ -135,9 +136,10 @@ function readAction(part: Part, route: RouteSoFar, context: FilterContext): Rout
   const rewrite = childOf(part, "rewrite");
   let right = given.length === 1;
   if (ending === undefined) {
-    report.add(spotOf(part), part.path, {
-      message: `cannot find where this route ends: wanted one of ${choice(endings)}`,
-    });
+    if (!endings.some((name) => isMisspelt(name, part, routeKeys)))
+      report.add(spotOf(part), part.path, {
+        message: `cannot find where this route ends: wanted one of ${choice(endings)}`,
+      });
   } else if (second !== undefined) {
     const other = childOf(part, second)!;
     const message = `cannot end a route in both \`${ending}\` and \`${second}\`: wanted one of them`;
@@ -209,7 +211,7 @@ function checkStar(part: Part, match: RouteMatch | null, context: FilterContext)
   const path = childOf(part, "path");
   if (path === null || path.node.kind !== "scalar" || match === null) return true;
   if (!String(path.node.value).endsWith("*") || match.path?.endsWith("*")) return true;
-  const found = match.path === null ? "matches any path" : `is ${quoted(match.path)}`;
+  const found = match.path === null ? "takes any path" : `is ${quoted(match.path)}`;
   context.report.add(spotOf(path), path.path, {
     message: `cannot fill the * of ${quoted(path.node.value)}: the route's match ${found}`,
     hints: ["end the path of the match in /*"],

@@ -2,7 +2,7 @@
 import type { EndpointConfig, MessageLimits, ServiceConfig } from "../snapshot.ts";
 import type { Address } from "../types.ts";
 import { formatAddress, placeAddress } from "./address.ts";
-import { check, checkFields, checkList } from "./check.ts";
+import { check, checkFields, checkList, isMisspelt } from "./check.ts";
 import {
   endpointGrammar,
   endpointsMax,
@@ -51,6 +51,7 @@ function readEndpoints(service: Part, report: Report): readonly EndpointConfig[]
   const wanted = "a list of addresses";
   if (service.node.kind !== "map" && !isNothing(service)) return null;
   if (list === null || isNothing(list)) {
+    if (isMisspelt("endpoints", service, Object.keys(serviceGrammar.shape))) return null;
     const message = `cannot find \`endpoints\` here: wanted ${wanted}`;
     report.add(list?.key ?? service.key, [...service.path, "endpoints"], { message });
     return null;
