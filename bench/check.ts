@@ -1,0 +1,81 @@
+/** Does a variant do the work, all of it, before its figures count? */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { bodyBytes, bodyOf, type Subject, smallBody, type Variant } from "./variants.ts";
+
+/** A request's head is added to what an upload counts. */
+const headBytesMax = 2048;
+const answerWaitMs = 5_000;
+
+export interface CheckedPath {
+  readonly path: string;
+  /** 0 for a GET. */
+  readonly uploadBytes: number;
+}
+
+/** Throws an Error that says what was wanted and what came. */
+export async function checkWork(variant: Variant, subject: Subject, work: CheckedPath): Promise<void> {
+  const origin = `http://127.0.0.1:${subject.port}`;
+  const answer = await ask(`${origin}${work.path}`, work.uploadBytes);
+  if (answer.headers.get("x-backend") !== "bench") {
+    throw new Error(`${variant.name}: the answer did not come from the backend: x-backend is missing`);
+  }
+  checkBody(variant, work, answer.body);
+  if (variant.template !== null) {
+    const { body } = await ask(`${origin}/forwarded`, 0);
+    expect(`${variant.name}: x-forwarded-for at the backend`, body.toString(), "127.0.0.1");
+  }
+  if (variant.name === "clearway, 3 filters") checkFilters(subject, answer.headers);
+}
+
+async function ask(url: string, uploadBytes: number): Promise<{ headers: Headers; body: Buffer }> {
+  const upload = uploadBytes > 0 ? { method: "POST", body: Buffer.alloc(uploadBytes, "x") } : {};
+  const answer = await fetch(url, { ...upload, keepalive: false, signal: AbortSignal.timeout(answerWaitMs) });
+  expect(`status of ${url}`, String(answer.status), "200");
+  const body = await answer.arrayBuffer().catch((error: Error) => {
+    throw new Error(`no whole body from ${url}: ${error.message}`);
+  });
+  return { headers: answer.headers, body: Buffer.from(body) };
+}
+
+function checkBody(variant: Variant, work: CheckedPath, body: Buffer): void {
+  if (work.uploadBytes > 0) {
+    const extra = Number(body.toString()) - work.uploadBytes;
+    if (!(extra > 0 && extra < headBytesMax)) {
+      throw new Error(
+        `${variant.name}: the backend received "${body}" bytes, wanted ${work.uploadBytes} and a head`,
+      );
+    }
+    return;
+  }
+  const name = work.path.slice(work.path.lastIndexOf("/") + 1) as keyof typeof bodyBytes;
+  const wanted = work.path === "/small" ? smallBody : bodyOf(bodyBytes[name]);
+  if (!wanted.equals(body)) {
+    throw new Error(
+      `${variant.name}: ${work.path} gave ${body.length} bytes that are not the wanted ${wanted.length}`,
+    );
+  }
+}
+
+/** request-id, headers and access-log each leave a trace. */
+function checkFilters(subject: Subject, headers: Headers): void {
+  if (!headers.has("x-request-id")) throw new Error("request-id did not answer with x-request-id");
+  expect("x-bench, which headers sets", headers.get("x-bench") ?? "", "clearway");
+  if (!existsSync(accessLogPath(subject))) throw new Error("access-log made no file");
+}
+
+export function accessLogPath(subject: Subject): string {
+  return join(subject.folder, "access.log");
+}
+
+/** The access log is written in the background: its lines are counted after the load. */
+export function accessLogLines(subject: Subject): number {
+  const log = readFileSync(accessLogPath(subject));
+  let lines = 0;
+  for (let at = log.indexOf(10); at >= 0; at = log.indexOf(10, at + 1)) lines++;
+  return lines;
+}
+
+function expect(what: string, found: string, wanted: string): void {
+  if (found !== wanted) throw new Error(`${what} is "${found}", wanted "${wanted}"`);
+}

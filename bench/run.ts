@@ -1,0 +1,107 @@
+/** `npm run bench -- [workload ...]`: measures, prints the tables, keeps the raw rows and their summary. */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { findClearway, readFacts, repository } from "./machine.ts";
+import { findProgram, killAll, pinSelf } from "./processes.ts";
+import { describeFacts, RowFile, resultsName, writeSummary } from "./results.ts";
+import { textTable } from "./table.ts";
+import { removeAllFolders } from "./variants.ts";
+import type { BenchOptions, Workload } from "./workload.ts";
+import { http1 } from "./workloads/http1.ts";
+import { memory } from "./workloads/memory.ts";
+import { reload } from "./workloads/reload.ts";
+import { start } from "./workloads/start.ts";
+
+const workloads = [http1, start, memory, reload] as readonly Workload<object>[];
+
+const usage = `npm run bench -- [${workloads.map((each) => each.name).join("|")} ...] [--quick] [--rounds N] [--seconds N] [--only CASE]... [--clearway PROGRAM]`;
+
+function readOptions() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: "boolean", default: false },
+      rounds: { type: "string" },
+      seconds: { type: "string" },
+      only: { type: "string", multiple: true, default: [] },
+      clearway: { type: "string" },
+    },
+  });
+  const unknown = positionals.find((name) => !workloads.some((each) => each.name === name));
+  if (unknown !== undefined) throw new Error(`no workload "${unknown}"; wanted ${usage}`);
+  const chosen = workloads.filter((each) => positionals.length === 0 || positionals.includes(each.name));
+  return {
+    ...values,
+    chosen,
+    rounds: count("rounds", values.rounds),
+    seconds: count("seconds", values.seconds),
+  };
+}
+
+function count(name: string, text: string | undefined): number | null {
+  if (text === undefined) return null;
+  if (!/^[1-9]\d{0,3}$/.test(text))
+    throw new Error(`cannot read --${name} "${text}": wanted a whole number from 1 on`);
+  return Number(text);
+}
+
+/** nginx is also the backend, wrk the load: without them nothing can be measured. Another peer only misses its rows. */
+function findPeers(): BenchOptions["peers"] {
+  const missing = (["nginx", "wrk", "haproxy"] as const).filter((name) => findProgram(name) === null);
+  if (missing.length > 0)
+    console.log(`missing: ${missing.join(", ")} (apt-get install ${missing.join(" ")})`);
+  if (missing.some((name) => name !== "haproxy")) throw new Error("cannot measure without nginx and wrk");
+  return new Set(missing.includes("haproxy") ? ["nginx"] : ["nginx", "haproxy"]);
+}
+
+/** The command as another machine would type it. */
+function describeCommand(options: ReturnType<typeof readOptions>): string {
+  const words = options.chosen.length === workloads.length ? [] : options.chosen.map((each) => each.name);
+  if (options.quick) words.push("--quick");
+  if (options.rounds !== null) words.push("--rounds", String(options.rounds));
+  if (options.seconds !== null) words.push("--seconds", String(options.seconds));
+  for (const name of options.only) words.push("--only", `"${name}"`);
+  if (options.clearway !== undefined) words.push("--clearway PROGRAM");
+  return ["npm run bench", ...(words.length > 0 ? ["--", ...words] : [])].join(" ");
+}
+
+async function main(): Promise<number> {
+  const options = readOptions();
+  const peers = findPeers();
+  pinSelf();
+  const clearway = findClearway(options.clearway);
+  const facts = readFacts(clearway, describeCommand(options));
+  console.log(describeFacts(facts).join("\n"), "\n");
+  const size = options.quick ? "quick" : "full";
+  const folder = join(repository, "bench", "results", resultsName(facts, size));
+  const { rounds, seconds, only } = options;
+  const say = (line: string) => process.stderr.write(`${line}\n`);
+  let problems = 0;
+  for (const workload of options.chosen) {
+    const file = new RowFile(folder, workload.name, facts);
+    const rows: object[] = [];
+    for await (const row of workload.run({ size, rounds, seconds, only, clearway, peers, say })) {
+      rows.push(row);
+      file.add(row);
+    }
+    const report = workload.report(rows);
+    for (const table of report.tables) console.log(`\n${textTable(table)}`);
+    for (const problem of report.problems) console.log(`problem: ${problem}`);
+    problems += report.problems.length;
+    writeSummary(folder, workloads);
+  }
+  console.log(`raw rows and summary.md are in ${folder.slice(repository.length + 1)}`);
+  return problems > 0 ? 1 : 0;
+}
+
+process.on("exit", () => {
+  killAll();
+  removeAllFolders();
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130));
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,51 @@
+/** Tables, for a terminal and for Markdown. */
+
+export interface Table {
+  readonly title: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** What the columns mean, and what was not as it should be. */
+  readonly notes: readonly string[];
+}
+
+export function textTable(table: Table): string {
+  const lines = [table.columns, ...table.rows];
+  const widths = table.columns.map((_, index) => Math.max(...lines.map((line) => line[index]?.length ?? 0)));
+  const text = lines.map((line) =>
+    line
+      .map((cell, index) => {
+        const width = widths[index]!;
+        return isNumeric(table, index) ? cell.padStart(width) : cell.padEnd(width);
+      })
+      .join("  ")
+      .trimEnd(),
+  );
+  return [table.title, "", ...text, "", ...table.notes.map((note) => `- ${note}`), ""].join("\n");
+}
+
+export function markdownTable(table: Table): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const marks = table.columns.map((_, index) => (isNumeric(table, index) ? "---:" : "---"));
+  const lines = [`### ${table.title}`, "", line(table.columns), line(marks), ...table.rows.map(line)];
+  return [...lines, "", ...table.notes.map((note) => `- ${note}`), ""].join("\n");
+}
+
+/** Numbers stand to the right, words to the left. */
+function isNumeric(table: Table, index: number): boolean {
+  return table.rows.every((row) => /^[\d.,%-]*$/.test(row[index] ?? ""));
+}
+
+/** Three digits that matter; whole numbers from 100 on. */
+export function figure(value: number): string {
+  if (!Number.isFinite(value)) return "-";
+  if (value >= 100) return Math.round(value).toLocaleString("en");
+  return value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+export function percent(share: number): string {
+  return Number.isFinite(share) ? `${Math.round(share * 100)}%` : "-";
+}
+
+export function mebibytes(bytes: number): string {
+  return Number.isFinite(bytes) ? (bytes / 2 ** 20).toFixed(1) : "-";
+}

@@ -1,0 +1,266 @@
+/** Requests over HTTP/1.1, plain: CPU for each, how many a second, how long, how much memory. */
+import { accessLogLines, checkWork } from "../check.ts";
+import { cpuBetween, proxyCores, readCpu, readMemory } from "../processes.ts";
+import { median, pairedRatio, type Spread, verdictOf } from "../statistics.ts";
+import { figure, mebibytes, percent } from "../table.ts";
+import {
+  clearway,
+  direct,
+  haproxy,
+  makeFolder,
+  nginx,
+  removeFolder,
+  startBackend,
+  startSubject,
+  stopSubject,
+  type Variant,
+  type VariantName,
+  waitForAnswer,
+} from "../variants.ts";
+import type { BenchOptions, Report, Workload } from "../workload.ts";
+import { runWrk } from "../wrk.ts";
+
+interface Case {
+  readonly name: string;
+  readonly path: string;
+  readonly uploadBytes: number;
+  readonly connections: number;
+  /** At most this many times nginx's CPU for each request. */
+  readonly margin: number;
+  readonly quick: boolean;
+}
+
+const filtersVariant = "clearway, 3 filters";
+/** With request-id, headers and access-log. */
+const filtersMargin = 1.7;
+const filtersCase = "small, 64 connections";
+
+function smallCase(connections: number): Case {
+  const name = `small, ${connections} connections`;
+  return { name, path: "/small", uploadBytes: 0, connections, margin: 1.25, quick: connections === 64 };
+}
+
+function bodyCase(size: "1k" | "16k" | "64k" | "1m", label: string): Case {
+  const margin = size === "1k" ? 1.25 : 1;
+  return {
+    name: `${label} down`,
+    path: `/bytes/${size}`,
+    uploadBytes: 0,
+    connections: 64,
+    margin,
+    quick: size === "64k",
+  };
+}
+
+export const cases: readonly Case[] = [
+  ...[1, 8, 64, 512].map(smallCase),
+  bodyCase("1k", "1 KiB"),
+  bodyCase("16k", "16 KiB"),
+  bodyCase("64k", "64 KiB"),
+  bodyCase("1m", "1 MiB"),
+  { name: "64 KiB up", path: "/upload", uploadBytes: 65_536, connections: 64, margin: 1, quick: false },
+];
+
+export interface Http1Row {
+  readonly case: string;
+  readonly variant: VariantName;
+  readonly round: number;
+  /** Null when it did the work; then the figures count. */
+  readonly error: string | null;
+  readonly requests: number;
+  readonly elapsedUs: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly failed: number;
+  /** Of all processes of the proxy; 0 in the direct row. */
+  readonly cpuUs: number;
+  readonly rssBytes: number;
+  readonly pssBytes: number;
+  /** Lines of the access log for each request that the load generator saw answered; null without that filter. */
+  readonly logShare: number | null;
+}
+
+const nothing = {
+  requests: 0,
+  elapsedUs: 0,
+  p50Us: 0,
+  p99Us: 0,
+  failed: 0,
+  cpuUs: 0,
+  rssBytes: 0,
+  pssBytes: 0,
+  logShare: null,
+};
+
+async function* run(options: BenchOptions): AsyncGenerator<Http1Row, void, void> {
+  const rounds = options.rounds ?? (options.size === "quick" ? 3 : 9);
+  const named = options.only.length > 0;
+  const chosen = cases.filter((each) =>
+    named ? options.only.some((part) => each.name.includes(part)) : options.size === "full" || each.quick,
+  );
+  if (chosen.length === 0) {
+    throw new Error(
+      `no case of http1 has "${options.only}" in its name; there are ${cases.map((c) => c.name).join("; ")}`,
+    );
+  }
+  const folder = makeFolder();
+  const backend = await startBackend(folder);
+  try {
+    for (let round = 1; round <= rounds; round++) {
+      for (const work of chosen) {
+        const order = variantsOf(work, options);
+        for (const variant of round % 2 === 1 ? order : order.toReversed()) {
+          options.say(`http1: round ${round} of ${rounds}: ${work.name}: ${variant.name}`);
+          yield await measure({ work, variant, round, backendPort: backend.port, options });
+        }
+      }
+    }
+  } finally {
+    await backend.running.stop();
+    removeFolder(folder);
+  }
+}
+
+function variantsOf(work: Case, options: BenchOptions): Variant[] {
+  const program = options.clearway.command;
+  const variants = [direct, nginx];
+  if (options.peers.has("haproxy")) variants.push(haproxy);
+  variants.push(clearway(program, "clearway"));
+  if (work.name === filtersCase) variants.push(clearway(program, filtersVariant));
+  return variants;
+}
+
+interface Measurement {
+  readonly work: Case;
+  readonly variant: Variant;
+  readonly round: number;
+  readonly backendPort: number;
+  readonly options: BenchOptions;
+}
+
+async function measure(measurement: Measurement): Promise<Http1Row> {
+  const { work, variant, round, backendPort } = measurement;
+  const row = { case: work.name, variant: variant.name, round };
+  try {
+    const subject = await startSubject(variant, { backendPort, cores: proxyCores });
+    try {
+      await waitForAnswer(`http://127.0.0.1:${subject.port}/small`, subject.running);
+      await checkWork(variant, subject, work);
+      return { ...row, error: null, ...(await load(measurement, subject)) };
+    } finally {
+      await stopSubject(subject);
+    }
+  } catch (error) {
+    return { ...row, ...nothing, error: (error as Error).message };
+  }
+}
+
+async function load({ work, options }: Measurement, subject: Awaited<ReturnType<typeof startSubject>>) {
+  const seconds = options.seconds ?? (options.size === "quick" ? 2 : 4);
+  const warmSeconds = options.size === "quick" ? 1 : 2;
+  const url = `http://127.0.0.1:${subject.port}${work.path}`;
+  const { connections, uploadBytes } = work;
+  const pid = subject.running?.pid ?? null;
+  const warm = await runWrk({ url, connections, uploadBytes, seconds: warmSeconds });
+  const before = pid === null ? null : readCpu(pid);
+  const { bytes: _, ...figures } = await runWrk({ url, connections, uploadBytes, seconds });
+  const cpuUs = pid === null || before === null ? 0 : cpuBetween(before, readCpu(pid));
+  const memory = pid === null ? { rssBytes: 0, pssBytes: 0 } : readMemory(pid);
+  const logShare = subject.configPath.includes("filters")
+    ? accessLogLines(subject) / (warm.requests + figures.requests)
+    : null;
+  return { ...figures, cpuUs, ...memory, logShare };
+}
+
+const columns = [
+  "work",
+  "proxy",
+  "requests/s",
+  "CPU us/request",
+  "of nginx",
+  "rounds",
+  "verdict",
+  "p50 us",
+  "p99 us",
+  "RSS MiB",
+  "Pss MiB",
+  "core",
+];
+
+function report(rows: readonly Http1Row[]): Report {
+  const problems: string[] = [];
+  const lines: string[][] = [];
+  for (const work of cases) {
+    const ofCase = rows.filter((row) => row.case === work.name);
+    const good = ofCase.filter((row) => row.error === null);
+    for (const variant of new Set(ofCase.map((row) => row.variant))) {
+      lines.push(lineOf(work, variant, good));
+      const wrong = ofCase.filter((row) => row.variant === variant && (row.error !== null || row.failed > 0));
+      for (const row of wrong) {
+        const what = row.error ?? `${row.failed} requests failed of ${row.requests}`;
+        problems.push(`${work.name}: ${variant}: round ${row.round}: ${what}`);
+      }
+    }
+  }
+  const rounds = Math.max(0, ...rows.map((row) => row.round));
+  return {
+    tables: [{ title: `HTTP/1.1, ${rounds} rounds`, columns, rows: lines, notes: notesOf(rows) }],
+    problems,
+  };
+}
+
+function lineOf(work: Case, variant: VariantName, rows: readonly Http1Row[]): string[] {
+  const mine = rows.filter((row) => row.variant === variant);
+  const middle = (read: (row: Http1Row) => number) => median(mine.map(read));
+  const hasProxy = variant !== "direct";
+  const ratio =
+    hasProxy && variant !== "nginx" ? pairedRatio(cpuByRound(mine), cpuByRound(rows, "nginx")) : null;
+  return [
+    work.name,
+    variant,
+    figure(middle((row) => (row.requests * 1e6) / row.elapsedUs)),
+    hasProxy ? figure(middle((row) => row.cpuUs / row.requests)) : "-",
+    ...describeRatio(ratio, marginOf(work, variant)),
+    figure(middle((row) => row.p50Us)),
+    figure(middle((row) => row.p99Us)),
+    hasProxy ? mebibytes(middle((row) => row.rssBytes)) : "-",
+    hasProxy ? mebibytes(middle((row) => row.pssBytes)) : "-",
+    hasProxy ? percent(middle((row) => row.cpuUs / row.elapsedUs)) : "-",
+  ];
+}
+
+function cpuByRound(rows: readonly Http1Row[], variant?: VariantName): Map<number, number> {
+  const chosen = rows.filter((row) => variant === undefined || row.variant === variant);
+  return new Map(chosen.map((row) => [row.round, row.cpuUs / row.requests]));
+}
+
+/** Null for a peer: only Clearway has something to keep. */
+function marginOf(work: Case, variant: VariantName): number | null {
+  if (variant === filtersVariant) return filtersMargin;
+  return variant === "clearway" ? work.margin : null;
+}
+
+function describeRatio(ratio: Spread | null, margin: number | null): [string, string, string] {
+  if (ratio === null) return ["-", "-", ""];
+  const range = `${ratio.min.toFixed(2)}..${ratio.max.toFixed(2)}`;
+  return [ratio.median.toFixed(2), range, margin === null ? "" : `${verdictOf(ratio, margin)} ${margin}`];
+}
+
+function notesOf(rows: readonly Http1Row[]): string[] {
+  const shares = rows.flatMap((row) => row.logShare ?? []);
+  const logged =
+    shares.length === 0
+      ? []
+      : [
+          `the access log had ${(Math.min(...shares) * 100).toFixed(1)} % of the lines, or more, when the load ended`,
+        ];
+  return [
+    "medians of all rounds; of nginx: the CPU per request over nginx's of the same round, its median and its range",
+    "undecided: rounds lie on both sides of the margin, or there are fewer than three",
+    "CPU, RSS and Pss are sums over all processes of the proxy; core: how busy it kept its one core",
+    `${filtersVariant}: request-id, headers and access-log (to a file) in Clearway; nginx and HAProxy do none of it`,
+    ...logged,
+  ];
+}
+
+export const http1: Workload<Http1Row> = { name: "http1", title: "requests over HTTP/1.1", run, report };

@@ -1,0 +1,39 @@
+/** The closed-loop load generator: wrk with one thread, on the load's cores. */
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { loadCores } from "./processes.ts";
+import { wantProgram } from "./variants.ts";
+
+const run = promisify(execFile);
+
+export interface WrkOptions {
+  readonly url: string;
+  readonly connections: number;
+  readonly seconds: number;
+  /** 0 for a GET. */
+  readonly uploadBytes: number;
+}
+
+export interface WrkResult {
+  readonly requests: number;
+  readonly elapsedUs: number;
+  /** Heads and bodies received. */
+  readonly bytes: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  /** Connections refused or broken, timeouts of 2 s, and statuses from 400 on. */
+  readonly failed: number;
+}
+
+export async function runWrk(options: WrkOptions): Promise<WrkResult> {
+  const script = join(import.meta.dirname, "wrk.lua");
+  const { stdout } = await run("taskset", [
+    ...["-c", loadCores, wantProgram("wrk"), "--threads", "1", "--latency"],
+    ...["--connections", String(options.connections), "--duration", `${options.seconds}s`],
+    ...["--script", script, options.url, "--", String(options.uploadBytes)],
+  ]);
+  const line = stdout.split("\n").find((each) => each.startsWith("{"));
+  if (line === undefined) throw new Error(`wrk printed no figures for ${options.url}:\n${stdout}`);
+  return JSON.parse(line) as WrkResult;
+}
