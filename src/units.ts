@@ -36,7 +36,7 @@ const sizeUnits: Units = [
 
 const dayMs = 24 * 3_600_000;
 const gibibyte = 1 << 30;
-const quantity = /^(\d{1,12}(?:\.\d{1,6})?)([A-Za-z]+)$/;
+const quantity = /^(\d{1,15}(?:\.\d{1,6})?)([A-Za-z]+)$/;
 const percentage = /^(\d{1,3}(?:\.\d{1,6})?)%$/;
 
 /** What a duration looks like, for messages. */

@@ -5,7 +5,7 @@
  */
 import type { NamedValueMatch, RouteMatch, ValueMatch } from "../snapshot.ts";
 
-/** Beyond this a group of routes with one host and path is not compared in full: that would be quadratic. */
+/** Of the routes that could hide one, so many are looked at: more would be quadratic. */
 const comparedMax = 200;
 
 /** Index of a hidden route -> index of one that hides it. Unreadable matches (null) neither hide nor are hidden. */
@@ -22,13 +22,31 @@ export function hidingRoutes(matches: readonly (RouteMatch | null)[]): ReadonlyM
   for (const group of groups.values()) {
     if (group.length === 1) continue;
     const winners = group.toSorted((a, b) => compareMatches(matches[a]!, matches[b]!) || a - b);
-    for (const [rank, index] of winners.entries()) {
-      const earlier = winners.slice(0, Math.min(rank, comparedMax));
-      const by = earlier.find((other) => !hidden.has(other) && covers(matches[other]!, matches[index]!));
-      if (by !== undefined) hidden.set(index, by);
+    const seen = new Map<string, number[]>();
+    for (const index of winners) {
+      const match = matches[index]!;
+      const candidates = ["", ...exactValues(match)].flatMap((key) => seen.get(key) ?? []);
+      const by = candidates.find((other) => covers(matches[other]!, match));
+      if (by !== undefined) {
+        hidden.set(index, by);
+        continue;
+      }
+      const key = exactValues(match)[0] ?? "";
+      const alike = seen.get(key);
+      if (alike === undefined) seen.set(key, [index]);
+      else if (alike.length < comparedMax) alike.push(index);
     }
   }
   return hidden;
+}
+
+/** The exact values that it asks for: a route that hides it asks for none, or for one of these. */
+function exactValues({ headers, query }: RouteMatch): string[] {
+  const keys = (kind: string, matches: readonly NamedValueMatch[]) =>
+    matches.flatMap(({ name, match }) =>
+      match.kind === "exact" ? [JSON.stringify([kind, name, match.value])] : [],
+    );
+  return [...keys("header", headers), ...keys("query", query)];
 }
 
 /** The names of parameters do not change what a path takes. */

@@ -72,6 +72,7 @@ export function markOf(schema: z.core.$ZodType): Mark | null {
 /** What a default is in the config: a number of milliseconds as the text that stands for it. */
 export function writtenDefault(schema: z.core.$ZodType, value: unknown): unknown {
   const marked = markOf(schema) ?? markOf(innerOf(schema) ?? schema);
+  if (marked === "key") return Object.values(value as object).join(":");
   if (typeof value !== "number" || marked === null) return value;
   if (marked === "duration") return formatDuration(value);
   if (marked === "size") return formatSize(value);

@@ -210,10 +210,10 @@ function readRedirect(part: Part | null, route: RouteSoFar, context: FilterConte
 function checkStar(part: Part, match: RouteMatch | null, context: FilterContext): boolean {
   const path = childOf(part, "path");
   if (path === null || path.node.kind !== "scalar" || match === null) return true;
-  if (!String(path.node.value).endsWith("*") || match.path?.endsWith("*")) return true;
-  const found = match.path === null ? "takes any path" : `is ${quoted(match.path)}`;
+  // A match for any path has taken all of it.
+  if (!String(path.node.value).endsWith("*") || match.path === null || match.path.endsWith("*")) return true;
   context.report.add(spotOf(path), path.path, {
-    message: `cannot fill the * of ${quoted(path.node.value)}: the route's match ${found}`,
+    message: `cannot fill the * of ${quoted(path.node.value)}: the route's match is ${quoted(match.path)}`,
     hints: ["end the path of the match in /*"],
   });
   return false;
