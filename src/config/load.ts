@@ -5,7 +5,7 @@
 import type { ListenerConfig, MessageLimits, Problem, ServiceConfig, Snapshot } from "../snapshot.ts";
 import type { FilterRegistry } from "../types.ts";
 import { placeAddress } from "./address.ts";
-import { checkFields } from "./check.ts";
+import { checkFields, isMisspelt } from "./check.ts";
 import type { Environment } from "./environment.ts";
 import { type ConfigFiles, WatchedFiles } from "./files.ts";
 import type { FilterContext } from "./filter-list.ts";
@@ -57,6 +57,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   return { snapshot: read?.snapshot ?? null, problems: report.list(), files: files.names, resolved };
 }
 
+const rootKeys = Object.keys(rootGrammar.shape);
+
 type SnapshotContext = Pick<FilterContext, "report" | "shown" | "filters"> & { readonly version: number };
 
 interface ReadSnapshot {
@@ -77,7 +79,8 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
 
   const serviceParts = namedParts(root, "services", report);
   const services = serviceParts?.map(([name, part]) => readService(name, part, general)) ?? [];
-  const names = whole && serviceParts !== null ? new Set(serviceParts.map(([name]) => name)) : null;
+  const named = whole && !isMisspelt("services", root, rootKeys);
+  const names = named && serviceParts !== null ? new Set(serviceParts.map(([name]) => name)) : null;
 
   const listenerParts = namedParts(root, "listeners", report);
   const inListeners = { ...context, ...general, services: names };
@@ -86,7 +89,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
     config: readListener(name, part, inListeners),
   }));
   checkAddresses(admin, listeners, report);
-  if (whole && listenerParts?.length === 0) {
+  if (whole && listenerParts?.length === 0 && !isMisspelt("listeners", root, rootKeys)) {
     report.addFile(
       root.key.file.name,
       "cannot serve anything: wanted at least one listener under `listeners`",
