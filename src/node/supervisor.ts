@@ -78,6 +78,7 @@ class Supervisor {
         clock: parts.clock,
         log: this.#log,
         start: parts.startWorker,
+        clearAfterDeath: (snapshot) => this.#clearSocketFiles(snapshot),
         onMeasured: (process, measured) => this.#aggregator.add(process.pid, measured),
         onEnded: (process) => this.#aggregator.forget(process.pid),
       },
@@ -182,6 +183,12 @@ class Supervisor {
       tookMs: clock.now() - this.#startedAtMs,
       migration: await this.#requestMigration(),
     });
+  }
+
+  /** A killed worker leaves the files of its unix sockets; trying them removes those that nobody listens on. */
+  async #clearSocketFiles({ listeners }: Snapshot): Promise<void> {
+    const unixPaths = listeners.map(({ bind }) => bind).filter((bind) => "unixPath" in bind);
+    await Promise.allSettled(unixPaths.map((address) => this.#parts.tryBind(address)));
   }
 
   async #requestMigration(): Promise<RequestMigration> {

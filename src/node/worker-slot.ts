@@ -23,6 +23,8 @@ export interface SlotParts {
   readonly clock: Clock;
   readonly log: Log;
   start(): WorkerProcess;
+  /** Before a new worker gets the snapshot of one that died. */
+  clearAfterDeath(snapshot: Snapshot): Promise<void>;
   onMeasured(process: WorkerProcess, measured: MeterDelta): void;
   onEnded(process: WorkerProcess): void;
 }
@@ -126,6 +128,7 @@ export class WorkerSlot {
   async #applyCurrent(process: WorkerProcess): Promise<void> {
     if (this.#current === null) return;
     const snapshot = this.#current;
+    await this.#parts.clearAfterDeath(snapshot);
     const result = await process.ask("apply", snapshot, applySilenceMs);
     if (result?.ok === true) {
       this.#serving(snapshot.version);

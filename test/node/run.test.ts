@@ -91,6 +91,20 @@ for (const { name, command } of programs) {
   });
 }
 
+test("clearway run replaces a killed worker that listened on a unix socket", async () => {
+  const admin = await freePort();
+  const unixPath = join(mkdtempSync(join(tmpdir(), "clearway-run-")), "clearway.sock");
+  const text = config({ port: 0, admin }, "one").replace("127.0.0.1:0", `unix:${unixPath}`);
+  const node = start(source, text);
+  await node.said(/tcp_migrate_req/);
+  const unix = async () => (await fetch("http://store/hello", { unix: unixPath, keepalive: false })).text();
+  expect(await unix()).toBe("one");
+  process.kill(node.workers[0]!, "SIGKILL");
+  await node.said(/it is replaced/);
+  while ((await fetch(`http://127.0.0.1:${admin}/readyz`)).status !== 200) await Bun.sleep(20);
+  expect(await unix()).toBe("one");
+});
+
 test("clearway run shows a broken save with file, line, column and the lines, and /problems has it", async () => {
   const ports = await freePorts();
   const node = start(source, `${config(ports, "one")}log: { format: text }\n`);
