@@ -1,6 +1,16 @@
 /** Our own listener in front of a Hono app: admin, and whatever else Clearway serves itself. */
 import type { MessageLimits } from "../snapshot.ts";
-import type { Address, Bindings, Clock, Failure, FieldTable, ListeningSocket, Log, RequestSummary, Sockets } from "../types.ts";
+import type {
+  Address,
+  Bindings,
+  Clock,
+  Failure,
+  FieldTable,
+  ListeningSocket,
+  Log,
+  RequestSummary,
+  Sockets,
+} from "../types.ts";
 import { CallerBody } from "./caller-body.ts";
 import { Deadlines } from "./deadlines.ts";
 import { ANSWERS, type Answer } from "./failures.ts";

@@ -75,7 +75,8 @@ export class Attempt implements Waiter, CallOwner {
       this.#fail(unreachable(this.#service, "it has no endpoint"));
       return;
     }
-    if (this.#service.connect(endpoint, this, wanted) === "full") this.#fail(overloaded(this.#service, "connections"));
+    if (this.#service.connect(endpoint, this, wanted) === "full")
+      this.#fail(overloaded(this.#service, "connections"));
   }
 
   use(connection: UpstreamConnection, endpoint: Endpoint): void {
@@ -129,7 +130,9 @@ export class Attempt implements Waiter, CallOwner {
     endpoint.load.failed(this.#startedAtMs);
     endpoint.meter.record(0, this.#elapsedMs());
     this.#tried.push(endpoint);
-    this.#fail(new MessageFailure(failureKind(failure), `${endpoint.name} ${failure.message}`, { side: "upstream" }));
+    this.#fail(
+      new MessageFailure(failureKind(failure), `${endpoint.name} ${failure.message}`, { side: "upstream" }),
+    );
   }
 
   /** The answer's body ended, or nobody wants an answer any more. */
@@ -193,8 +196,12 @@ function unreachable(service: Service, why: string): Failure {
 
 function overloaded(service: Service, limit: "requests" | "connections"): Failure {
   const most = service.config.limits[limit];
-  return new MessageFailure("service-overloaded", `service ${service.config.name} is at its limit of ${most} ${limit}`, {
-    side: "upstream",
-    retryable: "yes",
-  });
+  return new MessageFailure(
+    "service-overloaded",
+    `service ${service.config.name} is at its limit of ${most} ${limit}`,
+    {
+      side: "upstream",
+      retryable: "yes",
+    },
+  );
 }

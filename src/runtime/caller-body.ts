@@ -38,7 +38,9 @@ export class CallerBody implements BodySource {
   /** Marks that the bytes go elsewhere, from socket to socket. */
   take(): void {
     if (this.#taken) {
-      throw new MessageFailure("body-consumed", "the request's body was sent or read before", { side: "downstream" });
+      throw new MessageFailure("body-consumed", "the request's body was sent or read before", {
+        side: "downstream",
+      });
     }
     this.#taken = true;
   }

@@ -1,21 +1,38 @@
 /** A request on its way through filters: the lightweight Request in, sendings to services, the Response back out. */
-import type { Bindings, Call, RequestSummary, Send, SendChange, Variables } from "../types.ts";
+import type { Bindings, Call, RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
 import { CallerBody } from "./caller-body.ts";
 import type { ChainEnd } from "./chain.ts";
-import type { Exchange } from "./exchange.ts";
 import { ANSWERS, type Answer, answerTo, MessageFailure } from "./failures.ts";
 import { lightRequest } from "./fetch/request.ts";
 import type { RequestSource } from "./fetch/sources.ts";
-import { chooseService } from "./generation.ts";
+import { chooseService, type LiveRoute } from "./generation.ts";
+import type { DownstreamConnection } from "./http1/downstream.ts";
 import type { KnownFields } from "./http1/head.ts";
 import { localAnswer } from "./local-answers.ts";
 import { ownResponse } from "./own-response.ts";
+import type { Peer } from "./peer.ts";
 import { respond } from "./respond.ts";
-import { Sending } from "./sending.ts";
+import { type CallerSide, Sending, type SentRequest } from "./sending.ts";
 import type { Endpoint, Service } from "./service.ts";
 
-export class ChainRun implements ChainEnd, RequestSource {
-  readonly exchange: Exchange;
+/** The exchange that runs the filters, as they and their sendings need it. */
+export interface RunOwner extends CallerSide {
+  readonly connection: DownstreamConnection;
+  readonly peer: Peer;
+  readonly route: LiveRoute;
+  readonly scheme: string;
+  readonly authority: string;
+  service: Service | null;
+  attempts: number;
+  status: number;
+  reason: string | null;
+  readonly head: RequestHead;
+  onFinished(report: (summary: RequestSummary) => void): void;
+  answer(answer: Answer): void;
+}
+
+export class ChainRun implements ChainEnd, RequestSource, SentRequest {
+  readonly exchange: RunOwner;
   readonly fields: KnownFields;
   readonly body: CallerBody | null;
   /** As it came; what filters hand on is compared with it. */
@@ -26,7 +43,7 @@ export class ChainRun implements ChainEnd, RequestSource {
   #abort: AbortController | null = null;
   #ended = false;
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: RunOwner) {
     this.exchange = exchange;
     // The connection goes on to other requests; a filter may hold on to this one.
     this.fields = exchange.connection.request.head.detached();
@@ -87,12 +104,13 @@ export class ChainRun implements ChainEnd, RequestSource {
     const { config } = route;
     if (config === null) return ownResponse(ANSWERS["no-route"]);
     if (config.action.kind !== "forward") {
-      const { head, body } = localAnswer(config, this.exchange);
+      const { head, body } = localAnswer(config, this.exchange.head);
       return new Response(body === "" ? null : body, { status: head.status, headers: pairs(head.added) });
     }
     const service = chooseService(route.targets, peer.listener.generation.parts.random);
     this.exchange.service = service;
-    const sent = route.wrap === null ? this.send(request, service, {}) : this.#wrapped(request, service, vars);
+    const sent =
+      route.wrap === null ? this.send(request, service, {}) : this.#wrapped(request, service, vars);
     return sent.catch((error: unknown) => this.#failed(error));
   }
 
@@ -113,7 +131,8 @@ export class ChainRun implements ChainEnd, RequestSource {
       vars,
       replayable: (bytesMax) => this.body?.replayable(bytesMax) ?? Promise.resolve(true),
     };
-    const send: Send = (change = {}) => this.send(change.request ?? request, this.#service(change, service), change);
+    const send: Send = (change = {}) =>
+      this.send(change.request ?? request, this.#service(change, service), change);
     return this.exchange.route.wrap!(call, send);
   }
 
@@ -164,7 +183,8 @@ export class ChainRun implements ChainEnd, RequestSource {
   }
 
   giveUp(answer: Answer): void {
-    for (const sending of this.#sendings) sending.stop(answer.reason === "upstream-timeout" ? "timeout" : "unwanted");
+    for (const sending of this.#sendings)
+      sending.stop(answer.reason === "upstream-timeout" ? "timeout" : "unwanted");
   }
 
   /** The exchange is over: what is still on its way is not wanted any more. */
@@ -175,8 +195,6 @@ export class ChainRun implements ChainEnd, RequestSource {
     this.#abort?.abort();
   }
 }
-
-
 
 function callerLeft(): MessageFailure {
   return new MessageFailure("caller-left", "the caller is gone", { side: "downstream" });

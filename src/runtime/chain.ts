@@ -26,12 +26,12 @@ interface ChainEnvironment {
 
 /** Null when none of the filters is a downstream one. The chain answers always; it never rejects. */
 export function compileChain(filters: readonly LiveFilter[]): Chain | null {
-  const middlewares = filters.flatMap(({ middleware }) => (middleware === null ? [] : [middleware]));
-  if (middlewares.length === 0) return null;
+  const downstream = filters.filter(({ middleware }) => middleware !== null);
+  if (downstream.length === 0) return null;
   const app = new Hono<ChainEnvironment>({ router: new FixedRouter(), getPath });
-  for (const middleware of middlewares) app.use(middleware as never);
+  for (const { middleware } of downstream) app.use(middleware as never);
   app.all("*", (c) => c.env.forward(c.req.raw, c.var));
-  app.onError(answerError);
+  app.onError((error, c) => answerError(error, c, downstream));
   // With at least one middleware Hono dispatches asynchronously.
   return (request, end) => app.fetch(request, end) as Promise<Response>;
 }
@@ -125,12 +125,23 @@ function getPath(request: Request): string {
   return query < 0 ? url.slice(start) : url.slice(start, query);
 }
 
-function answerError(error: Error, c: Context): Response {
+function answerError(error: Error, c: Context, filters: readonly LiveFilter[]): Response {
   if (isRefusal(error)) {
     const response = error.getResponse();
     return c.newResponse(response.body, response);
   }
+  const unfinished = c.error !== error;
+  if (unfinished) blameUnfinished(c, filters);
   // Hono would lay the fields of an answer that is already there over this one, its coding and length too.
   c.res = undefined;
-  return ownResponse(wasThrownByFilter(error) ? ANSWERS["filter-error"] : answerTo(error));
+  return ownResponse(unfinished || wasThrownByFilter(error) ? ANSWERS["filter-error"] : answerTo(error));
+}
+
+/**
+ * Hono itself throws, after all its handlers, when a filter neither answered nor went on; it does not say which. The
+ * last one that ran is the one, or a filter around it did not wait.
+ */
+function blameUnfinished(c: Context, filters: readonly LiveFilter[]): void {
+  const last = filters[Math.min(c.req.routeIndex, filters.length - 1)]!;
+  last.blame(new Error("it, or a filter around it, neither answered nor awaited next()"));
 }

@@ -1,5 +1,5 @@
 /** A snapshot becomes a generation: services attached or made, filters created, chains folded. Nothing is bound here. */
-import type { ListenerConfig, RouteConfig, ServiceConfig, SourcePlace, Snapshot } from "../snapshot.ts";
+import type { ListenerConfig, RouteConfig, ServiceConfig, Snapshot, SourcePlace } from "../snapshot.ts";
 import { type Chain, compileChain, type SendWrap, wrapSend } from "./chain.ts";
 import { Generation, type GenerationParts, type LiveRoute, type WeightedService } from "./generation.ts";
 import { createFilters, type FilterParts, type LiveFilter } from "./live-filter.ts";
@@ -28,11 +28,16 @@ export class CompileError extends Error {
 }
 
 /** `running`: services of the generation that serves now; those that did not change go on with their connections. */
-export function compile(snapshot: Snapshot, running: ReadonlyMap<string, Service>, parts: CompileParts): Compiled {
+export function compile(
+  snapshot: Snapshot,
+  running: ReadonlyMap<string, Service>,
+  parts: CompileParts,
+): Compiled {
   const services = new Map<string, Service>();
   for (const config of snapshot.services) {
     const same = running.get(config.name);
-    const kept = same !== undefined && isSame(same.config, config) ? same : new Service(config, parts.services);
+    const kept =
+      same !== undefined && isSame(same.config, config) ? same : new Service(config, parts.services);
     services.set(config.name, kept);
   }
   const generation = new Generation(snapshot, services, parts.generation);

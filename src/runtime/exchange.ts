@@ -4,39 +4,24 @@
  */
 import type { Failure, FieldTable, RequestHead, RequestSummary } from "../types.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
-import { ChainRun } from "./chain-run.ts";
+import { ChainRun, type RunOwner } from "./chain-run.ts";
 import { ANSWERS, type Answer, answerTo } from "./failures.ts";
-import { Forwarder, viaHasLoop } from "./forwarded.ts";
-import { chooseService, type LiveListener, type LiveRoute } from "./generation.ts";
+import { viaHasLoop } from "./forwarded.ts";
+import { chooseService, type LiveRoute } from "./generation.ts";
 import { type DownstreamConnection, ownHead, type RequestOwner } from "./http1/downstream.ts";
 import { fieldValue } from "./http1/fields.ts";
-import type { Head, KnownFields } from "./http1/head.ts";
-import { type RequestFraming, type RequestLine, writeRequestHead } from "./http1/request-writer.ts";
+import type { Head } from "./http1/head.ts";
+import { writeRequestHead } from "./http1/request-writer.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
 import type { UpstreamConnection } from "./http1/upstream.ts";
 import { localAnswer, rewritten } from "./local-answers.ts";
 import { applyPathPolicy } from "./path.ts";
-import { type Endpoint, Service } from "./service.ts";
+import type { Peer } from "./peer.ts";
+import type { ChangedRequest } from "./sending.ts";
+import type { Endpoint, Service } from "./service.ts";
 import { flushWires } from "./wire.ts";
 
-/** What stays the same for all requests of one connection under one generation. */
-export class Peer {
-  readonly forwarder: Forwarder;
-
-  constructor(
-    readonly listener: LiveListener,
-    connection: DownstreamConnection,
-  ) {
-    this.forwarder = new Forwarder({
-      remoteAddress: connection.remoteAddress,
-      scheme: "http",
-      trustedHops: listener.config.trustedHops,
-      pseudonym: listener.generation.parts.pseudonym,
-    });
-  }
-}
-
-export class Exchange implements RequestOwner, RequestHead, AttemptOwner {
+export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwner {
   readonly scheme = "http";
   path = "";
   route: LiveRoute;
@@ -84,6 +69,10 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner {
 
   get query(): string {
     return this.connection.request.facts.query;
+  }
+
+  get head(): RequestHead {
+    return this;
   }
 
   get fields(): FieldTable {
@@ -147,7 +136,10 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner {
     const chunked = facts.bodyBytes < 0;
     this.endpoint = endpoint;
     upstream.begin(this.#attempt!, facts.bodyBytes === 0 ? "none" : chunked ? "chunked" : "length");
-    this.writeHead(upstream, { fields: this.connection.request.head, body: { kind: chunked ? "chunked" : "copied" } });
+    this.writeHead(upstream, {
+      fields: this.connection.request.head,
+      body: { kind: chunked ? "chunked" : "copied" },
+    });
     this.sendBody(upstream);
   }
 
@@ -163,7 +155,10 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner {
     const { request } = this.connection;
     const { facts, head } = request;
     const route = rewritten(this.route.config, this);
-    const line = changed.line ?? route.line ?? (this.#lineIsAsCame ? null : { method: facts.method, target: this.target });
+    const line =
+      changed.line ??
+      route.line ??
+      (this.#lineIsAsCame ? null : { method: facts.method, target: this.target });
     const sameBody = changed.body.kind === "copied" || changed.body.kind === "chunked";
     writeRequestHead(upstream.wire, head, {
       line,
@@ -184,7 +179,9 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner {
 
   /** Path and query, as forwarded. */
   get target(): string {
-    return this.query === "" && !this.connection.request.facts.hasQuery ? this.path : `${this.path}?${this.query}`;
+    return this.query === "" && !this.connection.request.facts.hasQuery
+      ? this.path
+      : `${this.path}?${this.query}`;
   }
 
   get #lineIsAsCame(): boolean {
@@ -299,15 +296,6 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner {
     };
     for (const report of this.#reports!) report(summary);
   }
-}
-
-/** What goes out instead of what came; what is left out stays as it came. */
-export interface ChangedRequest {
-  readonly fields: KnownFields;
-  readonly body: RequestFraming;
-  readonly line?: RequestLine | null;
-  readonly removed?: readonly number[];
-  readonly added?: readonly string[];
 }
 
 const NONE: readonly number[] = [];

@@ -17,10 +17,18 @@ function answer(status: number, reason: string, sentence: string): Answer {
 export const ANSWERS = {
   "no-route": answer(404, "no-route", "no route of this listener matches the request"),
   "no-healthy-endpoint": answer(503, "no-healthy-endpoint", "no endpoint of the service could be reached"),
-  "service-overloaded": answer(503, "service-overloaded", "the service is at its limit of requests or connections"),
+  "service-overloaded": answer(
+    503,
+    "service-overloaded",
+    "the service is at its limit of requests or connections",
+  ),
   "upstream-timeout": answer(504, "upstream-timeout", "the service did not answer in time"),
   "upstream-reset": answer(502, "upstream-reset", "the service closed the connection before it answered"),
-  "upstream-malformed": answer(502, "upstream-malformed", "the service answered with bytes that are not HTTP"),
+  "upstream-malformed": answer(
+    502,
+    "upstream-malformed",
+    "the service answered with bytes that are not HTTP",
+  ),
   "upstream-unexpected-upgrade": answer(502, "upstream-malformed", "the service switched protocols unasked"),
   "filter-error": answer(500, "filter-error", "a filter of this route failed"),
   "internal-error": answer(500, "internal-error", "the proxy failed; its log says how"),
@@ -32,14 +40,24 @@ export const ANSWERS = {
   draining: answer(503, "draining", "the node is about to stop"),
 } as const satisfies Record<string, Answer>;
 
-export type FailureKind = keyof typeof ANSWERS | "caller-left" | "cancelled" | "truncated" | "body-consumed" | "connect-failure";
+export type FailureKind =
+  | keyof typeof ANSWERS
+  | "caller-left"
+  | "cancelled"
+  | "truncated"
+  | "body-consumed"
+  | "connect-failure";
 
 export class MessageFailure extends Error implements Failure {
   readonly kind: FailureKind;
   readonly side: "upstream" | "downstream" | "mesh";
   readonly retryable: boolean;
 
-  constructor(kind: FailureKind, message: string, facts: { side: "upstream" | "downstream"; retryable?: "yes" }) {
+  constructor(
+    kind: FailureKind,
+    message: string,
+    facts: { side: "upstream" | "downstream"; retryable?: "yes" },
+  ) {
     super(message);
     this.name = "MessageFailure";
     this.kind = kind;
@@ -50,7 +68,8 @@ export class MessageFailure extends Error implements Failure {
 
 /** What the caller is told of a failure. */
 export function answerTo(error: unknown): Answer {
-  if (error instanceof MessageFailure && error.kind in ANSWERS) return ANSWERS[error.kind as keyof typeof ANSWERS];
+  if (error instanceof MessageFailure && error.kind in ANSWERS)
+    return ANSWERS[error.kind as keyof typeof ANSWERS];
   return ANSWERS["internal-error"];
 }
 
@@ -88,5 +107,9 @@ const HEAD_SENTENCES: Readonly<Record<string, string>> = {
 
 /** The answer to a head that the codec refused. */
 export function headAnswer(problem: string): Answer {
-  return answer(HEAD_STATUSES[problem] ?? 400, problem, HEAD_SENTENCES[problem] ?? "the request cannot be read");
+  return answer(
+    HEAD_STATUSES[problem] ?? 400,
+    problem,
+    HEAD_SENTENCES[problem] ?? "the request cannot be read",
+  );
 }

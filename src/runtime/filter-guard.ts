@@ -43,13 +43,20 @@ export class FilterGuard {
   }
 
   downstream(run: Middleware): Middleware {
-    return async (c, next) => {
+    const fail = (error: unknown): never => {
+      throw this.blame(error);
+    };
+    return (c, next) => {
       const stopwatch = this.#timer.begin();
       if (stopwatch !== null || this.#onError === "open") return this.#watched(run, c, { next, stopwatch });
       try {
-        return answered(await run(c, next), c);
+        const answer: unknown = run(c, next);
+        // An async function here would cost 0.1 us for each filter.
+        return (
+          answer instanceof Promise ? answer.then(answerOf, fail) : answerOf(answer)
+        ) as Promise<Answer>;
       } catch (error) {
-        throw this.#account(error);
+        return fail(error);
       }
     };
   }
@@ -68,9 +75,9 @@ export class FilterGuard {
       return stopwatch === null ? going : going.finally(() => stopwatch.resume());
     };
     try {
-      return answered(await run(c, onward), c);
+      return answerOf(await run(c, onward));
     } catch (error) {
-      const failure = this.#account(error);
+      const failure = this.blame(error);
       if (this.#onError === "fail" || isRefusal(failure)) throw failure;
       await (rest ?? onward());
     } finally {
@@ -108,7 +115,7 @@ export class FilterGuard {
   }
 
   #recover(error: unknown, latest: Promise<Response> | Send): Promise<Response> | Response {
-    const failure = this.#account(error);
+    const failure = this.blame(error);
     if (isRefusal(failure)) return failure.getResponse();
     if (this.#onError === "open") return typeof latest === "function" ? latest() : latest;
     throw new MessageFailure("filter-error", `the filter "${this.#name}" failed: ${failure.message}`, {
@@ -117,7 +124,7 @@ export class FilterGuard {
   }
 
   /** Logs and counts what a filter threw, and marks it as a filter's; refusals pass. */
-  #account(thrown: unknown): Error {
+  blame(thrown: unknown): Error {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     if (isRefusal(error)) return error;
     thrownByFilters.add(error);
@@ -131,8 +138,10 @@ export class FilterGuard {
   }
 }
 
-/** Hono would say that the context is not finalized, and not which filter left it so. */
-function answered(answer: Answer, c: FilterContext): Answer {
-  if (answer === undefined && !c.finalized) throw new Error("it neither answered nor awaited next()");
-  return answer;
+/**
+ * Only a Response is an answer. A middleware that returns what `next()` gave returns Hono's context, which Hono would
+ * take for the answer when nothing further inside answered.
+ */
+function answerOf(returned: unknown): Answer {
+  return returned !== undefined && returned instanceof Response ? returned : undefined;
 }

@@ -2,10 +2,11 @@
 import type { MessageLimits } from "../snapshot.ts";
 import type { ByteSocket, ListeningSocket, Log, Meters, SocketOwner } from "../types.ts";
 import type { Deadlines } from "./deadlines.ts";
-import { Exchange, Peer } from "./exchange.ts";
+import { Exchange } from "./exchange.ts";
 import type { Answer } from "./failures.ts";
 import type { LiveListener } from "./generation.ts";
 import { DownstreamConnection, type RequestOwner, type RequestTaker } from "./http1/downstream.ts";
+import { Peer } from "./peer.ts";
 
 /** Open connections of the whole worker, against the node's limit. */
 export interface ConnectionCount {
@@ -66,7 +67,8 @@ export class Listener implements RequestTaker {
 
   accept(): SocketOwner {
     const { connections, meters } = this.#parts;
-    if (connections.open >= connections.max || this.open.size >= this.limits.connections) return new Refused();
+    if (connections.open >= connections.max || this.open.size >= this.limits.connections)
+      return new Refused();
     const connection = new DownstreamConnection(this);
     connections.open++;
     meters.connections("downstream", 1);

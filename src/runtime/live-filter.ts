@@ -9,6 +9,8 @@ export interface LiveFilter {
   readonly name: string;
   readonly middleware: Middleware | null;
   readonly upstream: UpstreamFilter | null;
+  /** Logs and counts an error as this filter's, also one that only the chain noticed. */
+  blame(error: Error): void;
   /** When the generation retires. */
   close(): void;
 }
@@ -44,7 +46,12 @@ function createFilter(entry: FilterEntry, parts: FilterParts): LiveFilter {
   const { tools, close } = createTools(parts, { name, id: entry.id ?? name, options: entry.options });
   try {
     const guard = new FilterGuard(entry, parts, tools.log);
-    return { name, close, ...shapes(definition, guard, { options: read.data, tools }) };
+    return {
+      name,
+      close,
+      blame: (error) => guard.blame(error),
+      ...shapes(definition, guard, { options: read.data, tools }),
+    };
   } catch (error) {
     close();
     throw problem(error instanceof Error ? error.message : String(error), error);

@@ -21,7 +21,10 @@ export function localAnswer(route: RouteConfig, request: RequestHead): LocalAnsw
   const added = action.headers.flat();
   const typed = action.headers.some(([name]) => name.toLowerCase() === "content-type");
   if (!typed && action.body !== "") added.push("content-type", "text/plain; charset=utf-8");
-  return { head: { status: action.status, reason: null, fields: null, removed: [], added }, body: action.body };
+  return {
+    head: { status: action.status, reason: null, fields: null, removed: [], added },
+    body: action.body,
+  };
 }
 
 function redirectTarget(route: RouteConfig, request: RequestHead): string {

@@ -56,7 +56,8 @@ export function report({ current, generations, listeners, leaving, now }: Report
       ...listeners.map((listener) => listenerReport(listener, "serving")),
       ...leaving.map((listener) => listenerReport(listener, "leaving")),
     ],
-    services: current === null ? [] : [...current.services.values()].map((service) => serviceReport(service, now)),
+    services:
+      current === null ? [] : [...current.services.values()].map((service) => serviceReport(service, now)),
   };
 }
 

@@ -16,12 +16,13 @@ export interface Responded {
 /** Writes the head and starts the body; the connection tells its owner when it is out. */
 export function respond(connection: DownstreamConnection, response: Response, date: string): Responded {
   const { status, reason, fields, body } = outgoingResponse(response);
-  const added = fields.source === null && !hasName(fields.added, "date") ? [...fields.added, "date", date] : fields.added;
+  const added =
+    fields.source === null && !hasName(fields.added, "date") ? [...fields.added, "date", date] : fields.added;
   const edited = { status, reason, fields: fields.source, removed: fields.removed, added };
   connection.answerEdited(edited, framingOf(body));
   deliver(body, connection);
   flushWires();
-  return { status, reason: valueOf(fields.added, "x-clearway-reason") };
+  return { status, reason: namedValue(fields.added, "x-clearway-reason") };
 }
 
 function framingOf(body: OutgoingBody): { framing: BodyFraming; bodyBytes: number } {
@@ -60,10 +61,10 @@ export function deliver(body: OutgoingBody, sink: FedSink): void {
 }
 
 function hasName(pairs: readonly string[], lower: string): boolean {
-  return valueOf(pairs, lower) !== null;
+  return namedValue(pairs, lower) !== null;
 }
 
-function valueOf(pairs: readonly string[], lower: string): string | null {
+function namedValue(pairs: readonly string[], lower: string): string | null {
   for (let i = 0; i + 1 < pairs.length; i += 2) if (pairs[i]!.toLowerCase() === lower) return pairs[i + 1]!;
   return null;
 }

@@ -1,13 +1,13 @@
 /** The runtime of one worker: applies snapshots while requests flow, reports, drains. */
 import type { ListenerConfig, Snapshot, SourcePlace } from "../snapshot.ts";
 import type { Address, Appender, Clock, FilterRegistry, Log, Meters, Random, Sockets } from "../types.ts";
-import { compile, type Compiled, CompileError, type CompileParts } from "./compile.ts";
+import { type Compiled, CompileError, type CompileParts, compile } from "./compile.ts";
 import { Deadlines } from "./deadlines.ts";
 import { installGlobals } from "./fetch/globals.ts";
 import type { GenerationParts } from "./generation.ts";
 import { HttpDate } from "./http-date.ts";
 import { type ConnectionCount, Listener } from "./listener.ts";
-import { report, type RuntimeReport } from "./report.ts";
+import { type RuntimeReport, report } from "./report.ts";
 import { addressText, type Service } from "./service.ts";
 import { callService } from "./service-call.ts";
 import { FilterMemory } from "./tools.ts";
@@ -31,7 +31,9 @@ export interface ApplyProblem {
   readonly message: string;
 }
 
-export type ApplyResult = { readonly ok: true } | { readonly ok: false; readonly problems: readonly ApplyProblem[] };
+export type ApplyResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly problems: readonly ApplyProblem[] };
 
 export interface Runtime {
   /** Compiles a generation, binds new listeners, swaps by one assignment. On failure nothing changed. Calls must not overlap. */
@@ -71,7 +73,14 @@ class WorkerRuntime implements Runtime {
     const pseudonym = `clearway-${nodeId}`;
     // Within one event the time stands still: whoever measures reads what the event's begin read.
     const eventClock: Clock = { ...clock, now: () => deadlines.now };
-    const generation: GenerationParts = { deadlines, random, meters, log, pseudonym, date: () => date.text() };
+    const generation: GenerationParts = {
+      deadlines,
+      random,
+      meters,
+      log,
+      pseudonym,
+      date: () => date.text(),
+    };
     const memory = new FilterMemory();
     return {
       services: { sockets, deadlines, clock: eventClock, random, meters },
@@ -80,14 +89,13 @@ class WorkerRuntime implements Runtime {
         ...this.#parts,
         memory,
         version,
-        call: (name, request) => this.#call(serviceOf(name), name, request, pseudonym),
+        call: (name, request) =>
+          callNamed(serviceOf(name), name, (service) => {
+            const timeoutMs = service.config.messageLimits.routeTimeoutMs;
+            return callService(service, request, { timeoutMs, pseudonym });
+          }),
       }),
     };
-  }
-
-  #call(service: Service | null, name: string, request: Request, pseudonym: string): Promise<Response> {
-    if (service === null) return Promise.reject(new Error(`no service is called "${name}"`));
-    return callService(service, request, { timeoutMs: service.config.messageLimits.routeTimeoutMs, pseudonym });
   }
 
   async apply(snapshot: Snapshot): Promise<ApplyResult> {
@@ -197,4 +205,12 @@ class WorkerRuntime implements Runtime {
 function bindProblem(config: ListenerConfig, error: unknown): string {
   const { code, message } = error as Error & { code?: string };
   return `cannot listen on ${addressText(config.bind as Address)}: ${code === "EADDRINUSE" ? "the address is in use" : message}`;
+}
+
+function callNamed(
+  service: Service | null,
+  name: string,
+  call: (service: Service) => Promise<Response>,
+): Promise<Response> {
+  return service === null ? Promise.reject(new Error(`no service is called "${name}"`)) : call(service);
 }

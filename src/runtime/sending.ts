@@ -2,13 +2,13 @@
 import type { Failure, SendChange } from "../types.ts";
 import { AnswerBody, NOWHERE } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
-import type { ChainRun } from "./chain-run.ts";
+import type { CallerBody } from "./caller-body.ts";
 import { MessageFailure } from "./failures.ts";
 import { outgoingRequest } from "./fetch/outgoing.ts";
 import { lightResponse } from "./fetch/response.ts";
 import type { OutgoingBody, OutgoingRequest } from "./fetch/sources.ts";
 import { knownFields } from "./http1/fields.ts";
-import type { Head } from "./http1/head.ts";
+import type { Head, KnownFields } from "./http1/head.ts";
 import { reasonOf } from "./http1/head-writer.ts";
 import type { RequestFraming, RequestLine } from "./http1/request-writer.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
@@ -16,9 +16,42 @@ import type { UpstreamConnection } from "./http1/upstream.ts";
 import { deliver } from "./respond.ts";
 import type { Endpoint, Service } from "./service.ts";
 
+/** What goes out instead of what came; what is left out stays as it came. */
+export interface ChangedRequest {
+  readonly fields: KnownFields;
+  readonly body: RequestFraming;
+  readonly line?: RequestLine | null;
+  readonly removed?: readonly number[];
+  readonly added?: readonly string[];
+}
+
+/** The exchange with the caller, as a sending needs it. */
+export interface CallerSide {
+  readonly method: string;
+  /** Path and query, as forwarded. */
+  readonly target: string;
+  endpoint: Endpoint | null;
+  writeHead(upstream: UpstreamConnection, changed: ChangedRequest): void;
+  /** Sends the caller's body on, as it comes. */
+  sendBody(upstream: UpstreamConnection): void;
+  onInformational(head: Head): void;
+  onUpgraded(upstream: UpstreamConnection, head: Head): void;
+}
+
+/** The request that sendings are made of. */
+export interface SentRequest {
+  readonly exchange: CallerSide;
+  /** As it came. */
+  readonly original: Request;
+  readonly fields: KnownFields;
+  readonly body: CallerBody | null;
+  /** Endpoints that earlier sendings used. */
+  readonly tried: Endpoint[];
+}
+
 export class Sending implements AttemptOwner {
   readonly method: string;
-  readonly #run: ChainRun;
+  readonly #sent: SentRequest;
   readonly #service: Service;
   readonly #outgoing: OutgoingRequest;
   readonly #attempt: Attempt;
@@ -28,13 +61,13 @@ export class Sending implements AttemptOwner {
   #reject: (failure: unknown) => void = ignore;
   #unschedule: () => void = ignore;
 
-  constructor(run: ChainRun, service: Service, request: Request) {
-    this.#run = run;
+  constructor(sent: SentRequest, service: Service, request: Request) {
+    this.#sent = sent;
     this.#service = service;
-    this.#outgoing = outgoingRequest(request, run.original);
+    this.#outgoing = outgoingRequest(request, sent.original);
     this.#body = this.#outgoing.body;
     this.method = this.#outgoing.method;
-    this.#attempt = new Attempt(service, this, run.tried);
+    this.#attempt = new Attempt(service, this, sent.tried);
   }
 
   start(change: SendChange): Promise<Response> {
@@ -62,7 +95,11 @@ export class Sending implements AttemptOwner {
     else if (why === "timeout") this.#attempt.timeOut();
     else this.#attempt.finish();
     const kind = why === "timeout" ? "upstream-timeout" : "cancelled";
-    this.#reject(new MessageFailure(kind, `service ${this.#service.config.name} did not answer in time`, { side: "upstream" }));
+    this.#reject(
+      new MessageFailure(kind, `service ${this.#service.config.name} did not answer in time`, {
+        side: "upstream",
+      }),
+    );
   }
 
   // ---- the attempt's owner ----
@@ -72,7 +109,7 @@ export class Sending implements AttemptOwner {
   }
 
   sendTo(upstream: UpstreamConnection, endpoint: Endpoint): void {
-    const { exchange, body: callerBody } = this.#run;
+    const { exchange, body: callerBody } = this.#sent;
     exchange.endpoint = endpoint;
     let body = this.#body;
     try {
@@ -91,7 +128,8 @@ export class Sending implements AttemptOwner {
     upstream.begin(this.#attempt, framing.kind === "copied" ? "length" : framing.kind);
     const { fields } = this.#outgoing;
     exchange.writeHead(upstream, {
-      fields: fields.source === this.#run.fields ? this.#run.fields : knownFields(fields.source ?? NO_FIELDS),
+      fields:
+        fields.source === this.#sent.fields ? this.#sent.fields : knownFields(fields.source ?? NO_FIELDS),
       removed: fields.removed,
       added: fields.added,
       line: this.#line(),
@@ -103,7 +141,7 @@ export class Sending implements AttemptOwner {
 
   /** Null when neither method nor target were changed. */
   #line(): RequestLine | null {
-    const { exchange } = this.#run;
+    const { exchange } = this.#sent;
     const { url } = this.#outgoing;
     if (url === null && this.method === exchange.method) return null;
     const target = url === null ? exchange.target : targetOf(url);
@@ -111,15 +149,23 @@ export class Sending implements AttemptOwner {
   }
 
   onInformational(head: Head): void {
-    this.#run.exchange.onInformational(head);
+    this.#sent.exchange.onInformational(head);
   }
 
   onHead(upstream: UpstreamConnection, head: Head, facts: ResponseFacts): void {
     this.#unschedule();
     const { framing } = facts;
-    const body = framing === "none" ? null : new AnswerBody(upstream, upstream.lengthBytes, () => this.#attempt.finish());
+    const body =
+      framing === "none"
+        ? null
+        : new AnswerBody(upstream, upstream.lengthBytes, () => this.#attempt.finish());
     this.#answer = body;
-    const response = lightResponse({ status: head.status, reason: reasonOf(head), fields: head.detached(), body });
+    const response = lightResponse({
+      status: head.status,
+      reason: reasonOf(head),
+      fields: head.detached(),
+      body,
+    });
     if (body === null) {
       upstream.pipe(NOWHERE);
       this.#attempt.finish();
@@ -130,12 +176,12 @@ export class Sending implements AttemptOwner {
   onUpgraded(upstream: UpstreamConnection, head: Head): void {
     this.#unschedule();
     this.#attempt.finish();
-    this.#run.exchange.onUpgraded(upstream, head);
+    this.#sent.exchange.onUpgraded(upstream, head);
   }
 
   onFailure(failure: Failure): void {
     this.#unschedule();
-    this.#run.exchange.endpoint = this.#attempt.endpoint;
+    this.#sent.exchange.endpoint = this.#attempt.endpoint;
     this.#reject(failure);
   }
 }

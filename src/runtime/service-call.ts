@@ -89,7 +89,12 @@ class ServiceCall implements AttemptOwner {
     this.#unschedule();
     const ended = () => this.#attempt.finish();
     const body = facts.framing === "none" ? null : new AnswerBody(upstream, upstream.lengthBytes, ended);
-    const response = lightResponse({ status: head.status, reason: reasonOf(head), fields: head.detached(), body });
+    const response = lightResponse({
+      status: head.status,
+      reason: reasonOf(head),
+      fields: head.detached(),
+      body,
+    });
     if (body === null) {
       upstream.pipe(NOWHERE);
       ended();

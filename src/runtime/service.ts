@@ -1,6 +1,16 @@
 /** A service made live: its endpoints, their connections, and the limits towards it. */
 import type { EndpointConfig, ServiceConfig } from "../snapshot.ts";
-import type { Address, Clock, EndpointMeter, Failure, Log, Meters, Random, SocketError, Sockets } from "../types.ts";
+import type {
+  Address,
+  Clock,
+  EndpointMeter,
+  Failure,
+  Log,
+  Meters,
+  Random,
+  SocketError,
+  Sockets,
+} from "../types.ts";
 import { type Balancer, createBalancer, EndpointLoad } from "./balance.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { type ConnectionKeeper, UpstreamConnection } from "./http1/upstream.ts";
@@ -75,7 +85,11 @@ export class Endpoint implements ConnectionKeeper {
     const connection = new UpstreamConnection(this);
     this.open.add(connection);
     this.#dialing.set(connection, waiter);
-    connection.open(this.#service.parts.sockets, this.#config.address, this.#service.config.timeouts.connectMs);
+    connection.open(
+      this.#service.parts.sockets,
+      this.#config.address,
+      this.#service.config.timeouts.connectMs,
+    );
   }
 
   connected(connection: UpstreamConnection): void {

@@ -6,6 +6,7 @@
  * filter did to them; any other body leaves without either, and the codec frames what it is given.
  */
 import type { FieldTable } from "../../types.ts";
+import { MessageFailure } from "../failures.ts";
 import { spells } from "../http1/characters.ts";
 import { FIELD_STRIDE } from "../http1/head.ts";
 import { lowerName } from "./field-names.ts";
@@ -175,6 +176,7 @@ function nativeBody(message: Request | Response): OutgoingBody {
     : { kind: "stream", stream: message.body as ReadableStream<Uint8Array> };
 }
 
-function notPutBack(): Error {
-  return new Error("cannot send the message: its body was read by a filter and not put back");
+function notPutBack(): MessageFailure {
+  const message = "cannot send the message: its body was read by a filter and not put back";
+  return new MessageFailure("filter-error", message, { side: "downstream" });
 }
