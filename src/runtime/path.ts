@@ -96,7 +96,7 @@ function refusedAlways(target: string): string | null {
  * One spelling for each path (RFC 3986 section 6.2.2): escapes of letters, digits, "-", ".", "_" and "~" are decoded,
  * other escapes are in upper case. Services decode before they look, so a route for `/admin` has to see `/%61dmin`.
  */
-export function canonicalEscapes(path: string): string {
+function canonicalEscapes(path: string): string {
   return path.replace(/%[0-9a-f]{2}/gi, (triplet) => {
     const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
     return isUnreserved(character) ? character : triplet.toUpperCase();

@@ -1,6 +1,5 @@
 /** The routes of one host, by path: a tree whose edges are segments. */
 import type { RequestHead } from "../../types.ts";
-import { canonicalEscapes } from "../path.ts";
 import { type Candidate, type Candidates, createCandidates } from "./candidates.ts";
 
 /**
@@ -47,23 +46,7 @@ const slashCode = 0x2f;
 
 /** Two paths with the same key take the same requests: `/a/:id` and `/a/:name`. */
 function patternKey(pattern: string | null): string | null {
-  return pattern === null
-    ? null
-    : pattern
-        .split("/")
-        .map((segment) => (isParameter(segment) ? ":" : literalSegment(segment)))
-        .join("/");
-}
-
-function isParameter(segment: string): boolean {
-  return segment.startsWith(":");
-}
-
-/** In the spelling that the path policy gives to requests. */
-function literalSegment(segment: string): string {
-  return canonicalEscapes(
-    segment.replace(/[^\x21-\x7e]+/g, (part) => encodeURIComponent(part.toWellFormed())),
-  );
+  return pattern === null ? null : pattern.replace(/\/:[^/]*/g, "/:");
 }
 
 function isLiteral(pattern: string): boolean {
