@@ -1,15 +1,15 @@
-/** What the supervisor and a worker say to each other; plain data. */
+/** What a supervisor asks and a worker answers; plain data. A worker says nothing unasked, so nothing piles up. */
 import type { RuntimeReport } from "../runtime/report.ts";
 import type { ApplyResult } from "../runtime/runtime.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { MeterDelta } from "../telemetry/index.ts";
 
-/** What the supervisor may ask, and what a worker answers. */
 export interface Questions {
   apply: { ask: Snapshot; answer: ApplyResult };
+  /** Asked once a second, the answer is also the worker's heartbeat. */
   measure: { ask: null; answer: MeterDelta };
   report: { ask: null; answer: RuntimeReport };
-  /** The worker ends after its answer; the measurements are its last. */
+  /** The last question: the answer comes when all is finished and written. */
   drain: {
     ask: { readonly timeoutMs: number };
     answer: { readonly forced: number; readonly measured: MeterDelta };
@@ -18,13 +18,12 @@ export interface Questions {
 
 export type QuestionKind = keyof Questions;
 
-export type SupervisorMessage = {
-  [Kind in QuestionKind]: { readonly kind: Kind; readonly id: number; readonly ask: Questions[Kind]["ask"] };
+/** Distributes over the kinds, so that the kind tells what `ask` and `answer` are. */
+type OfEachKind<Part extends "ask" | "answer"> = {
+  [Kind in QuestionKind]: { readonly kind: Kind; readonly id: number } & {
+    readonly [Name in Part]: Questions[Kind][Part];
+  };
 }[QuestionKind];
 
-export type WorkerMessage =
-  | { readonly kind: "answer"; readonly id: number; readonly answer: Questions[QuestionKind]["answer"] }
-  /** Once a second: alive, and what was measured since. */
-  | { readonly kind: "beat"; readonly measured: MeterDelta };
-
-export const beatPeriodMs = 1000;
+export type Question = OfEachKind<"ask">;
+export type Answer = OfEachKind<"answer">;

@@ -1,16 +1,19 @@
 /** One worker, as its supervisor sees it. Loads nothing else, so that a worker is started before anything heavy is. */
 import type { MeterDelta } from "../telemetry/index.ts";
 import type { ChildProcess, Clock, ProcessEnd, Processes } from "../types.ts";
-import type { QuestionKind, Questions, SupervisorMessage, WorkerMessage } from "./messages.ts";
+import type { Answer, Question, QuestionKind, Questions } from "./messages.ts";
 
 /** Questions that wait for their answers; a further one is answered with null. */
 const pendingMax = 256;
+
+/** Longer than any worker may be silent. */
+const beatWaitMs = 60_000;
 
 /** The verb of the program under which a worker starts. */
 export const workerVerb = "worker";
 
 export class WorkerProcess {
-  /** Replaced by its owner; until then what is measured waits in the worker. */
+  /** Set by its owner. */
   onMeasured: (measured: MeterDelta) => void = () => {};
   lastHeardMs: number;
   readonly pid: number;
@@ -19,11 +22,12 @@ export class WorkerProcess {
   readonly #clock: Clock;
   readonly #pending = new Map<number, { kind: QuestionKind; settle: (answer: unknown) => void }>();
   #lastId = 0;
+  #beating = false;
 
   constructor(processes: Processes, clock: Clock, nodeId: string) {
     this.#clock = clock;
     this.lastHeardMs = clock.now();
-    this.#child = processes.start([workerVerb, nodeId], (message) => this.#receive(message as WorkerMessage));
+    this.#child = processes.start([workerVerb, nodeId], (message) => this.#receive(message as Answer));
     this.pid = this.#child.pid;
     this.ended = this.#child.ended;
     this.ended.then(() => this.#settleAll());
@@ -38,7 +42,7 @@ export class WorkerProcess {
     return new Promise((resolve) => {
       this.#lastId += 1;
       const id = this.#lastId;
-      const message = { kind, id, ask } as SupervisorMessage;
+      const message = { kind, id, ask } as Question;
       if (this.#pending.size === pendingMax || !this.#child.send(message)) {
         resolve(null);
         return;
@@ -53,6 +57,14 @@ export class WorkerProcess {
     });
   }
 
+  /** Asks for a sign of life, one at a time. */
+  async beat(): Promise<void> {
+    if (this.#beating) return;
+    this.#beating = true;
+    await this.ask("measure", null, beatWaitMs);
+    this.#beating = false;
+  }
+
   /** Whether it may be silent for longer than usual: compiling a large configuration takes its time. */
   get applying(): boolean {
     for (const { kind } of this.#pending.values()) if (kind === "apply") return true;
@@ -63,10 +75,11 @@ export class WorkerProcess {
     this.#child.kill();
   }
 
-  #receive(message: WorkerMessage): void {
+  #receive({ kind, id, answer }: Answer): void {
     this.lastHeardMs = this.#clock.now();
-    if (message.kind === "beat") this.onMeasured(message.measured);
-    else this.#pending.get(message.id)?.settle(message.answer);
+    // Also when nobody waits for it any more: what was measured comes only once.
+    if (kind === "measure") this.onMeasured(answer);
+    this.#pending.get(id)?.settle(answer);
   }
 
   #settleAll(): void {

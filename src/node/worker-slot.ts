@@ -4,10 +4,10 @@ import type { ApplyResult } from "../runtime/runtime.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { MeterDelta } from "../telemetry/index.ts";
 import type { Clock, Log, ProcessEnd } from "../types.ts";
-import { beatPeriodMs } from "./messages.ts";
 import type { WorkerProcess } from "./worker-process.ts";
 
-/** A worker beats every second; one that missed two of them is replaced. */
+/** A worker is asked every second; one that left two questions unanswered is replaced. */
+const beatPeriodMs = 1000;
 const silenceMs = 3 * beatPeriodMs;
 /** For one that starts or compiles a configuration. */
 const applySilenceMs = 30_000;
@@ -46,6 +46,7 @@ export class WorkerSlot {
   #version: number | null = null;
   #state: SlotState = "starting";
   #failures = 0;
+  #changes: Promise<unknown> = Promise.resolve();
   #cancelRestart: () => void = () => {};
   #tickAtMs: number;
 
@@ -54,7 +55,7 @@ export class WorkerSlot {
     this.#parts = parts;
     this.#tickAtMs = parts.clock.now();
     this.#adopt(first);
-    parts.clock.every(beatPeriodMs, () => this.#watchBeat());
+    parts.clock.every(beatPeriodMs, () => this.#beat());
   }
 
   get status(): WorkerStatus {
@@ -62,24 +63,25 @@ export class WorkerSlot {
   }
 
   /** On failure the worker serves what it served; null when it ended, or was ended, over this snapshot. */
-  async apply(snapshot: Snapshot): Promise<ApplyResult | null> {
-    const process = this.#process ?? this.#restart();
-    const result = await process.ask("apply", snapshot, applySilenceMs);
-    if (result?.ok === true) {
-      this.#current = snapshot;
-      this.#serving(snapshot.version);
+  apply(snapshot: Snapshot): Promise<ApplyResult | null> {
+    return this.#inTurn(async () => {
+      const process = this.#process ?? this.#restart();
+      const result = await process.ask("apply", snapshot, applySilenceMs);
+      if (result?.ok === true) {
+        this.#current = snapshot;
+        this.#serving(snapshot.version);
+      } else if (result === null) {
+        process.kill();
+      } else if (this.#version === null) {
+        await this.#applyCurrent(process);
+      }
       return result;
-    }
-    if (result === null) process.kill();
-    else if (this.#version === null && this.#current !== null) this.#applyCurrent(process);
-    return result;
+    });
   }
 
-  /** Asks for what was measured since the last beat. */
+  /** Waits for what was measured until now. */
   async measure(): Promise<void> {
-    const process = this.#process;
-    const measured = (await process?.ask("measure", null, answerMs)) ?? null;
-    if (process !== null && measured !== null) this.#parts.onMeasured(process, measured);
+    await this.#process?.ask("measure", null, answerMs);
   }
 
   async report(): Promise<RuntimeReport | null> {
@@ -106,6 +108,13 @@ export class WorkerSlot {
     this.#process?.kill();
   }
 
+  /** A snapshot must not overtake another on its way to the worker. */
+  #inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
+    const result = this.#changes.then(change);
+    this.#changes = result.catch(() => {});
+    return result;
+  }
+
   #serving(version: number): void {
     this.#version = version;
     if (this.#state !== "draining") this.#state = "serving";
@@ -125,6 +134,11 @@ export class WorkerSlot {
     return process;
   }
 
+  #revive(): void {
+    const process = this.#restart();
+    this.#inTurn(() => this.#applyCurrent(process));
+  }
+
   async #applyCurrent(process: WorkerProcess): Promise<void> {
     if (this.#current === null) return;
     const snapshot = this.#current;
@@ -140,6 +154,7 @@ export class WorkerSlot {
   }
 
   #ended(process: WorkerProcess, end: ProcessEnd): void {
+    process.onMeasured = () => {};
     this.#parts.onEnded(process);
     this.#process = null;
     this.#version = null;
@@ -156,23 +171,26 @@ export class WorkerSlot {
       pauseMs,
     };
     this.#parts.log.error("the worker ended; it is replaced", how);
-    this.#cancelRestart = this.#parts.clock.after(pauseMs, () => this.#applyCurrent(this.#restart()));
+    this.#cancelRestart = this.#parts.clock.after(pauseMs, () => this.#revive());
   }
 
-  #watchBeat(): void {
+  #beat(): void {
     const nowMs = this.#parts.clock.now();
     const lateMs = nowMs - this.#tickAtMs - beatPeriodMs;
     this.#tickAtMs = nowMs;
     const process = this.#process;
-    // When this process itself was held up, the beats may be here, unread.
-    if (process === null || lateMs > beatPeriodMs / 2) return;
+    if (process === null) return;
     const allowedMs = process.applying || this.#version === null ? applySilenceMs : silenceMs;
     const silentMs = nowMs - process.lastHeardMs;
-    if (silentMs <= allowedMs) return;
-    this.#parts.log.error("the worker's heartbeat stopped", {
-      worker: process.pid,
-      silentMs: Math.round(silentMs),
-    });
-    process.kill();
+    // When this process itself was held up, the answers may be here, unread.
+    if (silentMs > allowedMs && lateMs < beatPeriodMs / 2) {
+      this.#parts.log.error("the worker's heartbeat stopped", {
+        worker: process.pid,
+        silentMs: Math.round(silentMs),
+      });
+      process.kill();
+    } else {
+      process.beat();
+    }
   }
 }

@@ -4,13 +4,7 @@ import type { Snapshot } from "../snapshot.ts";
 import type { WorkerMeters } from "../telemetry/index.ts";
 import type { Appender, ParentChannel, Processes } from "../types.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
-import {
-  beatPeriodMs,
-  type QuestionKind,
-  type Questions,
-  type SupervisorMessage,
-  type WorkerMessage,
-} from "./messages.ts";
+import type { Answer, Question, QuestionKind, Questions } from "./messages.ts";
 
 export interface WorkerParts extends Omit<RuntimeParts, "log"> {
   readonly meters: WorkerMeters;
@@ -30,7 +24,7 @@ type Answers = {
 
 /** Serves until the supervisor ends this process, or is gone. */
 export function runWorker(parts: WorkerParts): void {
-  const { processes, parent, clock, meters, appenders } = parts;
+  const { processes, parent, meters, appenders } = parts;
   const stderr = appenders.open("stderr");
   const log = createLog((line) => stderr.line(line), { process: "worker", pid: processes.pid });
   surviveErrors(parts, log);
@@ -39,6 +33,7 @@ export function runWorker(parts: WorkerParts): void {
 
   const runtime = parts.createRuntime({ ...parts, log });
   let live: Snapshot | null = null;
+  let droppedBefore = 0;
   const answers: Answers = {
     async apply(snapshot) {
       const result = await applied(runtime, snapshot);
@@ -48,7 +43,10 @@ export function runWorker(parts: WorkerParts): void {
       }
       return result;
     },
-    measure: async () => meters.delta(),
+    async measure() {
+      droppedBefore = sayDropped(appenders.dropped, droppedBefore, log);
+      return meters.delta();
+    },
     report: async () => runtime.report(),
     async drain({ timeoutMs }) {
       const { forced } = await runtime.drain(timeoutMs);
@@ -58,13 +56,6 @@ export function runWorker(parts: WorkerParts): void {
   };
   parent.onMessage(inTurn(answers, parent, log));
 
-  let droppedBefore = 0;
-  clock.every(beatPeriodMs, () => {
-    parent.send({ kind: "beat", measured: meters.delta() } satisfies WorkerMessage);
-    const dropped = appenders.dropped - droppedBefore;
-    if (dropped > 0) log.warn("log lines were dropped: the disk or the reader is too slow", { dropped });
-    droppedBefore += dropped;
-  });
   parent.onClosed(async () => {
     log.warn("the supervisor is gone; finishing");
     if (live !== null) await runtime.drain(live.drainMs);
@@ -83,15 +74,22 @@ async function applied(runtime: Runtime, snapshot: Snapshot): Promise<ApplyResul
   }
 }
 
+function sayDropped(dropped: number, before: number, log: NodeLog): number {
+  if (dropped > before) {
+    log.warn("log lines were dropped: the disk or the reader is too slow", { lines: dropped - before });
+  }
+  return dropped;
+}
+
 /** Changes of the runtime follow each other; questions about it are answered at once. */
 function inTurn(answers: Answers, parent: ParentChannel, log: NodeLog): (message: unknown) => void {
   let changes: Promise<unknown> = Promise.resolve();
   return (received) => {
-    const { kind, id, ask } = received as SupervisorMessage;
+    const { kind, id, ask } = received as Question;
     const answer = answers[kind] as (ask: unknown) => Promise<Questions[QuestionKind]["answer"]>;
     const answered = kind === "apply" || kind === "drain" ? changes.then(() => answer(ask)) : answer(ask);
     const sent = answered.then(
-      (value) => parent.send({ kind: "answer", id, answer: value } satisfies WorkerMessage),
+      (value) => parent.send({ kind, id, answer: value } as Answer),
       (error) => log.error(`cannot answer "${kind}"`, { error: errorText(error) }),
     );
     if (kind === "apply" || kind === "drain") changes = sent;
