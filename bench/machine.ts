@@ -1,7 +1,7 @@
 /** The facts without which a figure says nothing: the machine, the versions, the commit, the command. */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { cpus, release, type as systemName, totalmem } from "node:os";
+import { cpus, loadavg, release, type as systemName, totalmem } from "node:os";
 import { join } from "node:path";
 import { findProgram } from "./processes.ts";
 
@@ -15,6 +15,8 @@ export interface Facts {
     readonly cores: number;
     readonly memory: string;
     readonly kernel: string;
+    /** Of the last minute, before the run. */
+    readonly loadAverage: number;
   };
   readonly versions: Readonly<Record<string, string>>;
   /** What was run as Clearway. */
@@ -75,6 +77,7 @@ export function readFacts(clearway: ClearwayProgram, command: string): Facts {
       cores: processors.length,
       memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
       kernel: `${systemName()} ${release()}`,
+      loadAverage: loadavg()[0] ?? 0,
     },
     versions: readVersions(),
     clearway: clearway.description,

@@ -27,8 +27,8 @@ export interface Running {
   exit(): string | null;
   /** The end of what it wrote to stdout and stderr. */
   log(): string;
-  /** SIGTERM, and SIGKILL for what is still there after ten seconds. Returns how many processes needed that. */
-  stop(): Promise<number>;
+  /** SIGTERM to the program alone; SIGKILL for what is still there after `waitMs` (10 s). Returns how many needed that. */
+  stop(waitMs?: number): Promise<number>;
 }
 
 const running = new Set<Running & { kill(): void }>();
@@ -53,20 +53,20 @@ export function start(program: Program): Running {
   });
   const pid = child.pid;
   if (pid === undefined) throw new Error(`cannot start ${program.command[0]}: wanted taskset and setpriv`);
+  // The number of one that ended may belong to another by now.
+  const members = () => processTree(pid).filter((each) => each !== pid || exit === null);
   const handle = {
     pid,
     exit: () => exit,
     log: () => readFileSync(logPath, "utf8").slice(-logTailBytes),
-    kill: () => {
-      for (const each of exit === null ? processTree(pid) : []) signal(each, "SIGKILL");
-    },
-    async stop() {
-      const tree = processTree(pid);
+    kill: () => members().forEach(kill),
+    async stop(waitMs = stopWaitMs) {
+      const tree = members();
       child.kill("SIGTERM");
-      for (const deadline = Date.now() + stopWaitMs; tree.some(isAlive) && Date.now() < deadline; )
+      for (const deadline = Date.now() + waitMs; tree.some(isAlive) && Date.now() < deadline; )
         await sleep(5);
       const left = tree.filter(isAlive);
-      for (const each of left) signal(each, "SIGKILL");
+      left.forEach(kill);
       running.delete(handle);
       return left.length;
     },
@@ -87,9 +87,9 @@ export function pinSelf(): void {
     throw new Error(`cannot move this program to the cores ${loadCores}: wanted taskset and two cores`);
 }
 
-function signal(pid: number, name: "SIGKILL" | "SIGHUP"): void {
+function kill(pid: number): void {
   try {
-    process.kill(pid, name);
+    process.kill(pid, "SIGKILL");
   } catch {
     // It ended by itself.
   }
@@ -118,7 +118,7 @@ export function processTree(root: number): number[] {
   for (const name of readdirSync("/proc")) {
     const pid = Number(name);
     const fields = Number.isInteger(pid) ? statFields(pid) : null;
-    if (fields === null) continue;
+    if (fields === null || fields[0] === "Z") continue;
     const [parent, , session] = fields.slice(1).map(Number);
     if (session === root) tree.add(pid);
     children.set(parent!, [...(children.get(parent!) ?? []), pid]);
@@ -187,6 +187,8 @@ export function readMemory(root: number): Memory {
   let rssBytes = 0;
   let pssBytes = 0;
   for (const pid of processTree(root)) {
+    // One that ended since holds nothing.
+    if (!isAlive(pid)) continue;
     const text = readFileSync(`/proc/${pid}/smaps_rollup`, "latin1");
     rssBytes += kibibytes(text, "Rss") * 1024;
     pssBytes += kibibytes(text, "Pss") * 1024;

@@ -62,12 +62,12 @@ export function writeSummary(folder: string, workloads: readonly Workload<object
 }
 
 export function describeFacts(facts: Facts): string[] {
-  const { cpu, cores, memory, kernel } = facts.machine;
+  const { cpu, cores, memory, kernel, loadAverage } = facts.machine;
   const versions = Object.entries(facts.versions).map(([name, version]) => `${name} ${version}`);
   return [
     `- \`${facts.command}\`, ${facts.startedAt}`,
     `- commit ${facts.commit}${facts.state === "changed" ? ", with changes that are not committed" : ""}`,
-    `- ${cpu}, ${cores} cores, ${memory}, ${kernel}`,
+    `- ${cpu}, ${cores} cores, ${memory}, ${kernel}, load average ${loadAverage.toFixed(1)} before the run`,
     `- ${versions.join(", ")}; Clearway ran ${facts.clearway}`,
   ];
 }

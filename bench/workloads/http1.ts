@@ -1,5 +1,5 @@
 /** Requests over HTTP/1.1, plain: CPU for each, how many a second, how long, how much memory. */
-import { accessLogLines, checkWork } from "../check.ts";
+import { checkWork, countLogLines } from "../check.ts";
 import { cpuBetween, proxyCores, readCpu, readMemory } from "../processes.ts";
 import { median, pairedRatio, type Spread, verdictOf } from "../statistics.ts";
 import { figure, mebibytes, percent } from "../table.ts";
@@ -10,6 +10,7 @@ import {
   makeFolder,
   nginx,
   removeFolder,
+  type Subject,
   startBackend,
   startSubject,
   stopSubject,
@@ -155,7 +156,7 @@ async function measure(measurement: Measurement): Promise<Http1Row> {
   }
 }
 
-async function load({ work, options }: Measurement, subject: Awaited<ReturnType<typeof startSubject>>) {
+async function load({ work, variant, options }: Measurement, subject: Subject) {
   const seconds = options.seconds ?? (options.size === "quick" ? 2 : 4);
   const warmSeconds = options.size === "quick" ? 1 : 2;
   const url = `http://127.0.0.1:${subject.port}${work.path}`;
@@ -166,9 +167,9 @@ async function load({ work, options }: Measurement, subject: Awaited<ReturnType<
   const { bytes: _, ...figures } = await runWrk({ url, connections, uploadBytes, seconds });
   const cpuUs = pid === null || before === null ? 0 : cpuBetween(before, readCpu(pid));
   const memory = pid === null ? { rssBytes: 0, pssBytes: 0 } : readMemory(pid);
-  const logShare = subject.configPath.includes("filters")
-    ? accessLogLines(subject) / (warm.requests + figures.requests)
-    : null;
+  const requests = warm.requests + figures.requests;
+  const hasLog = variant.name === filtersVariant;
+  const logShare = hasLog ? (await countLogLines(subject, requests)) / requests : null;
   return { ...figures, cpuUs, ...memory, logShare };
 }
 
@@ -252,7 +253,7 @@ function notesOf(rows: readonly Http1Row[]): string[] {
     shares.length === 0
       ? []
       : [
-          `the access log had ${(Math.min(...shares) * 100).toFixed(1)} % of the lines, or more, when the load ended`,
+          `the access log had ${(Math.min(...shares) * 100).toFixed(1)} % of the lines, or more, two seconds after the load`,
         ];
   return [
     "medians of all rounds; of nginx: the CPU per request over nginx's of the same round, its median and its range",

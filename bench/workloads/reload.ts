@@ -167,7 +167,7 @@ function notesOf(rows: readonly ReloadRow[]): string[] {
     new Map(rows.filter((row) => row.phase === phase).map((row) => [row.round, row.latencyMs.p99]));
   const ratio = pairedRatio(p99("reloading"), p99("steady"));
   const notes = [
-    `${requestsPerSecond.toLocaleString("en")} requests a second on ${connections} keep-alive connections; the file is replaced every ${intervalMs.min} to ${intervalMs.max} ms`,
+    `${requestsPerSecond.toLocaleString("en")} requests a second on ${connections} keep-alive connections; the file is replaced every ${intervalMs.min} to ${intervalMs.max} ms, once the last one is live`,
     "failed: anything but the wanted status and body, byte for byte; closed: connections that the proxy closed",
     "live: from the save to the first answer by the new config, the median; max is of one request",
   ];

@@ -1,0 +1,67 @@
+import { afterEach, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Facts } from "../../bench/machine.ts";
+import { RowFile, readRows, resultsName, writeSummary } from "../../bench/results.ts";
+import type { Workload } from "../../bench/workload.ts";
+
+const facts: Facts = {
+  kind: "facts",
+  startedAt: "2026-11-23T10:20:30Z",
+  machine: { cpu: "A processor", cores: 2, memory: "24 GiB", kernel: "Linux 6", loadAverage: 0.25 },
+  versions: { Clearway: "0.1.0", Bun: "1.4.5", nginx: "1.22.1" },
+  clearway: "dist/clearway",
+  commit: "0123456789",
+  state: "clean",
+  command: "npm run bench -- sum",
+};
+const sum: Workload<{ value: number }> = {
+  name: "sum",
+  title: "a sum",
+  async *run() {},
+  report(rows) {
+    const total = String(rows.reduce((before, row) => before + row.value, 0));
+    const table = { title: "Sum", columns: ["what", "value"], rows: [["sum", total]], notes: ["a note"] };
+    return { tables: [table], problems: ["one problem"] };
+  },
+};
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "clearway-results-"));
+  folders.push(folder);
+  return folder;
+}
+
+test("resultsName has date and commit, and says quick and dirty", () => {
+  expect(resultsName(facts, "full")).toBe("2026-11-23-0123456789");
+  expect(resultsName({ ...facts, state: "changed" }, "quick")).toBe("2026-11-23-0123456789-quick-dirty");
+});
+
+test("summary is made from the kept rows, with machine, versions, commit and command", () => {
+  const folder = newFolder();
+  const file = new RowFile(folder, "sum", facts);
+  file.add({ value: 1 });
+  file.add({ value: 2 });
+  writeSummary(folder, [sum as Workload<object>]);
+  const summary = readFileSync(join(folder, "summary.md"), "utf8");
+  for (const part of ["A processor, 2 cores", "nginx 1.22.1", "commit 0123456789", "npm run bench -- sum"]) {
+    expect(summary).toContain(part);
+  }
+  expect(summary).toContain("| sum | 3 |");
+  expect(summary).toContain("**Problem:** one problem");
+});
+
+test("readRows refuses rows without one of the facts", () => {
+  const path = join(newFolder(), "sum.jsonl");
+  for (const name of ["machine", "versions", "commit", "command"]) {
+    writeFileSync(path, `${JSON.stringify({ ...facts, [name]: undefined })}\n{"value":1}\n`);
+    expect(() => readRows(path)).toThrow(`does not say ${name}`);
+  }
+  writeFileSync(path, '{"value":1}\n');
+  expect(() => readRows(path)).toThrow("no summary without it");
+});
