@@ -86,6 +86,14 @@ export function service(): z.ZodType<string, string> {
     .meta({ mark: "service" satisfies Mark });
 }
 
+/** The name of a file. A relative one becomes relative to the config file that names it. */
+export function path(): z.ZodType<string, string> {
+  return z
+    .string({ error: "wanted the path of a file" })
+    .min(1, { error: "wanted the path of a file" })
+    .meta({ mark: "path" satisfies Mark });
+}
+
 /** What tells callers apart: for limits and for hashing. */
 export type Key =
   | { readonly kind: "ip" | "route" | "identity" }

@@ -2,6 +2,7 @@
 import type { FilterEntry } from "../snapshot.ts";
 import type { FilterDefinition, FilterRegistry } from "../types.ts";
 import { check, checkList } from "./check.ts";
+import { directoryOf, joinPath } from "./file-path.ts";
 import { filtersMax } from "./grammar.ts";
 import { childrenOf, emptyPart, isNothing, type Part, plainOf, spotOf, writtenOf } from "./located.ts";
 import { markedValues, withDefaults } from "./marks.ts";
@@ -123,9 +124,21 @@ function readNamed(
   const options = isNothing(source.options) ? emptyPart(source.options) : source.options;
   if (!checkOptions(definition, options, context)) return { name, right: false };
   const place = { file: key.file.name, line: lineOf(key) };
-  const value: FilterEntry = { name, ...extras, options: plainOf(options.node), place };
+  const value: FilterEntry = { name, ...extras, options: withPaths(definition, options), place };
   context.shown.set(value, withDefaults(definition.options, writtenOf(options.node)));
   return { name, right: true, value };
+}
+
+/** The options with the names of files made relative to where the config file is seen from. */
+function withPaths(definition: FilterDefinition, options: Part): unknown {
+  const plain = plainOf(options.node);
+  for (const { mark, value, path } of markedValues(definition.options, plain)) {
+    if (mark !== "path" || typeof value !== "string" || path.length === 0) continue;
+    const holder = path.slice(0, -1).reduce<unknown>((item, step) => (item as never)[step], plain);
+    const file = joinPath(directoryOf(options.node.range.file.name), value);
+    (holder as Record<string | number, unknown>)[path[path.length - 1] as string | number] = file;
+  }
+  return plain;
 }
 
 function reportUnknown(name: string, at: { range: Range; path: Part["path"] }, context: FilterContext): void {

@@ -4,7 +4,7 @@
  * what callers choose is cut at a maximum. The text form is the Combined Log Format without the HTTP version, with
  * `name=value` pairs behind it.
  */
-import { type Bindings, defineFilter, percent, type RequestSummary, z } from "../plugin.ts";
+import { type Bindings, defineFilter, path, percent, type RequestSummary, z } from "../plugin.ts";
 
 /** Characters of a value, before escaping. */
 const METHOD_MAX = 32;
@@ -14,7 +14,10 @@ const TEXT_MAX = 256;
 
 const options = z.strictObject({
   format: z.enum(["json", "text"]).default("json").describe("form of a line; default json"),
-  to: z.string().min(1).default("stdout").describe("stdout, stderr or the path of a file; default stdout"),
+  to: z
+    .union([z.enum(["stdout", "stderr"]), path()])
+    .default("stdout")
+    .describe("stdout, stderr or the path of a file, relative to the config file; default stdout"),
   sample: percent()
     .default(1)
     .describe(

@@ -15,12 +15,13 @@ import { CallerBody } from "./caller-body.ts";
 import { Deadlines } from "./deadlines.ts";
 import { ANSWERS, type Answer } from "./failures.ts";
 import { installGlobals } from "./fetch/globals.ts";
+import { outgoingResponse } from "./fetch/outgoing.ts";
 import { lightRequest } from "./fetch/request.ts";
 import type { RequestSource } from "./fetch/sources.ts";
 import { HttpDate } from "./http-date.ts";
 import { DownstreamConnection, ownHead, type RequestOwner, type RequestTaker } from "./http1/downstream.ts";
 import { ownResponse } from "./own-response.ts";
-import { respond } from "./respond.ts";
+import { reasonCode, respond, type SentBody } from "./respond.ts";
 
 export interface AppParts {
   readonly sockets: Sockets;
@@ -114,6 +115,7 @@ class AppExchange implements RequestOwner, RequestSource, Bindings {
   readonly #reports: ((summary: RequestSummary) => void)[] = [];
   readonly #startedAtMs: number;
   #abort: AbortController | null = null;
+  #answered: SentBody = null;
   #status = 0;
   #reason: string | null = null;
   #ended = false;
@@ -154,9 +156,10 @@ class AppExchange implements RequestOwner, RequestSource, Bindings {
 
   #answer(response: Response): void {
     if (this.#ended || this.#connection.answerStarted) return;
-    const { status, reason } = respond(this.#connection, response, this.#taker.date.text());
-    this.#status = status;
-    this.#reason = reason;
+    const outgoing = outgoingResponse(response);
+    this.#status = outgoing.status;
+    this.#reason = reasonCode(outgoing);
+    this.#answered = respond(this.#connection, outgoing, this.#taker.date.text());
   }
 
   giveUp(answer: Answer): void {
@@ -170,6 +173,7 @@ class AppExchange implements RequestOwner, RequestSource, Bindings {
   }
 
   onBroken(_failure: Failure): void {
+    this.#answered?.cancel();
     this.#abort?.abort();
     this.#end("no");
   }

@@ -163,7 +163,9 @@ export class Attempt implements Waiter, CallOwner {
 
   #measure(status: number): void {
     const endpoint = this.endpoint!;
-    endpoint.load.answered(this.#startedAtMs);
+    // "I cannot serve" must not look like a fast answer, or who says it gets all the traffic.
+    if (status >= 502 && status <= 504) endpoint.load.failed(this.#startedAtMs);
+    else endpoint.load.answered(this.#startedAtMs);
     endpoint.meter.record(status, this.#elapsedMs());
   }
 

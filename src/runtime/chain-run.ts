@@ -3,6 +3,7 @@ import type { Bindings, Call, RequestHead, RequestSummary, Send, SendChange, Var
 import { CallerBody } from "./caller-body.ts";
 import type { ChainEnd } from "./chain.ts";
 import { ANSWERS, type Answer, answerTo, MessageFailure } from "./failures.ts";
+import { outgoingResponse } from "./fetch/outgoing.ts";
 import { lightRequest } from "./fetch/request.ts";
 import type { RequestSource } from "./fetch/sources.ts";
 import { chooseService, type LiveRoute } from "./generation.ts";
@@ -11,7 +12,7 @@ import type { KnownFields } from "./http1/head.ts";
 import { localAnswer } from "./local-answers.ts";
 import { ownResponse } from "./own-response.ts";
 import type { Peer } from "./peer.ts";
-import { respond } from "./respond.ts";
+import { reasonCode, respond, type SentBody } from "./respond.ts";
 import { type CallerSide, Sending, type SentRequest } from "./sending.ts";
 import type { Endpoint, Service } from "./service.ts";
 
@@ -41,6 +42,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   readonly tried: Endpoint[] = [];
   readonly #sendings: Sending[] = [];
   #abort: AbortController | null = null;
+  #answered: SentBody = null;
   #ended = false;
 
   constructor(exchange: RunOwner) {
@@ -165,9 +167,10 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     if (this.#ended || connection.answerStarted || connection.state !== "busy") return;
     const date = this.exchange.peer.listener.generation.parts.date();
     try {
-      const { status, reason } = respond(connection, response, date);
-      this.exchange.status = status;
-      this.exchange.reason = reason;
+      const outgoing = outgoingResponse(response);
+      this.exchange.status = outgoing.status;
+      this.exchange.reason = reasonCode(outgoing);
+      this.#answered = respond(connection, outgoing, date);
     } catch (error) {
       this.#answerError(error);
     }
@@ -191,6 +194,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#answered?.cancel();
     for (const sending of this.#sendings) sending.stop("unwanted");
     this.#abort?.abort();
   }

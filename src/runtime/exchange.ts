@@ -9,7 +9,7 @@ import { ANSWERS, type Answer, answerTo } from "./failures.ts";
 import { viaHasLoop } from "./forwarded.ts";
 import { chooseService, type LiveRoute } from "./generation.ts";
 import { type DownstreamConnection, ownHead, type RequestOwner } from "./http1/downstream.ts";
-import { fieldValue } from "./http1/fields.ts";
+import { allValues, FieldKind } from "./http1/fields.ts";
 import type { Head } from "./http1/head.ts";
 import { writeRequestHead } from "./http1/request-writer.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
@@ -94,7 +94,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
       }
       this.path = result.path;
     }
-    if (facts.via >= 0 && viaHasLoop(fieldValue(head, facts.via), this.#parts.pseudonym)) {
+    if (facts.via >= 0 && viaHasLoop(allValues(head, FieldKind.Via), this.#parts.pseudonym)) {
       this.answer(ANSWERS["loop-detected"]);
       return;
     }

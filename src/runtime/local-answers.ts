@@ -32,7 +32,8 @@ function redirectTarget(route: RouteConfig, request: RequestHead): string {
   const { scheme, host, path } = route.action;
   const target = path === null ? request.path : rewritePath(path, starRemainder(route.match, request.path));
   const query = request.query === "" ? "" : `?${request.query}`;
-  if (scheme === null && host === null) return target + query;
+  // A location that begins with "//" would name another host.
+  if (scheme === null && host === null) return target.replace(/^\/+/, "/") + query;
   return `${scheme ?? request.scheme}://${host ?? request.authority}${target}${query}`;
 }
 

@@ -1,28 +1,32 @@
 /** Puts a Response - a service's, changed or not, or one that some code made - onto a caller's connection. */
 import type { BodySink, BodySource } from "../types.ts";
-import { outgoingResponse } from "./fetch/outgoing.ts";
-import type { OutgoingBody } from "./fetch/sources.ts";
+import type { OutgoingBody, OutgoingResponse } from "./fetch/sources.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
 import type { BodyFraming } from "./http1/response-rules.ts";
 import { StreamSource } from "./stream-source.ts";
 import { flushWires } from "./wire.ts";
 
-export interface Responded {
-  readonly status: number;
-  /** The code in `x-clearway-reason` when Clearway or a filter said one. */
-  readonly reason: string | null;
-}
-
-/** Writes the head and starts the body; the connection tells its owner when it is out. */
-export function respond(connection: DownstreamConnection, response: Response, date: string): Responded {
-  const { status, reason, fields, body } = outgoingResponse(response);
-  const added =
-    fields.source === null && !hasName(fields.added, "date") ? [...fields.added, "date", date] : fields.added;
+/** Writes the head and starts the body; the connection tells its owner when it is out, maybe before this returns. */
+export function respond(
+  connection: DownstreamConnection,
+  { status, reason, fields, body }: OutgoingResponse,
+  date: string,
+): SentBody {
+  const own = fields.source === null && namedValue(fields.added, "date") === null;
+  const added = own ? [...fields.added, "date", date] : fields.added;
   const edited = { status, reason, fields: fields.source, removed: fields.removed, added };
   connection.answerEdited(edited, framingOf(body));
-  deliver(body, connection);
+  const source = deliver(body, connection);
   flushWires();
-  return { status, reason: namedValue(fields.added, "x-clearway-reason") };
+  return source;
+}
+
+/** A body that is still on its way, and can be cancelled; null when there is none. */
+export type SentBody = BodySource | null;
+
+/** The code that an answer says in `x-clearway-reason`; null when it is a service's own. */
+export function reasonCode({ fields }: OutgoingResponse): string | null {
+  return namedValue(fields.added, "x-clearway-reason");
 }
 
 function framingOf(body: OutgoingBody): { framing: BodyFraming; bodyBytes: number } {
@@ -47,7 +51,7 @@ export interface FedSink extends BodySink {
 }
 
 /** Sends a body on its way into a connection, downstream or upstream. */
-export function deliver(body: OutgoingBody, sink: FedSink): void {
+export function deliver(body: OutgoingBody, sink: FedSink): BodySource | null {
   if (body.kind === "none") sink.end(null);
   else if (body.kind === "bytes") {
     const bytes = Buffer.from(body.bytes.buffer, body.bytes.byteOffset, body.bytes.byteLength);
@@ -57,11 +61,9 @@ export function deliver(body: OutgoingBody, sink: FedSink): void {
     const source = body.kind === "source" ? body.source : new StreamSource(body.stream);
     sink.feed(source);
     source.pipe(sink);
+    return source;
   }
-}
-
-function hasName(pairs: readonly string[], lower: string): boolean {
-  return namedValue(pairs, lower) !== null;
+  return null;
 }
 
 function namedValue(pairs: readonly string[], lower: string): string | null {

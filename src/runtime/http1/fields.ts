@@ -66,13 +66,22 @@ export function fieldKind(bytes: Buffer, start: number, end: number): FieldKind 
       if (name.charCodeAt(0) === first && spells(bytes, start, end, name)) return kind;
     }
   }
-  return length >= INTERNAL_PREFIX.length && startsWithInternal(bytes, start) ? FieldKind.Internal : FieldKind.EndToEnd;
+  return length >= INTERNAL_PREFIX.length && startsWithInternal(bytes, start)
+    ? FieldKind.Internal
+    : FieldKind.EndToEnd;
 }
 
 /** The value of field `index` as text. */
 export function fieldValue(fields: FieldTable, index: number): string {
   const place = index * FIELD_STRIDE;
   return text(fields.bytes, fields.offsets[place + 2]!, fields.offsets[place + 3]!);
+}
+
+/** The values of all fields of one kind, joined as one list (RFC 9110 section 5.3). */
+export function allValues(fields: KnownFields, kind: FieldKind): string {
+  const values: string[] = [];
+  for (let i = 0; i < fields.count; i++) if (fields.kinds[i] === kind) values.push(fieldValue(fields, i));
+  return values.join(", ");
 }
 
 /** Whether the value of field `index` is `lower`, without regard to case. */
