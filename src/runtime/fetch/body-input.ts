@@ -33,7 +33,9 @@ function extractBody(input: BodyInput): ExtractedBody {
   }
   if (input instanceof Blob || input instanceof FormData) {
     const native = new NativeResponse(input);
-    return { body: new LightStream(native.body!), type: native.headers.get("content-type") };
+    // Bun forgets the type once the body was asked for.
+    const type = native.headers.get("content-type");
+    return { body: new LightStream(native.body!), type };
   }
   if (typeof input === "object" && input !== null && Symbol.asyncIterator in input) {
     return { body: new LightStream(new NativeResponse(input as never).body!), type: null };
