@@ -5,7 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findProgram, loadCores, type Running, start } from "./processes.ts";
 
-export type VariantName = "direct" | "nginx" | "haproxy" | "clearway" | "clearway, 3 filters";
+export type VariantName =
+  | "direct"
+  | "nginx"
+  | "nginx, default buffers"
+  | "haproxy"
+  | "clearway"
+  | "clearway, 3 filters";
 
 export interface Variant {
   readonly name: VariantName;
@@ -113,6 +119,12 @@ export const nginx: Variant = {
   name: "nginx",
   template: "nginx.conf",
   command: (config, folder) => [wantProgram("nginx"), "-e", "stderr", "-p", folder, "-c", config],
+};
+
+export const nginxDefaultBuffers: Variant = {
+  ...nginx,
+  name: "nginx, default buffers",
+  template: "nginx-default-buffers.conf",
 };
 
 export const haproxy: Variant = {

@@ -1,5 +1,6 @@
 /** Requests over HTTP/1.1, plain: CPU for each, how many a second, how long, how much memory. */
 import { checkWork, countLogLines } from "../check.ts";
+import { repository } from "../machine.ts";
 import { cpuBetween, proxyCores, readCpu, readMemory } from "../processes.ts";
 import { median, pairedRatio, type Spread, verdictOf } from "../statistics.ts";
 import { figure, mebibytes, percent } from "../table.ts";
@@ -9,6 +10,7 @@ import {
   haproxy,
   makeFolder,
   nginx,
+  nginxDefaultBuffers,
   removeFolder,
   type Subject,
   startBackend,
@@ -35,6 +37,9 @@ const filtersVariant = "clearway, 3 filters";
 /** With request-id, headers and access-log. */
 const filtersMargin = 1.7;
 const filtersCase = "small, 64 connections";
+
+/** What does not fit into nginx's default buffers; a row with those stands beside the tuned one. */
+const largeBodies: ReadonlySet<string> = new Set(["/bytes/64k", "/bytes/1m"]);
 
 function smallCase(connections: number): Case {
   const name = `small, ${connections} connections`;
@@ -125,6 +130,7 @@ async function* run(options: BenchOptions): AsyncGenerator<Http1Row, void, void>
 function variantsOf(work: Case, options: BenchOptions): Variant[] {
   const program = options.clearway.command;
   const variants = [direct, nginx];
+  if (largeBodies.has(work.path)) variants.push(nginxDefaultBuffers);
   if (options.peers.has("haproxy")) variants.push(haproxy);
   variants.push(clearway(program, "clearway"));
   if (work.name === filtersCase) variants.push(clearway(program, filtersVariant));
@@ -152,8 +158,17 @@ async function measure(measurement: Measurement): Promise<Http1Row> {
       await stopSubject(subject);
     }
   } catch (error) {
-    return { ...row, ...nothing, error: (error as Error).message };
+    return { ...row, ...nothing, error: describe(error as Error) };
   }
+}
+
+/** The message and the first line of the log under it, without the paths of this machine. */
+function describe(error: Error): string {
+  const lines = error.message.replaceAll(`${repository}/`, "").split("\n");
+  return lines
+    .filter((line) => line.trim() !== "")
+    .slice(0, 2)
+    .join(": ");
 }
 
 async function load({ work, variant, options }: Measurement, subject: Subject) {
@@ -258,6 +273,7 @@ function notesOf(rows: readonly Http1Row[]): string[] {
   return [
     "medians of all rounds; of nginx: the CPU per request over nginx's of the same round, its median and its range",
     "undecided: rounds lie on both sides of the margin, or there are fewer than three",
+    "nginx has larger buffers than its default ones; large bodies show both",
     "CPU, RSS and Pss are sums over all processes of the proxy; core: how busy it kept its one core",
     `${filtersVariant}: request-id, headers and access-log (to a file) in Clearway; nginx and HAProxy do none of it`,
     ...logged,
