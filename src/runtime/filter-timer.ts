@@ -1,10 +1,11 @@
 /**
  * Measures how long a filter's own code runs: without what it waits for further inside. The clock is read for one
- * call in sixteen; its duration stands for the calls after it too, so that the count of calls stays exact.
+ * call in 64; its duration stands for the calls after it too, so that the count of calls stays exact. (A measured
+ * call costs about 1.5 us more.)
  */
 import type { Clock, Meters } from "../types.ts";
 
-const SAMPLED_ONE_IN = 16;
+const SAMPLED_ONE_IN = 64;
 
 export interface TimerParts {
   readonly clock: Clock;

@@ -37,14 +37,14 @@ export function outgoingResponse(response: Response): OutgoingResponse {
     return {
       status: response.status,
       reason: reasonOf(response),
-      fields: framed(edits, isSameBody(body, source)),
+      fields: framed(edits, fateOf(body, source)),
       body,
     };
   }
   return {
     status: response.status,
     reason: response.statusText === "" ? null : response.statusText,
-    fields: framed({ source: null, removed: noIndices, added: [...response.headers].flat() }, false),
+    fields: framed({ source: null, removed: noIndices, added: [...response.headers].flat() }, "other"),
     body: nativeBody(response),
   };
 }
@@ -53,7 +53,7 @@ export function outgoingResponse(response: Response): OutgoingResponse {
 export function outgoingRequest(request: Request, original: Request): OutgoingRequest {
   const came = isLightRequest(original) ? (sourceIn(original) as RequestSource | null) : null;
   const body = isLightRequest(request) ? messageBody(request) : nativeBody(request);
-  const edits = framed(requestEdits(request, came), isSameBody(body, came));
+  const edits = framed(requestEdits(request, came), fateOf(body, came));
   return {
     method: request.method,
     url: request === original || isSameUrl(request.url, original.url) ? null : request.url,
@@ -99,14 +99,14 @@ function differences(headers: Headers | LightHeaders, came: MessageSource | null
   return { source: table, removed, added };
 }
 
-function framed(edits: FieldEdits, sameBody: boolean): FieldEdits {
+function framed(edits: FieldEdits, fate: BodyFate): FieldEdits {
   const { source, removed, added } = edits;
-  if (sameBody && removed.length === 0 && added.length === 0) return edits;
+  if (fate === "same" && removed.length === 0 && added.length === 0) return edits;
+  const rule = fate === "same" ? withoutFraming : withFraming;
   return {
     source,
-    removed:
-      source === null ? removed : sameBody ? withoutFraming(removed, source) : withFraming(removed, source),
-    added: added.some((_, i) => i % 2 === 0 && isFraming(added[i]!)) ? withoutFramingPairs(added) : added,
+    removed: source === null ? removed : rule(removed, source),
+    added: withoutFramingPairs(added),
   };
 }
 
@@ -121,9 +121,8 @@ function withFraming(removed: readonly number[], table: FieldTable): readonly nu
 }
 
 function withoutFramingPairs(added: readonly string[]): readonly string[] {
-  const rest: string[] = [];
-  for (let i = 0; i < added.length; i += 2) if (!isFraming(added[i]!)) rest.push(added[i]!, added[i + 1]!);
-  return rest;
+  if (!added.some((text, i) => i % 2 === 0 && isFraming(text))) return added;
+  return added.filter((_, i) => !isFraming(added[i - (i % 2)]!));
 }
 
 function isFraming(name: string): boolean {
@@ -152,9 +151,14 @@ function isSameUrl(url: string, original: string): boolean {
   return url === original || (URL.canParse(original) && url === new URL(original).href);
 }
 
-function isSameBody(body: OutgoingBody, source: MessageSource | null): boolean {
-  if (source === null) return false;
-  return body.kind === "none" ? source.body === null : body.kind === "source" && body.source === source.body;
+/** Whether the body that leaves is the very one that came. */
+type BodyFate = "same" | "other";
+
+function fateOf(body: OutgoingBody, source: MessageSource | null): BodyFate {
+  if (source === null) return "other";
+  const same =
+    body.kind === "none" ? source.body === null : body.kind === "source" && body.source === source.body;
+  return same ? "same" : "other";
 }
 
 function messageBody(message: LightMessage): OutgoingBody {
