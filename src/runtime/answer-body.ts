@@ -55,6 +55,3 @@ export class AnswerBody implements BodySource, BodySink {
     sink?.fail(failure);
   }
 }
-
-/** Takes a body that nobody wants. */
-export const NOWHERE: BodySink = { data() {}, end() {}, fail() {} };

@@ -19,7 +19,9 @@ import { outgoingResponse } from "./fetch/outgoing.ts";
 import { lightRequest } from "./fetch/request.ts";
 import type { RequestSource } from "./fetch/sources.ts";
 import { HttpDate } from "./http-date.ts";
-import { DownstreamConnection, ownHead, type RequestOwner, type RequestTaker } from "./http1/downstream.ts";
+import { ownHead } from "./http1/caller-answer.ts";
+import { DownstreamConnection, type RequestTaker } from "./http1/downstream.ts";
+import type { RequestOwner } from "./http1/request-owner.ts";
 import { ownResponse } from "./own-response.ts";
 import { reasonCode, respond, type SentBody } from "./respond.ts";
 
@@ -155,7 +157,7 @@ class AppExchange implements RequestOwner, RequestSource, Bindings {
   }
 
   #answer(response: Response): void {
-    if (this.#ended || this.#connection.answerStarted) return;
+    if (this.#ended || this.#connection.answer.started) return;
     const outgoing = outgoingResponse(response);
     this.#status = outgoing.status;
     this.#reason = reasonCode(outgoing);
@@ -165,7 +167,7 @@ class AppExchange implements RequestOwner, RequestSource, Bindings {
   giveUp(answer: Answer): void {
     this.#status = answer.status;
     this.#reason = answer.reason;
-    this.#connection.answerWhole(ownHead(answer), Buffer.from(`${answer.reason}: ${answer.sentence}\n`));
+    this.#connection.answer.whole(ownHead(answer), Buffer.from(`${answer.reason}: ${answer.sentence}\n`));
   }
 
   onAnswered(): void {

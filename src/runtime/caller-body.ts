@@ -31,7 +31,7 @@ export class CallerBody implements BodySource {
       return;
     }
     this.take();
-    this.#connection.sendContinue();
+    this.#connection.answer.sendContinue();
     this.#connection.pipe(sink);
   }
 

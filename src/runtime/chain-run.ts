@@ -164,7 +164,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
 
   #answer(response: Response): void {
     const { connection } = this.exchange;
-    if (this.#ended || connection.answerStarted || connection.state !== "busy") return;
+    if (this.#ended || connection.answer.started || connection.state !== "busy") return;
     const date = this.exchange.peer.listener.generation.parts.date();
     try {
       const outgoing = outgoingResponse(response);
@@ -181,7 +181,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     if (this.#ended) return;
     const message = error instanceof Error ? error.message : String(error);
     peer.listener.generation.parts.log.error(`a request failed: ${message}`, { route: route.name });
-    if (connection.answerStarted || connection.state !== "busy") connection.abort();
+    if (connection.answer.started || connection.state !== "busy") connection.abort();
     else this.exchange.answer(answerTo(error));
   }
 

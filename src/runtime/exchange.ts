@@ -8,9 +8,11 @@ import { ChainRun, type RunOwner } from "./chain-run.ts";
 import { ANSWERS, type Answer, answerTo } from "./failures.ts";
 import { viaHasLoop } from "./forwarded.ts";
 import { chooseService, type LiveRoute } from "./generation.ts";
-import { type DownstreamConnection, ownHead, type RequestOwner } from "./http1/downstream.ts";
+import { ownHead } from "./http1/caller-answer.ts";
+import type { DownstreamConnection } from "./http1/downstream.ts";
 import { allValues, FieldKind } from "./http1/fields.ts";
 import type { Head } from "./http1/head.ts";
+import type { RequestOwner } from "./http1/request-owner.ts";
 import { writeRequestHead } from "./http1/request-writer.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
 import type { UpstreamConnection } from "./http1/upstream.ts";
@@ -45,7 +47,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     this.peer = peer;
     this.route = peer.listener.unmatched;
     this.#startedAtMs = this.#parts.deadlines.now;
-    this.#writtenBefore = connection.writtenBytes;
+    this.#writtenBefore = connection.answer.writtenBytes;
     peer.listener.generation.enter();
   }
 
@@ -118,7 +120,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     } else {
       const local = localAnswer(config, this);
       this.status = local.head.status;
-      this.connection.answerWhole(
+      this.connection.answer.whole(
         { ...local.head, added: [...local.head.added, "date", this.#parts.date()] },
         Buffer.from(local.body),
       );
@@ -197,15 +199,16 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   }
 
   onInformational(head: Head): void {
-    this.connection.interim(head);
+    this.connection.answer.interim(head);
   }
 
   onHead(upstream: UpstreamConnection, head: Head, facts: ResponseFacts): void {
     this.#upstream = upstream;
     this.status = head.status;
-    this.connection.answerForwarded(head, facts);
-    this.connection.feed(upstream);
-    upstream.pipe(this.connection);
+    const { answer } = this.connection;
+    answer.forwarded(head, facts);
+    answer.feed(upstream);
+    upstream.pipe(answer);
   }
 
   onUpgraded(upstream: UpstreamConnection, head: Head): void {
@@ -218,10 +221,10 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     }
     this.status = 101;
     connection.tunnel(head);
-    connection.feed(upstream);
+    connection.answer.feed(upstream);
     upstream.feed(connection);
     connection.pipe(upstream);
-    upstream.pipe(connection);
+    upstream.pipe(connection.answer);
   }
 
   onFailure(failure: Failure): void {
@@ -237,7 +240,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     this.status = answer.status;
     this.reason = answer.reason;
     const head = ownHead(answer);
-    this.connection.answerWhole(
+    this.connection.answer.whole(
       { ...head, added: [...head.added, "date", this.#parts.date()] },
       Buffer.from(`${answer.reason}: ${answer.sentence}\n`),
     );
@@ -292,7 +295,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
       endpoint: this.endpoint?.name ?? null,
       attempts: this.attempts,
       requestBytes: this.connection.request.bodyBytesRead,
-      responseBytes: this.connection.writtenBytes - this.#writtenBefore,
+      responseBytes: this.connection.answer.writtenBytes - this.#writtenBefore,
     };
     for (const report of this.#reports!) report(summary);
   }

@@ -5,7 +5,8 @@ import type { Deadlines } from "./deadlines.ts";
 import { Exchange } from "./exchange.ts";
 import type { Answer } from "./failures.ts";
 import type { LiveListener } from "./generation.ts";
-import { DownstreamConnection, type RequestOwner, type RequestTaker } from "./http1/downstream.ts";
+import { DownstreamConnection, type RequestTaker } from "./http1/downstream.ts";
+import type { RequestOwner } from "./http1/request-owner.ts";
 import { Peer } from "./peer.ts";
 
 /** Open connections of the whole worker, against the node's limit. */

@@ -15,8 +15,8 @@ export function respond(
   const own = fields.source === null && namedValue(fields.added, "date") === null;
   const added = own ? [...fields.added, "date", date] : fields.added;
   const edited = { status, reason, fields: fields.source, removed: fields.removed, added };
-  connection.answerEdited(edited, framingOf(body));
-  const source = deliver(body, connection);
+  connection.answer.edited(edited, framingOf(body));
+  const source = deliver(body, connection.answer);
   flushWires();
   return source;
 }

@@ -1,12 +1,13 @@
 /** One sending of a request that filters may have changed: a Request out, a Response or a failure back. */
 import type { Failure, SendChange } from "../types.ts";
-import { AnswerBody, NOWHERE } from "./answer-body.ts";
+import { AnswerBody } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import type { CallerBody } from "./caller-body.ts";
 import { MessageFailure } from "./failures.ts";
 import { outgoingRequest } from "./fetch/outgoing.ts";
 import { lightResponse } from "./fetch/response.ts";
 import type { OutgoingBody, OutgoingRequest } from "./fetch/sources.ts";
+import { NOWHERE } from "./http1/body-sinks.ts";
 import { knownFields } from "./http1/fields.ts";
 import type { Head, KnownFields } from "./http1/head.ts";
 import { reasonOf } from "./http1/head-writer.ts";

@@ -1,10 +1,11 @@
 /** A call to a service that no caller's request stands behind: a filter's own (`tools.call`). */
 import type { Failure } from "../types.ts";
-import { AnswerBody, NOWHERE } from "./answer-body.ts";
+import { AnswerBody } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import { outgoingRequest } from "./fetch/outgoing.ts";
 import { lightResponse } from "./fetch/response.ts";
 import type { OutgoingRequest } from "./fetch/sources.ts";
+import { NOWHERE } from "./http1/body-sinks.ts";
 import { knownFields } from "./http1/fields.ts";
 import { Head } from "./http1/head.ts";
 import { reasonOf } from "./http1/head-writer.ts";

@@ -1,6 +1,6 @@
 /**
- * The writing half of a connection: what one event writes leaves in one system call where possible, and what the
- * socket does not take waits here, in order.
+ * A connection's socket as the codecs hold it: what one event writes leaves in one system call where possible, and what
+ * the socket does not take waits here, in order.
  *
  * Small pieces are gathered in one scratch buffer that all connections of a worker share: it belongs to one wire at a
  * time, and is written when another wire needs it or when the event ends (`flushWires`).
@@ -27,6 +27,7 @@ export class Wire {
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #ending = false;
+  #paused = false;
   /** All bytes given to this wire, taken by the socket or not. */
   writtenBytes = 0;
 
@@ -97,14 +98,34 @@ export class Wire {
     if (this.#waitingBytes === 0) this.#socket.end();
   }
 
-  /** Forgets what was gathered and what waits: the connection is gone. */
-  discard(): void {
+  /** Ends both directions, and forgets what was gathered and what waits. */
+  close(how: "orderly" | "reset"): void {
     if (owner === this) {
       owner = null;
       used = 0;
     }
     this.#waiting = [];
     this.#waitingBytes = 0;
+    if (how === "reset") this.#socket.reset();
+    else this.#socket.close();
+  }
+
+  // ---- reading ----
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#socket.resume();
   }
 
   /** The socket takes bytes again. */

@@ -47,10 +47,14 @@ const WITHOUT_LENGTH = RESPONSE_STRIPPED | kindSet(FieldKind.ContentLength);
 export function writeForwardedHead(wire: Wire, head: Head, framing: AnswerFraming): void {
   const out = wire.room(head.end - head.start + OWN_LINES_BYTES);
   let at = copyStatusLine(out, wire.position, head);
-  const keepsLength = framing.framing === "length" || framing.framing === "none";
-  const stripped = keepsLength ? RESPONSE_STRIPPED : WITHOUT_LENGTH;
+  const stripped = keepsLength(framing, head.status) ? RESPONSE_STRIPPED : WITHOUT_LENGTH;
   at = copyFields(out, at, { fields: head, stripped, removed: NONE });
   wire.advance(writeText(out, at, connectionLines(framing)));
+}
+
+/** An answer to HEAD and a 304 say how long a body would be; a 204 may not (RFC 9110 section 8.6). */
+function keepsLength({ framing }: AnswerFraming, status: number): boolean {
+  return (framing === "length" || framing === "none") && status !== 204;
 }
 
 /** A head that filters changed or that Clearway made. */
@@ -64,11 +68,12 @@ export function writeEditedHead(wire: Wire, edited: EditedHead, framing: AnswerF
   if (fields !== null) {
     const lengthAt = fields.kinds.indexOf(FieldKind.ContentLength);
     lengthSaid = lengthAt >= 0 && !edited.removed.includes(lengthAt);
-    const stripped = framing.framing === "chunked" ? WITHOUT_LENGTH : RESPONSE_STRIPPED;
+    const stripped = keepsLength(framing, edited.status) ? RESPONSE_STRIPPED : WITHOUT_LENGTH;
     at = copyFields(out, at, { fields, stripped, removed: edited.removed });
   }
   at = writeAdded(out, at, edited.added);
-  if (framing.framing === "length" && !lengthSaid) at = writeText(out, at, `content-length: ${framing.bodyBytes}\r\n`);
+  if (framing.framing === "length" && !lengthSaid)
+    at = writeText(out, at, `content-length: ${framing.bodyBytes}\r\n`);
   wire.advance(writeText(out, at, connectionLines(framing)));
 }
 

@@ -43,7 +43,9 @@ export const TARGET = table((byte) => byte > Byte.space && byte < 127 && byte !=
 export const HOST = table((byte) => hostCharacters.includes(String.fromCharCode(byte)));
 
 /** What a quoted string may hold between its quotes, the backslash apart (RFC 9110 section 5.6.4). */
-export const QUOTED = table((byte) => FIELD_VALUE[byte] === 1 && byte !== Byte.quote && byte !== Byte.backslash);
+export const QUOTED = table(
+  (byte) => FIELD_VALUE[byte] === 1 && byte !== Byte.quote && byte !== Byte.backslash,
+);
 
 /** The value of a hexadecimal digit, 255 for any other byte. */
 export const HEX = Uint8Array.from({ length: 256 }, (_, byte) => {
@@ -53,7 +55,9 @@ export const HEX = Uint8Array.from({ length: 256 }, (_, byte) => {
 });
 
 /** A to Z become a to z, everything else itself. */
-export const LOWER = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 65 && byte <= 90 ? byte + 32 : byte));
+export const LOWER = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte >= 65 && byte <= 90 ? byte + 32 : byte,
+);
 
 /** Whether bytes[start, end) spell `lower` (given in lower case), without regard to case. */
 export function spells(bytes: Uint8Array, start: number, end: number, lower: string): boolean {

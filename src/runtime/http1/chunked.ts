@@ -2,9 +2,9 @@
  * The chunked coding (RFC 9112 section 7.1), read strictly: hexadecimal digits and nothing else before the line end
  * or the extensions, exactly CRLF after size, data and last chunk. Extensions are checked, counted and dropped.
  */
-import type { FieldTable } from "../../types.ts";
-import { Byte, HEX, QUOTED, FIELD_VALUE, TOKEN } from "./characters.ts";
-import { fieldKind, FieldKind } from "./fields.ts";
+import type { BodySink, FieldTable } from "../../types.ts";
+import { Byte, FIELD_VALUE, HEX, QUOTED, TOKEN } from "./characters.ts";
+import { FieldKind, fieldKind } from "./fields.ts";
 import { FIELD_STRIDE, Head } from "./head.ts";
 
 export interface ChunkLimits {
@@ -15,9 +15,6 @@ export interface ChunkLimits {
 }
 
 export type ChunkProblem = "bad-chunk-size" | "bad-chunk-extension" | "bad-chunk-end" | "bad-trailer";
-
-/** Takes the data of a chunk as it comes. */
-export type DataReceiver = (bytes: Buffer, start: number, end: number) => void;
 
 const enum Phase {
   SizeFirst,
@@ -43,6 +40,8 @@ const SIZE_DIGITS_MAX = 13;
 
 export class ChunkedReader {
   problem: ChunkProblem | null = null;
+  /** Bytes of data so far, without their framing. */
+  dataBytes = 0;
   /** Read once `done`; null when there are none. */
   trailers: FieldTable | null = null;
   readonly #limits: ChunkLimits;
@@ -62,17 +61,18 @@ export class ChunkedReader {
   }
 
   /**
-   * Reads bytes[start, end), gives the data in it to `receive` and returns where it stopped: `end`, or sooner when
+   * Reads bytes[start, end), gives the data in it to `sink` and returns where it stopped: `end`, or sooner when
    * the message is done or bad.
    */
-  read(bytes: Buffer, start: number, end: number, receive: DataReceiver): number {
+  read(bytes: Buffer, start: number, end: number, sink: Pick<BodySink, "data">): number {
     let at = start;
     while (at < end && this.#phase < Phase.Done) {
       if (this.#phase === Phase.Data) {
         const stop = Math.min(end, at + this.#left);
         this.#left -= stop - at;
         if (this.#left === 0) this.#phase = Phase.DataReturn;
-        receive(bytes, at, stop);
+        this.dataBytes += stop - at;
+        sink.data(bytes, at, stop);
         at = stop;
       } else if (this.#phase === Phase.Trailer) {
         at = this.#trailer(bytes, at, end);
@@ -206,7 +206,14 @@ function isLineEnd(bytes: Buffer, at: number): boolean {
   return bytes[at] === Byte.carriageReturn && bytes[at + 1] === Byte.lineFeed;
 }
 
-const FORBIDDEN = new Set(["authorization", "cookie", "set-cookie", "content-type", "content-encoding", "content-range"]);
+const FORBIDDEN = new Set([
+  "authorization",
+  "cookie",
+  "set-cookie",
+  "content-type",
+  "content-encoding",
+  "content-range",
+]);
 
 /** Fields for framing, routing, authentication or content have no place in trailers (RFC 9110 section 6.5.1). */
 function hasForbiddenTrailer(head: Head): boolean {

@@ -212,10 +212,13 @@ export class Head implements KnownFields {
       const byte = this.bytes[at]!;
       const place = at - this.#mark;
       if (place === VERSION_BYTES ? byte === Byte.carriageReturn : this.#versionByte(byte, place)) continue;
-      return this.#fail(place >= "HTTP/".length && place < VERSION_BYTES ? "bad-version" : "bad-request-line");
+      return this.#fail(
+        place >= "HTTP/".length && place < VERSION_BYTES ? "bad-version" : "bad-request-line",
+      );
     }
     this.#at = at;
-    if (at - this.start > limits.requestLineBytes) return this.#fail("request-line-too-long");
+    const lineEnd = Math.min(at, this.#mark + VERSION_BYTES);
+    if (lineEnd - this.start > limits.requestLineBytes) return this.#fail("request-line-too-long");
     if (at - this.#mark <= VERSION_BYTES) return false;
     this.#phase = Phase.LineFeed;
     return true;

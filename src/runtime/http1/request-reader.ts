@@ -6,6 +6,8 @@ import { ChunkedReader } from "./chunked.ts";
 import { Head } from "./head.ts";
 import { RequestFacts } from "./request-rules.ts";
 
+/** The longest body that is read to its end although the answer did not need it. */
+const DISCARDED_BYTES_MAX = 64 * 1024;
 /** Line ends that a caller may send before a request line (RFC 9112 section 2.2). */
 const EMPTY_LINES_MAX = 1;
 
@@ -38,10 +40,6 @@ export class RequestReader {
     return this.head.minor;
   }
 
-  get keepAlive(): "yes" | "no" {
-    return this.facts.keepAlive;
-  }
-
   /** As in `RequestFacts`: -1 for chunked. */
   get bodyBytes(): number {
     return this.facts.bodyBytes;
@@ -51,8 +49,10 @@ export class RequestReader {
     return this.#left === 0 && this.#chunks === null;
   }
 
-  get isScanning(): boolean {
-    return this.#scanning;
+  /** Whether a next request may follow: this one's end is here, or near enough to be read (RFC 9112 section 9.3). */
+  get allowsNext(): boolean {
+    if (this.facts.keepAlive === "no" || this.continueAwaited) return false;
+    return this.isWhole || (this.bodyBytes >= 0 && this.bodyBytes <= DISCARDED_BYTES_MAX);
   }
 
   get hasInput(): boolean {
@@ -65,7 +65,9 @@ export class RequestReader {
 
   /** Whether the caller still waits to be asked for its body. */
   get continueAwaited(): boolean {
-    return this.facts.expectsContinue === "yes" && !this.#continued && this.bodyBytesRead === 0 && !this.isWhole;
+    return (
+      this.facts.expectsContinue === "yes" && !this.#continued && this.bodyBytesRead === 0 && !this.isWhole
+    );
   }
 
   continued(): void {
@@ -101,6 +103,8 @@ export class RequestReader {
   readHead(): "more" | "bad" | "done" {
     const input = this.#input!;
     if (!this.#scanning) {
+      // A refusal of this head must not be framed by what the last one said.
+      this.facts.reset();
       if (input[this.#inputAt] === Byte.carriageReturn && this.#emptyLines < EMPTY_LINES_MAX) {
         const skipped = this.#skipEmptyLine(input);
         if (skipped !== "done" || this.#input === null) return skipped === "bad" ? "bad" : "more";
@@ -138,10 +142,9 @@ export class RequestReader {
     const input = this.#input!;
     const start = this.#inputAt;
     if (this.#chunks !== null) {
-      const stop = this.#chunks.read(input, start, input.length, (bytes, from, to) => {
-        this.bodyBytesRead += to - from;
-        sink.data(bytes, from, to);
-      });
+      const chunks = this.#chunks;
+      const stop = chunks.read(input, start, input.length, sink);
+      this.bodyBytesRead = chunks.dataBytes;
       return this.#afterChunks(stop);
     }
     const stop = Math.min(input.length, start + this.#left);

@@ -3,7 +3,7 @@
  * two parties could read differently is refused (RFC 9112 sections 3, 6 and 9; RFC 9110 sections 7.2, 7.8, 10.1.1).
  */
 import { Byte, HEX, HOST, spells, text } from "./characters.ts";
-import { decimal, FieldKind, fieldKind, fieldValue, listElements, valueIs } from "./fields.ts";
+import { allValues, decimal, FieldKind, fieldKind, fieldValue, listElements, valueIs } from "./fields.ts";
 import { FIELD_STRIDE, type Head } from "./head.ts";
 
 export type RequestProblem =
@@ -35,9 +35,8 @@ export class RequestFacts {
   expectsContinue: "yes" | "no" = "no";
   /** The protocol asked for by Upgrade, when it may be passed on. */
   upgrade: string | null = null;
-  /** The fields by index, -1 when absent; the last one where several are allowed. */
+  /** The last field of that name by index, -1 when absent. */
   via = -1;
-  forwardedFor = -1;
   #connection = -1;
   #transferEncoding = -1;
   #contentLength = -1;
@@ -45,9 +44,8 @@ export class RequestFacts {
   #expect = -1;
   #upgrade = -1;
 
-  /** Reads a complete head; null when it is right. */
+  /** Reads a complete head after `reset`; null when it is right. */
   read(head: Head): RequestProblem | null {
-    this.#reset();
     const problem = this.#classify(head) ?? this.#target(head) ?? this.#framing(head);
     if (problem !== null) return problem;
     this.#persistence(head);
@@ -58,12 +56,13 @@ export class RequestFacts {
     return null;
   }
 
-  #reset(): void {
+  /** Authority and host stay: the next request mostly names the same. */
+  reset(): void {
+    this.method = "";
     this.bodyBytes = 0;
     this.expectsContinue = "no";
     this.upgrade = null;
     this.via = -1;
-    this.forwardedFor = -1;
     this.#connection = -1;
     this.#transferEncoding = -1;
     this.#contentLength = -1;
@@ -108,13 +107,10 @@ export class RequestFacts {
         if (this.#connection < 0) this.#connection = index;
         return null;
       case FieldKind.Upgrade:
-        this.#upgrade = index;
+        if (this.#upgrade < 0) this.#upgrade = index;
         return null;
       case FieldKind.Via:
         this.via = index;
-        return null;
-      case FieldKind.ForwardedFor:
-        this.forwardedFor = index;
         return null;
       default:
         return null;
@@ -204,9 +200,9 @@ export class RequestFacts {
     if (options.includes("close")) this.keepAlive = "no";
     else if (head.minor === 0 && options.includes("keep-alive")) this.keepAlive = "yes";
     if (this.#upgrade >= 0 && options.includes("upgrade") && head.minor === 1 && this.bodyBytes === 0) {
-      const protocol = fieldValue(head, this.#upgrade);
-      // h2c would be an HTTP/2 connection that nobody here reads: not passed on, and the request goes on as it is.
-      if (!listElements(protocol).includes("h2c")) this.upgrade = protocol;
+      // All lines of it go on or none.
+      const protocols = allValues(head, FieldKind.Upgrade);
+      if (!listElements(protocols).some(isHttp)) this.upgrade = protocols;
     }
   }
 }
@@ -223,10 +219,16 @@ export function connectionOptions(head: Head): string[] {
       const place = i * FIELD_STRIDE;
       // Framing and routing stay what they are, whatever a caller nominates.
       if (head.kinds[i] !== FieldKind.EndToEnd) continue;
-      if (spells(head.bytes, head.offsets[place]!, head.offsets[place + 1]!, option)) head.kinds[i] = FieldKind.Hop;
+      if (spells(head.bytes, head.offsets[place]!, head.offsets[place + 1]!, option))
+        head.kinds[i] = FieldKind.Hop;
     }
   }
   return options;
+}
+
+/** h2c would be an HTTP/2 connection that nobody here reads: not asked for, and the request goes on as it is. */
+function isHttp(protocol: string): boolean {
+  return /^(h2c?|http)(\/|$)/.test(protocol);
 }
 
 function isGet(bytes: Buffer, start: number, end: number): boolean {
@@ -257,7 +259,11 @@ function isRegisteredName(host: string): boolean {
   for (let i = 0; i < host.length; i++) {
     const byte = host.charCodeAt(i);
     if (byte > 127 || HOST[byte] !== 1) return false;
-    if (byte === Byte.percent && (HEX[host.charCodeAt(i + 1)] ?? 255) + (HEX[host.charCodeAt(i + 2)] ?? 255) > 30) return false;
+    if (
+      byte === Byte.percent &&
+      (HEX[host.charCodeAt(i + 1)] ?? 255) + (HEX[host.charCodeAt(i + 2)] ?? 255) > 30
+    )
+      return false;
   }
   return true;
 }

@@ -47,7 +47,8 @@ export function writeRequestHead(wire: Wire, head: Head, outgoing: OutgoingHead)
   const { line, fields, authority, forwarded, body } = outgoing;
   const fieldsBytes = fields.count === 0 ? 0 : fields.fieldsEnd - fields.offsets[0]!;
   const lineBytes = line === null ? head.fieldsStart - head.start : line.method.length + line.target.length;
-  const bytesMax = lineBytes + fieldsBytes + addedBytes(outgoing.added) + forwarded.length + (authority?.length ?? 0);
+  const bytesMax =
+    lineBytes + fieldsBytes + addedBytes(outgoing.added) + forwarded.length + (authority?.length ?? 0);
   const out = wire.room(bytesMax + OWN_LINES_BYTES);
   let at = line === null ? copyRequestLine(out, wire.position, head) : writeLine(out, wire.position, line);
   if (authority !== null) at = writeText(out, at, `Host: ${authority}\r\n`);

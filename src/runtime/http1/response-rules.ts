@@ -59,7 +59,8 @@ export class ResponseFacts {
       this.bodyBytes = decimal(head.bytes, head.offsets[place + 2]!, head.offsets[place + 3]!);
       if (this.bodyBytes < 0) return "bad-content-length";
     } else if (this.#transferEncoding >= 0) {
-      if (head.minor === 0 || !valueIs(head, this.#transferEncoding, "chunked")) return "bad-transfer-encoding";
+      if (head.minor === 0 || !valueIs(head, this.#transferEncoding, "chunked"))
+        return "bad-transfer-encoding";
     }
     if (method === "HEAD" || isBodiless(head.status)) return null;
     if (this.#transferEncoding >= 0) this.framing = "chunked";

@@ -18,10 +18,11 @@ import type {
 import type { Deadline, Deadlines } from "../deadlines.ts";
 import { MessageFailure } from "../failures.ts";
 import { flushWires, Wire } from "../wire.ts";
-import { ChunkedReader } from "./chunked.ts";
+import { NOWHERE } from "./body-sinks.ts";
 import { writeChunk, writeLastChunk } from "./chunk-writer.ts";
-import { Head } from "./head.ts";
-import { ResponseFacts } from "./response-rules.ts";
+import type { Head } from "./head.ts";
+import { ResponseReader } from "./response-reader.ts";
+import type { ResponseFacts } from "./response-rules.ts";
 
 /** Who made the call that a connection carries. */
 export interface CallOwner {
@@ -61,22 +62,18 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   answers = 0;
   readonly #keeper: ConnectionKeeper;
   readonly #deadline: Deadline;
-  readonly #head = new Head();
-  readonly #facts = new ResponseFacts();
-  #socket: ByteSocket | null = null;
+  readonly #response: ResponseReader;
   #giveUp: (() => void) | null = null;
   #wire: Wire | null = null;
   #state: State = "connecting";
   #owner: CallOwner | null = null;
-  #input: Buffer | null = null;
-  #inputAt = 0;
-  #scanning = false;
   #sink: BodySink | null = null;
-  #left = 0;
-  #chunks: ChunkedReader | null = null;
   #informational = 0;
-  #paused = false;
+  /** How the connection ended, while what came before that still waits for its reader. */
+  #over: string | null = null;
+  /** In a tunnel: the endpoint sent FIN, and FIN follows what the caller sent. */
   #readEnded = false;
+  #writeEnded = false;
   #request: "none" | "sending" | "sent" = "none";
   #requestChunked = false;
   #requestSource: BodySource | null = null;
@@ -84,12 +81,14 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
 
   constructor(keeper: ConnectionKeeper) {
     this.#keeper = keeper;
+    this.#response = new ResponseReader(keeper.limits);
     this.#deadline = keeper.deadlines.create(() => this.#expired());
   }
 
   get lengthBytes(): number | null {
-    if (this.#facts.framing === "none") return 0;
-    return this.#facts.framing === "length" ? this.#facts.bodyBytes : null;
+    const { framing, bodyBytes } = this.#response.facts;
+    if (framing === "none") return 0;
+    return framing === "length" ? bodyBytes : null;
   }
 
   get state(): State {
@@ -124,15 +123,12 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
     this.#requestSource = source;
   }
 
-  get requestSent(): boolean {
-    return this.#request === "sent";
-  }
-
   data(bytes: Buffer, start: number, end: number): void {
     const wire = this.#wire;
-    if (wire === null || start === end) return;
+    if (wire === null || start === end || this.#state === "closed") return;
     if (this.#requestChunked) writeChunk(wire, bytes, start, end);
     else wire.write(bytes, start, end);
+    if (this.#state !== "awaiting-head") this.#touchSilence();
     if (wire.waitingBytes > this.#keeper.limits.bufferHighBytes && this.#requestSource !== null) {
       this.#requestPaused = true;
       this.#requestSource.pause();
@@ -140,13 +136,16 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   }
 
   end(trailers: FieldTable | null): void {
+    this.#requestSource = null;
+    if (this.#state === "closed" || this.#wire === null) return;
     if (this.#state === "tunnel") {
-      this.#wire?.end();
+      this.#wire.end();
+      this.#writeEnded = true;
+      this.#closeTunnel();
       return;
     }
-    if (this.#wire !== null && this.#requestChunked) writeLastChunk(this.#wire, trailers);
+    if (this.#requestChunked) writeLastChunk(this.#wire, trailers);
     this.#request = "sent";
-    this.#requestSource = null;
   }
 
   fail(_failure: Failure): void {
@@ -156,29 +155,30 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   // ---- the answer ----
 
   pipe(sink: BodySink): void {
+    if (this.#state === "closed") {
+      sink.fail(new MessageFailure("truncated", "the connection was given up", { side: "upstream" }));
+      return;
+    }
     this.#sink = sink;
+    this.resume();
     this.#advance();
   }
 
   pause(): void {
-    if (this.#paused) return;
-    this.#paused = true;
-    this.#socket?.pause();
+    this.#wire?.pause();
   }
 
   resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#socket?.resume();
+    this.#wire?.resume();
   }
 
   /** The rest of the answer is not wanted. */
   cancel(): void {
     if (this.#state !== "body") return;
-    const short = this.#facts.framing === "length" && this.#left <= DISCARDED_BYTES_MAX;
+    const { facts, leftBytes } = this.#response;
+    const short = facts.framing === "length" && leftBytes <= DISCARDED_BYTES_MAX;
     if (short && this.#request === "sent") this.pipe(NOWHERE);
     else this.abort();
-    this.resume();
   }
 
   /** Ends the call and the connection at once, so that the service stops working for nobody. */
@@ -203,7 +203,6 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   // ---- the socket ----
 
   onOpen(socket: ByteSocket): void {
-    this.#socket = socket;
     this.#wire = new Wire(socket, this.#keeper.limits.bufferLowBytes, () => this.#drained());
     this.#keeper.deadlines.touch();
     this.#keeper.connected(this);
@@ -212,10 +211,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
 
   onData(chunk: Buffer): void {
     this.#keeper.deadlines.touch();
-    if (this.#input === null) {
-      this.#input = chunk;
-      this.#inputAt = 0;
-    } else this.#append(chunk);
+    this.#response.append(chunk);
     this.#advance();
     flushWires();
   }
@@ -229,14 +225,15 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
     if (this.#state === "tunnel") {
       this.#readEnded = true;
       this.#sink?.end(null);
-    } else this.#lost(CLOSED);
+      this.#closeTunnel();
+    } else this.#ended(CLOSED);
     flushWires();
   }
 
   onClose(error: SocketError | null): void {
-    if (this.#state === "connecting") this.#notConnected(error ?? { code: "ECLOSED", message: "closed while connecting" });
-    else this.#lost(error === null ? CLOSED : `lost the connection: ${error.code}`);
-    this.#socket = null;
+    if (this.#state === "connecting")
+      this.#notConnected(error ?? { code: "ECLOSED", message: "closed while connecting" });
+    else this.#ended(error === null ? CLOSED : `lost the connection: ${error.code}`);
     flushWires();
   }
 
@@ -247,60 +244,53 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   }
 
   #drained(): void {
-    if (!this.#requestPaused) return;
-    this.#requestPaused = false;
-    this.#requestSource?.resume();
+    if (this.#requestPaused) {
+      this.#requestPaused = false;
+      this.#requestSource?.resume();
+    }
+    if (this.#state === "tunnel") this.#closeTunnel();
   }
 
-  /** What is not read yet stays in one piece; while a head is incomplete its size is bounded by headerBytes. */
-  #append(chunk: Buffer): void {
-    const joined = Buffer.concat([this.#input!.subarray(this.#inputAt), chunk]);
-    if (this.#scanning) this.#head.moved(joined, -this.#inputAt);
-    this.#input = joined;
-    this.#inputAt = 0;
+  /** A tunnel is over when both ends said so and the last bytes are out. */
+  #closeTunnel(): void {
+    if (this.#readEnded && this.#writeEnded && this.#wire?.waitingBytes === 0) this.#close("orderly");
   }
 
   #advance(): void {
+    const response = this.#response;
     for (;;) {
       const { state } = this;
-      if (state === "body" && this.#sink !== null && this.#isWhole()) this.#complete();
-      else if (this.#input === null) return;
+      if (state === "body" && this.#sink !== null && response.isWhole) this.#complete(this.#sink);
+      else if (!response.hasInput) break;
       else if (state === "awaiting-head") {
-        if (!this.#readHead(this.#input)) return;
+        if (!this.#readHead()) return;
       } else if (state === "body" || state === "tunnel") {
         if (this.#sink === null) {
-          if (this.#input.length - this.#inputAt > this.#keeper.limits.bufferHighBytes) this.pause();
+          if (response.inputBytes > this.#keeper.limits.bufferHighBytes) this.pause();
           return;
         }
-        this.#deliver(this.#input, this.#sink);
+        this.#deliver(this.#sink);
       } else {
         // Bytes that nobody asked for: what they would be taken for cannot be known.
-        this.#input = null;
+        response.dropInput();
         this.#close("reset");
       }
     }
+    if (this.#over !== null && this.#sink !== null) this.#lost(this.#over);
   }
 
   /** False when the head needs more bytes, or the connection is gone. */
-  #readHead(input: Buffer): boolean {
-    const head = this.#head;
-    if (!this.#scanning) head.begin(input, this.#inputAt);
-    this.#scanning = true;
-    const scan = head.scanResponse(input.length, this.#keeper.limits);
-    if (scan === "more") return false;
-    this.#scanning = false;
-    if (scan === "bad") return this.#malformed(head.problem!);
+  #readHead(): boolean {
     const owner = this.#owner!;
-    const problem = this.#facts.read(head, owner.method);
-    if (problem !== null) return this.#malformed(problem);
-    this.#consume(head.end);
+    const { head, facts } = this.#response;
+    const outcome = this.#response.readHead(owner.method);
+    if (outcome === "more") return false;
+    if (outcome === "bad") return this.#malformed(this.#response.problem!);
     if (head.status < 200) return this.#interim(owner, head);
     this.answers++;
     this.#state = "body";
-    this.#left = this.#facts.bodyBytes;
-    this.#chunks = this.#facts.framing === "chunked" ? new ChunkedReader(this.#keeper.limits) : null;
     this.#touchSilence();
-    owner.onHead(head, this.#facts);
+    owner.onHead(head, facts);
     return true;
   }
 
@@ -316,49 +306,23 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
     return true;
   }
 
-  #consume(at: number): void {
-    if (this.#input !== null && at >= this.#input.length) this.#input = null;
-    else this.#inputAt = at;
-  }
-
-  #deliver(input: Buffer, sink: BodySink): void {
-    const start = this.#inputAt;
-    let stop = input.length;
+  #deliver(sink: BodySink): void {
     this.#touchSilence();
-    if (this.#state === "body" && this.#facts.framing === "length") stop = Math.min(stop, start + this.#left);
-    if (this.#chunks !== null) {
-      stop = this.#chunks.read(input, start, stop, (bytes, from, to) => sink.data(bytes, from, to));
-      if (this.#chunks.problem !== null) {
-        this.#lost(`answered with a ${this.#chunks.problem}`);
-        return;
-      }
-      this.#consume(stop);
-    } else {
-      // The rest is settled first: the sink may end, cancel or abort from inside.
-      this.#left -= stop - start;
-      this.#consume(stop);
-      if (stop > start) sink.data(input, start, stop);
-    }
-  }
-
-  #isWhole(): boolean {
-    if (this.#facts.framing === "none") return true;
-    if (this.#facts.framing === "length") return this.#left === 0;
-    return this.#chunks?.done ?? false;
+    if (this.#state === "tunnel") this.#response.takeAll(sink);
+    else if (this.#response.readBody(sink) === "bad") this.#lost(`answered with a ${this.#response.problem}`);
   }
 
   /** The answer is whole. The connection goes back first, so that what follows from the answer may use it. */
-  #complete(): void {
-    const sink = this.#sink!;
-    const trailers = this.#chunks?.trailers ?? null;
-    const reusable = this.#facts.keepAlive === "yes" && this.#request === "sent" && this.#input === null;
+  #complete(sink: BodySink): void {
+    const response = this.#response;
+    const { trailers } = response;
+    const reusable = response.facts.keepAlive === "yes" && this.#request === "sent" && !response.hasInput;
     this.#owner = null;
     this.#sink = null;
-    this.#chunks = null;
     this.#requestSource = null;
-    this.#head.release();
+    response.release();
     this.resume();
-    if (reusable) this.ready();
+    if (reusable && this.#over === null) this.ready();
     else this.#close("orderly");
     sink.end(trailers);
   }
@@ -380,43 +344,44 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
     const owner = this.#owner;
     this.#owner = null;
     this.#close("reset");
-    owner?.onFailure(new MessageFailure("upstream-malformed", `the answer is malformed: ${problem}`, { side: "upstream" }));
+    owner?.onFailure(
+      new MessageFailure("upstream-malformed", `the answer is malformed: ${problem}`, { side: "upstream" }),
+    );
     return false;
+  }
+
+  /** The connection ended by itself. What came before counts, also when nobody reads it yet. */
+  #ended(how: string): void {
+    if (this.#state === "body" && this.#sink === null) this.#over ??= how;
+    else this.#lost(how);
   }
 
   /** The connection ended by itself, or must: whoever waits for something from it is told. */
   #lost(how: string): void {
-    const { framing } = this.#facts;
     const state = this.#state;
+    if (state === "closed") return;
+    const { facts, hasInput } = this.#response;
     const owner = this.#owner;
     const sink = this.#sink;
-    const input = this.#input;
-    if (state === "closed") return;
     this.#owner = null;
     this.#sink = null;
-    this.#close("reset");
+    this.#close(how === CLOSED ? "orderly" : "reset");
     if (state === "awaiting-head") {
       // An old connection that closes before a byte of an answer was most likely closed before the request came.
-      const untouched = this.answers > 0 && this.#informational === 0 && input === null;
+      const untouched = this.answers > 0 && this.#informational === 0 && !hasInput;
       const stale = untouched ? { retryable: "yes" as const } : {};
       owner?.onFailure(new MessageFailure("upstream-reset", how, { side: "upstream", ...stale }));
-    } else if (state === "body" && framing === "until-close" && how === CLOSED) sink?.end(null);
-    else if (state !== "tunnel" || !this.#readEnded) sink?.fail(new MessageFailure("truncated", how, { side: "upstream" }));
+    } else if (state === "body" && facts.framing === "until-close" && how === CLOSED) sink?.end(null);
+    else sink?.fail(new MessageFailure("truncated", how, { side: "upstream" }));
   }
 
   #close(how: "orderly" | "reset"): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#deadline.remove();
-    this.#wire?.discard();
-    this.#input = null;
-    this.#head.release();
-    const socket = this.#socket;
-    this.#socket = null;
+    this.#response.dropInput();
+    this.#response.release();
     this.#keeper.closed(this);
-    if (how === "reset") socket?.reset();
-    else socket?.close();
+    this.#wire?.close(how);
   }
 }
-
-const NOWHERE: BodySink = { data() {}, end() {}, fail() {} };

@@ -1,0 +1,156 @@
+/** The runtime in the test's own process: config text in, a listening port out. */
+import { loadConfig } from "../../src/config/load.ts";
+import { filters as builtIn } from "../../src/filters/index.ts";
+import { systemClock } from "../../src/host/clock/node.ts";
+import { bunSockets } from "../../src/host/sockets/bun.ts";
+import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
+import type { Snapshot } from "../../src/snapshot.ts";
+import type { Clock, FilterRegistry, LogFields, Meters, Random, Sockets } from "../../src/types.ts";
+import { SeededRandom } from "../seeded-random.ts";
+
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+/** What a route's meter was told. */
+export interface Measured {
+  readonly route: string;
+  readonly service: string;
+  readonly method: string;
+  readonly status: number;
+  readonly reason: string;
+}
+
+export interface ProxyOptions {
+  readonly clock?: Clock;
+  readonly sockets?: Sockets;
+  readonly random?: Random;
+  readonly filters?: FilterRegistry;
+}
+
+export class RunningProxy {
+  readonly log: LogLine[] = [];
+  readonly measured: Measured[] = [];
+  /** Open connections by side, as the meters say. */
+  readonly open = { downstream: 0, upstream: 0 };
+  readonly runtime: Runtime;
+  readonly #filters: FilterRegistry;
+  #version = 0;
+
+  private constructor(options: ProxyOptions) {
+    this.#filters = options.filters ?? builtIn;
+    this.runtime = createRuntime({
+      sockets: options.sockets ?? bunSockets,
+      clock: options.clock ?? systemClock,
+      random: options.random ?? new SeededRandom(1),
+      filters: this.#filters,
+      meters: this.#meters(),
+      log: this.#logger(),
+      open: () => ({ line: () => {}, dropped: 0 }),
+      fetch,
+      nodeId: "test",
+    });
+  }
+
+  static async start(yaml: string, options: ProxyOptions = {}): Promise<RunningProxy> {
+    const proxy = new RunningProxy(options);
+    await proxy.apply(yaml);
+    return proxy;
+  }
+
+  /** Throws when the text is no right config. */
+  async apply(yaml: string): Promise<void> {
+    const result = await this.runtime.apply(await this.#load(yaml));
+    if (!result.ok) throw new Error(result.problems.map(({ message }) => message).join("\n"));
+  }
+
+  async #load(yaml: string): Promise<Snapshot> {
+    const missing = Object.assign(new Error("no such file"), { code: "ENOENT" });
+    const { snapshot, problems } = await loadConfig({
+      file: "/clearway.yaml",
+      files: {
+        read: (path) => (path.endsWith("clearway.yaml") ? Promise.resolve(yaml) : Promise.reject(missing)),
+        list: () => Promise.reject(missing),
+      },
+      filters: this.#filters,
+      environment: {},
+      version: ++this.#version,
+    });
+    if (snapshot === null)
+      throw new Error(problems.map(({ path, message }) => `${path}: ${message}`).join("\n"));
+    return snapshot;
+  }
+
+  /** The port of the listener `web`, or of another. */
+  port(listener = "web"): number {
+    const found = this.runtime
+      .report()
+      .listeners.find(({ name, state }) => name === listener && state === "serving");
+    return Number(found?.address.split(":").at(-1));
+  }
+
+  stop(): Promise<{ readonly forced: number }> {
+    return this.runtime.drain(0);
+  }
+
+  #meters(): Meters {
+    return {
+      route: (_listener, route) => ({
+        record: (service, method, status, reason) =>
+          void this.measured.push({ route, service, method, status, reason }),
+      }),
+      endpoint: () => ({ record: () => {} }),
+      connections: (side, change) => {
+        this.open[side] += change;
+      },
+      filter: () => {},
+      count: () => {},
+      observe: () => {},
+    };
+  }
+
+  #logger() {
+    const say =
+      (level: string) =>
+      (message: string, fields: LogFields = {}) =>
+        void this.log.push({ level, message, fields });
+    return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
+  }
+}
+
+export interface GatewayText {
+  /** Ports of the endpoints of the service `shop`. */
+  readonly ports: readonly number[];
+  /** YAML of `limits:`, in braces; of the listener and of the service. */
+  readonly limits?: string;
+  readonly serviceLimits?: string;
+  readonly timeouts?: string;
+  readonly listener?: string;
+  readonly root?: string;
+  readonly route?: string;
+  readonly loadBalancing?: "least-latency" | "round-robin";
+}
+
+/** The config of nearly every test here: one listener, one route for everything, one service. */
+export function gateway(text: GatewayText): string {
+  return `
+${text.root ?? ""}
+listeners:
+  web:
+    bind: 127.0.0.1:0
+    limits: ${text.limits ?? "{}"}
+${text.listener ?? ""}
+    routes:
+      - match: {}
+        to: shop
+${text.route ?? ""}
+services:
+  shop:
+    endpoints: [${text.ports.map((port) => `127.0.0.1:${port}`).join(", ")}]
+    loadBalancing: ${text.loadBalancing ?? "round-robin"}
+    limits: ${text.serviceLimits ?? "{}"}
+    timeouts: ${text.timeouts ?? "{}"}
+`;
+}

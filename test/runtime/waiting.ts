@@ -1,0 +1,53 @@
+/** Waiting for what sockets do, with an end: a test that waits in vain says for what. */
+const limitMsDefault = 4_000;
+
+/** Callbacks of whoever waits for a change. */
+export class Changes {
+  readonly #listeners = new Set<() => void>();
+
+  changed(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Resolves with the first value of `read` that is not null; rejects after `limitMs`. */
+  until<T>(what: string, read: () => T | null, limitMs = limitMsDefault): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#listeners.delete(look);
+      };
+      const look = () => {
+        try {
+          const value = read();
+          if (value === null) return;
+          done();
+          resolve(value);
+        } catch (error) {
+          done();
+          reject(error);
+        }
+      };
+      const timer = setTimeout(() => {
+        done();
+        reject(new Error(`waited ${limitMs} ms in vain for ${what}`));
+      }, limitMs);
+      this.#listeners.add(look);
+      look();
+    });
+  }
+}
+
+/** For what nobody announces: looks every few milliseconds. */
+export async function eventually<T>(
+  what: string,
+  read: () => T | null | false,
+  limitMs = limitMsDefault,
+): Promise<T> {
+  const endMs = performance.now() + limitMs;
+  for (;;) {
+    const value = read();
+    if (value !== null && value !== false) return value;
+    if (performance.now() > endMs) throw new Error(`waited ${limitMs} ms in vain for ${what}`);
+    await Bun.sleep(2);
+  }
+}
