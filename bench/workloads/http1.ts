@@ -42,7 +42,7 @@ const filtersCase = "small, 64 connections";
 const largeBodies: ReadonlySet<string> = new Set(["/bytes/64k", "/bytes/1m"]);
 
 function smallCase(connections: number): Case {
-  const name = `small, ${connections} connections`;
+  const name = `small, ${connections} connection${connections === 1 ? "" : "s"}`;
   return { name, path: "/small", uploadBytes: 0, connections, margin: 1.25, quick: connections === 64 };
 }
 
@@ -130,7 +130,7 @@ async function* run(options: BenchOptions): AsyncGenerator<Http1Row, void, void>
 function variantsOf(work: Case, options: BenchOptions): Variant[] {
   const program = options.clearway.command;
   const variants = [direct, nginx];
-  if (largeBodies.has(work.path)) variants.push(nginxDefaultBuffers);
+  if (options.size === "full" && largeBodies.has(work.path)) variants.push(nginxDefaultBuffers);
   if (options.peers.has("haproxy")) variants.push(haproxy);
   variants.push(clearway(program, "clearway"));
   if (work.name === filtersCase) variants.push(clearway(program, filtersVariant));
@@ -220,7 +220,7 @@ function report(rows: readonly Http1Row[]): Report {
   }
   const rounds = Math.max(0, ...rows.map((row) => row.round));
   return {
-    tables: [{ title: `HTTP/1.1, ${rounds} rounds`, columns, rows: lines, notes: notesOf(rows) }],
+    tables: [{ title: `HTTP/1.1, rounds: ${rounds}`, columns, rows: lines, notes: notesOf(rows) }],
     problems,
   };
 }
@@ -273,11 +273,27 @@ function notesOf(rows: readonly Http1Row[]): string[] {
   return [
     "medians of all rounds; of nginx: the CPU per request over nginx's of the same round, its median and its range",
     "undecided: rounds lie on both sides of the margin, or there are fewer than three",
-    "nginx has larger buffers than its default ones; large bodies show both",
+    "nginx has larger buffers than its default ones; in a full run large bodies show both",
     "CPU, RSS and Pss are sums over all processes of the proxy; core: how busy it kept its one core",
     `${filtersVariant}: request-id, headers and access-log (to a file) in Clearway; nginx and HAProxy do none of it`,
+    ...describeCrowd(rows),
     ...logged,
   ];
+}
+
+/** A proxy that collapses under many connections spends more on each request; requests/s also shows the load's limits. */
+function describeCrowd(rows: readonly Http1Row[]): string[] {
+  const good = rows.filter((row) => row.error === null && row.variant !== "direct");
+  const parts = [...new Set(good.map((row) => row.variant))].flatMap((variant) => {
+    const [many, few] = [512, 64].map((connections) =>
+      cpuByRound(good.filter((row) => row.case === smallCase(connections).name && row.variant === variant)),
+    );
+    const ratio = pairedRatio(many!, few!);
+    return ratio === null ? [] : `${variant} ${ratio.median.toFixed(2)}`;
+  });
+  return parts.length === 0
+    ? []
+    : [`CPU per request with 512 connections over that with 64: ${parts.join(", ")}`];
 }
 
 export const http1: Workload<Http1Row> = { name: "http1", title: "requests over HTTP/1.1", run, report };

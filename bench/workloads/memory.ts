@@ -34,7 +34,7 @@ export interface MemoryRow {
 }
 
 async function* run(options: BenchOptions): AsyncGenerator<MemoryRow, void, void> {
-  const step = options.size === "quick" ? 100_000 : 1_000_000;
+  const step = options.size === "quick" ? 50_000 : 1_000_000;
   const variant = clearway(options.clearway.command, "clearway");
   const folder = makeFolder();
   const backend = await startBackend(folder);
@@ -70,7 +70,7 @@ async function loadUntil(requests: number, url: string, sum: { requests: number;
     sum.requests += slice.requests;
     sum.failed += slice.failed;
     const left = (requests - sum.requests) / (slice.requests / seconds);
-    seconds = Math.min(sliceSecondsMax, Math.max(1, Math.ceil(left)));
+    seconds = Math.min(sliceSecondsMax, Math.max(1, Math.floor(left)));
   }
 }
 

@@ -21,7 +21,7 @@ import {
 import type { BenchOptions, Report, Workload } from "../workload.ts";
 
 const template = "clearway-reload.yaml";
-const reloadsWanted = { full: 1_000, quick: 60 };
+const reloadsWanted = { full: 1_000, quick: 30 };
 const roundsWanted = { full: 9, quick: 3 };
 const warmMs = 2_000;
 /** From one save to the next. */
@@ -158,7 +158,12 @@ function report(rows: readonly ReloadRow[]): Report {
     "live ms",
   ];
   const rounds = Math.max(0, ...rows.map((row) => row.round));
-  const table = { title: `Reloads under load, ${rounds} rounds`, columns, rows: lines, notes: notesOf(rows) };
+  const table = {
+    title: `Reloads under load, rounds: ${rounds}`,
+    columns,
+    rows: lines,
+    notes: notesOf(rows),
+  };
   return { tables: [table], problems: problemsOf(rows) };
 }
 
