@@ -12,7 +12,7 @@ import { systemFiles } from "./host/files/node.ts";
 import { bunProcesses } from "./host/processes/bun.ts";
 import { systemRandom } from "./host/random/node.ts";
 import { bunSockets } from "./host/sockets/bun.ts";
-import { systemTerminal } from "./host/terminal/node.ts";
+import { patientTerminal, systemTerminal } from "./host/terminal/node.ts";
 import type { NodeParts } from "./node/supervisor.ts";
 import { WorkerProcess, workerVerb } from "./node/worker-process.ts";
 import type { Problem } from "./snapshot.ts";
@@ -27,12 +27,14 @@ const terminal = systemTerminal;
 const appenders = fileAppenders(clock);
 const processes = bunProcesses(import.meta.filename);
 const { environment } = processes;
+const lastWordsMs = 1000;
 
 if (processes.args[0] === workerVerb && processes.parent !== null) {
   await carryRequests(processes.args[1] ?? "");
 } else {
   const code = await obey();
-  await appenders.flush();
+  // Not longer: whoever reads the log may have stopped reading.
+  await Promise.race([appenders.flush(), new Promise<void>((resolve) => clock.after(lastWordsMs, resolve))]);
   processes.exit(code);
 }
 
@@ -81,7 +83,8 @@ async function run({ file }: { readonly file: string }): Promise<number> {
     ]);
   const serve: NodeParts["serve"] = (address, app, log) =>
     serveApp({ sockets, clock, log }, { address, limits }, (request) => app.fetch(request));
-  const host = { clock, files, processes, terminal, tryBind, stderr: appenders.open("stderr") };
+  const patient = patientTerminal(appenders.open, appenders.flush);
+  const host = { clock, files, processes, terminal: patient, tryBind, stderr: appenders.open("stderr") };
   return runNode(
     { ...host, programVersion, startWorker, load, formatProblem, serve },
     { file, nodeId },

@@ -10,10 +10,10 @@ if (verb === "echo") {
 } else if (verb === "leave") {
   processes.exit(5);
 } else if (verb === "say") {
-  console.log("said");
-  console.error("also said");
   processes.parent!.onClosed(() => processes.exit(0));
   processes.onSignal("SIGTERM", () => processes.exit(6));
+  console.log("said");
+  console.error("also said");
 } else if (verb === "parent") {
   const child = processes.start(["echo"], () => console.log(`child ${child.pid}`));
   child.send("hello");
