@@ -58,6 +58,8 @@ export class Sending implements AttemptOwner {
   readonly #attempt: Attempt;
   #body: OutgoingBody;
   #answer: AnswerBody | null = null;
+  /** Whether there was an answer or a failure: an Error is too dear to be made for nothing. */
+  #settled = false;
   #resolve: (response: Response) => void = ignore;
   #reject: (failure: unknown) => void = ignore;
   #unschedule: () => void = ignore;
@@ -92,15 +94,20 @@ export class Sending implements AttemptOwner {
   /** Nobody wants it any more, or its time is over; what was not answered yet fails, what was is cut off. */
   stop(why: "timeout" | "unwanted"): void {
     this.#unschedule();
-    if (this.#answer !== null) this.#answer.cancel();
-    else if (why === "timeout") this.#attempt.timeOut();
+    if (this.#settled) {
+      this.#answer?.cancel();
+      return;
+    }
+    if (why === "timeout") this.#attempt.timeOut();
     else this.#attempt.finish();
     const kind = why === "timeout" ? "upstream-timeout" : "cancelled";
-    this.#reject(
-      new MessageFailure(kind, `service ${this.#service.config.name} did not answer in time`, {
-        side: "upstream",
-      }),
-    );
+    const name = this.#service.config.name;
+    this.#fail(new MessageFailure(kind, `service ${name} did not answer in time`, { side: "upstream" }));
+  }
+
+  #fail(failure: unknown): void {
+    this.#settled = true;
+    this.#reject(failure);
   }
 
   // ---- the attempt's owner ----
@@ -121,7 +128,7 @@ export class Sending implements AttemptOwner {
     } catch (error) {
       upstream.ready();
       this.#attempt.finish();
-      this.#reject(error);
+      this.#fail(error);
       return;
     }
     const direct = body.kind === "source" && body.source === callerBody;
@@ -171,11 +178,13 @@ export class Sending implements AttemptOwner {
       upstream.pipe(NOWHERE);
       this.#attempt.finish();
     }
+    this.#settled = true;
     this.#resolve(response);
   }
 
   onUpgraded(upstream: UpstreamConnection, head: Head): void {
     this.#unschedule();
+    this.#settled = true;
     this.#attempt.finish();
     this.#sent.exchange.onUpgraded(upstream, head);
   }
@@ -183,7 +192,7 @@ export class Sending implements AttemptOwner {
   onFailure(failure: Failure): void {
     this.#unschedule();
     this.#sent.exchange.endpoint = this.#attempt.endpoint;
-    this.#reject(failure);
+    this.#fail(failure);
   }
 }
 
