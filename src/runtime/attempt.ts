@@ -179,6 +179,7 @@ export class Attempt implements Waiter, CallOwner {
   }
 
   #end(): void {
+    if (this.#state === "waiting") this.#service.leaveLine(this);
     this.#state = "ended";
     this.#connection = null;
     this.#service.requests--;

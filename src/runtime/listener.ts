@@ -1,7 +1,7 @@
 /** One bound address: accepts connections, up to its limits, and gives their requests to the newest generation. */
 import type { MessageLimits } from "../snapshot.ts";
 import type { ByteSocket, ListeningSocket, Log, Meters, SocketOwner } from "../types.ts";
-import type { Deadlines } from "./deadlines.ts";
+import type { Deadline, Deadlines } from "./deadlines.ts";
 import { Exchange } from "./exchange.ts";
 import type { Answer } from "./failures.ts";
 import type { LiveListener } from "./generation.ts";
@@ -22,12 +22,18 @@ export interface ListenerParts {
   readonly connections: ConnectionCount;
 }
 
+/** Connections beyond the limit that are being told so. */
+const REFUSING_MAX = 100;
+/** How long such a one may take to close its side. */
+const REFUSING_MS = 1_000;
+
 /** Refused heads are logged at most this often for each listener. */
 const REFUSAL_LOG_PERIOD_MS = 1_000;
 
 export class Listener implements RequestTaker {
   draining: "yes" | "no" = "no";
   readonly open = new Set<DownstreamConnection>();
+  readonly #refusing = new Set<Refused>();
   readonly #parts: ListenerParts;
   #live: LiveListener;
   #socket: ListeningSocket | null = null;
@@ -69,12 +75,17 @@ export class Listener implements RequestTaker {
   accept(): SocketOwner {
     const { connections, meters } = this.#parts;
     if (connections.open >= connections.max || this.open.size >= this.limits.connections)
-      return new Refused();
+      return this.#refuse();
     const connection = new DownstreamConnection(this);
     connections.open++;
     meters.connections("downstream", 1);
     this.open.add(connection);
     return connection;
+  }
+
+  /** Being told takes a moment; beyond a bound there is none. */
+  #refuse(): SocketOwner {
+    return this.#refusing.size < REFUSING_MAX ? new Refused(this.#refusing, this.deadlines) : new Closed();
   }
 
   take(connection: DownstreamConnection): RequestOwner {
@@ -137,12 +148,44 @@ const TOO_MANY = Buffer.from(
     "too-many-connections: this node is at its limit, try later",
 );
 
-/** A connection beyond the limit: told so, and closed. */
+/** A connection beyond the limit: told so, and closed - by the caller first, since closing on unread bytes would reset. */
 class Refused implements SocketOwner {
+  readonly #refusing: Set<Refused>;
+  readonly #deadlines: Deadlines;
+  readonly #deadline: Deadline;
+  #socket: ByteSocket | null = null;
+
+  constructor(refusing: Set<Refused>, deadlines: Deadlines) {
+    this.#refusing = refusing;
+    this.#deadlines = deadlines;
+    this.#deadline = deadlines.create(() => this.#socket?.close());
+  }
+
   onOpen(socket: ByteSocket): void {
+    this.#socket = socket;
+    this.#refusing.add(this);
+    this.#deadline.set(this.#deadlines.touch() + REFUSING_MS);
     socket.write(TOO_MANY, 0, TOO_MANY.length);
     socket.end();
-    socket.close();
+  }
+
+  onData(): void {}
+  onDrain(): void {}
+
+  onEnd(): void {
+    this.#socket?.close();
+  }
+
+  onClose(): void {
+    this.#refusing.delete(this);
+    this.#deadline.remove();
+  }
+}
+
+/** A connection for which there is not even time to say why. */
+class Closed implements SocketOwner {
+  onOpen(socket: ByteSocket): void {
+    socket.reset();
   }
   onData(): void {}
   onDrain(): void {}

@@ -132,7 +132,8 @@ export class Service {
   /** Tries that were begun and have no end yet; those that wait are among them. */
   requests = 0;
   readonly #balancer: Balancer<Endpoint>;
-  readonly #waiting: Waiter[] = [];
+  /** In line, the longest first. */
+  readonly #waiting = new Set<Waiter>();
   #notedAtMs = -Infinity;
   #unnoted = 0;
 
@@ -151,7 +152,7 @@ export class Service {
   }
 
   get waitingCount(): number {
-    return this.#waiting.length;
+    return this.#waiting.size;
   }
 
   pick(tried: readonly Endpoint[]): Endpoint | null {
@@ -164,7 +165,7 @@ export class Service {
     const { connections, pending } = this.config.limits;
     if (ready !== null) waiter.use(ready, endpoint);
     else if (this.connections < connections || this.#closeSomeReady()) endpoint.dial(waiter);
-    else if (this.#waiting.length < pending) this.#waiting.push(waiter);
+    else if (this.#waiting.size < pending) this.#waiting.add(waiter);
     else return "full";
     return "given";
   }
@@ -176,6 +177,11 @@ export class Service {
     return surplus !== undefined && surplus !== null;
   }
 
+  /** Nobody waits there any more. */
+  leaveLine(waiter: Waiter): void {
+    this.#waiting.delete(waiter);
+  }
+
   /** Hands a connection that became ready to whoever waits longest; false when nobody does. */
   offer(connection: UpstreamConnection, endpoint: Endpoint): boolean {
     const waiter = this.#nextWaiter();
@@ -185,18 +191,16 @@ export class Service {
 
   /** A connection ended: whoever waits longest may try again. */
   roomMade(): void {
-    if (this.#waiting.length === 0 || this.retired) return;
+    if (this.#waiting.size === 0 || this.retired) return;
     const waiter = this.#nextWaiter();
     const endpoint = this.pick([]);
     if (waiter !== null && endpoint !== null) this.connect(endpoint, waiter, "any");
   }
 
   #nextWaiter(): Waiter | null {
-    for (;;) {
-      const waiter = this.#waiting.shift();
-      if (waiter === undefined) return null;
-      if (waiter.waiting === "yes") return waiter;
-    }
+    const [waiter = null] = this.#waiting;
+    if (waiter !== null) this.#waiting.delete(waiter);
+    return waiter;
   }
 
   /** Says in the log what went wrong; at most once a second, with how many were not said. */
