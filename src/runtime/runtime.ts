@@ -72,7 +72,12 @@ class WorkerRuntime implements Runtime {
     const date = new HttpDate(clock);
     const pseudonym = `clearway-${nodeId}`;
     // Within one event the time stands still: whoever measures reads what the event's begin read.
-    const eventClock: Clock = { ...clock, now: () => deadlines.now };
+    const eventClock: Clock = {
+      now: () => deadlines.now,
+      epochMs: () => clock.epochMs(),
+      after: (delayMs, run) => clock.after(delayMs, run),
+      every: (periodMs, run) => clock.every(periodMs, run),
+    };
     const generation: GenerationParts = {
       deadlines,
       random,

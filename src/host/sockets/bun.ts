@@ -2,7 +2,8 @@
  * Sockets on Bun: `Bun.listen` and `Bun.connect`.
  *
  * Seen on Bun 1.4.5: `end()` closes both directions at once, so a half-close is `shutdown()`; `close` may be called
- * back from inside `end()` and `terminate()`; a failed connect both rejects and calls `connectError`.
+ * back from inside `end()` and `terminate()`; a failed connect both rejects and calls `connectError`; a FIN that comes
+ * after `shutdown()` calls back `close` without `end`.
  */
 import type { Socket, TCPSocketListenOptions } from "bun";
 import type { Address, ByteSocket, ListeningSocket, SocketError, SocketOwner, Sockets } from "../../types.ts";
@@ -16,6 +17,7 @@ class BunSocket implements ByteSocket {
   readonly #owner: SocketOwner;
   #socket: Native | null = null;
   #abandoned = false;
+  #readEnded = false;
 
   constructor(owner: SocketOwner) {
     this.#owner = owner;
@@ -78,12 +80,15 @@ class BunSocket implements ByteSocket {
   }
 
   ended(): void {
+    this.#readEnded = true;
     this.#owner.onEnd();
   }
 
   closed(error: SocketError | null): void {
     this.#socket = null;
-    if (!this.#abandoned) this.#owner.onClose(error);
+    if (this.#abandoned) return;
+    if (error === null && !this.#readEnded) this.#owner.onEnd();
+    this.#owner.onClose(error);
   }
 }
 
@@ -118,7 +123,11 @@ function socketError(error: Error): SocketError {
 
 /** `Bun.listen` and `Bun.connect` behind the `Sockets` interface. */
 export const bunSockets: Sockets = {
-  async listen(address: Address, sharing: "exclusive" | "shared", accept: () => SocketOwner): Promise<ListeningSocket> {
+  async listen(
+    address: Address,
+    sharing: "exclusive" | "shared",
+    accept: () => SocketOwner,
+  ): Promise<ListeningSocket> {
     const socket = {
       ...handlers,
       open(native: Native) {
