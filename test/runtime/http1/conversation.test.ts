@@ -121,7 +121,9 @@ describe("Via", () => {
   test("ends a real loop at its first turn", async () => {
     const free = await RecordingUpstream.start();
     free.stop();
-    const proxy = await RunningProxy.start(gateway({ ports: [free.port] }).replace("127.0.0.1:0", `127.0.0.1:${free.port}`));
+    const proxy = await RunningProxy.start(
+      gateway({ ports: [free.port] }).replace("127.0.0.1:0", `127.0.0.1:${free.port}`),
+    );
     const client = await RawClient.open(free.port);
     open.push({ stop: () => client.close() }, proxy);
     expect(statusOf(await client.exchange(get))).toBe(508);

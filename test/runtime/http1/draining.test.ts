@@ -1,0 +1,134 @@
+/** A node that stops: what is idle closes, what is under way ends, what does not end is cut off. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { statusOf, values } from "../messages.ts";
+import { RawClient } from "../raw-client.ts";
+import { okAnswer, RecordingUpstream, type UpstreamScript } from "../recording-upstream.ts";
+import { gateway, RunningProxy } from "../running-proxy.ts";
+
+const host = "Host: shop.example\r\n";
+const get = `GET / HTTP/1.1\r\n${host}\r\n`;
+const longMs = 60_000;
+
+const open: { stop(): unknown }[] = [];
+
+afterEach(async () => {
+  for (const each of open.splice(0)) await each.stop();
+});
+
+async function setting(script: UpstreamScript, listener = "") {
+  const upstream = await RecordingUpstream.start(script);
+  const proxy = await RunningProxy.start(gateway({ ports: [upstream.port], listener }));
+  const port = proxy.port();
+  const client = await RawClient.open(port);
+  open.push({ stop: () => client.close() }, upstream);
+  return { upstream, proxy, port, client };
+}
+
+describe("draining", () => {
+  test("accepts no more connections", async () => {
+    const { proxy, port } = await setting({});
+    const drained = proxy.runtime.drain(longMs);
+    expect(
+      await RawClient.open(port).then(
+        () => "open",
+        () => "refused",
+      ),
+    ).toBe("refused");
+    expect(await drained).toEqual({ forced: 0 });
+  });
+
+  test("closes idle connections at once", async () => {
+    const { proxy, client } = await setting({ onRequest: () => okAnswer });
+    await client.exchange(get);
+    const drained = proxy.runtime.drain(longMs);
+    expect(await client.ended()).toBe("fin");
+    client.close();
+    expect(await drained).toEqual({ forced: 0 });
+  });
+
+  for (const listener of ["", "    filters: [request-id]"]) {
+    test(`lets a request end, whose answer says connection: close${listener}`, async () => {
+      const { proxy, client, upstream } = await setting({}, listener);
+      client.send(get);
+      await upstream.request();
+      const drained = proxy.runtime.drain(longMs);
+      upstream.connections[0]!.send(okAnswer);
+      const answer = await client.answer();
+      expect([statusOf(answer), values(answer, "connection")]).toEqual([200, ["close"]]);
+      expect(await client.ended()).toBe("fin");
+      client.close();
+      expect(await drained).toEqual({ forced: 0 });
+    });
+  }
+
+  test("lets a head that began come to its end", async () => {
+    const { proxy, client, upstream } = await setting({ onRequest: () => okAnswer });
+    client.send(get.slice(0, 10));
+    await client.until("the bytes to arrive", () => true);
+    await Bun.sleep(5);
+    const drained = proxy.runtime.drain(longMs);
+    client.send(get.slice(10));
+    expect(values(await client.answer(), "connection")).toEqual(["close"]);
+    expect(upstream.requests.length).toBe(1);
+    client.close();
+    expect(await drained).toEqual({ forced: 0 });
+  });
+
+  test("lets a body end that is under way", async () => {
+    const { proxy, client, upstream } = await setting({
+      onRequest: () => "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhe",
+    });
+    client.send(get + get);
+    await client.until("the start", () => (client.received.endsWith("he") ? true : null));
+    const drained = proxy.runtime.drain(longMs);
+    upstream.connections[0]!.send("ll");
+    expect((await client.answer()).body).toBe("hell");
+    upstream.script = { onRequest: () => okAnswer };
+    upstream.connections[0]!.script = upstream.script;
+    client.close();
+    await drained;
+  });
+
+  test("resets what is left when its time is over, and says how much that was", async () => {
+    const { proxy, client, port, upstream } = await setting({
+      onRequest: (request, connection) => {
+        if (!request.start.includes("/tunnel")) return null;
+        connection.reading = "bytes";
+        return "HTTP/1.1 101 x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
+      },
+    });
+    const other = await RawClient.open(port);
+    open.push({ stop: () => other.close() });
+    client.send(get);
+    other.send(`GET /tunnel HTTP/1.1\r\n${host}Connection: upgrade\r\nUpgrade: x\r\n\r\n`);
+    await other.until("101", () => (other.received.includes("\r\n\r\n") ? true : null));
+    await upstream.request(1);
+    const drained = proxy.runtime.drain(50);
+    expect(await client.ended()).toBe("reset");
+    expect(await other.ended()).toBe("reset");
+    for (const connection of upstream.connections) expect(await connection.ended()).toBe("reset");
+    expect(await drained).toEqual({ forced: 2 });
+    expect(proxy.open).toEqual({ downstream: 0, upstream: 0 });
+    expect(proxy.measured.map(({ status }) => status).sort()).toEqual([101, 499]);
+  });
+});
+
+describe("a reload that takes a listener away", () => {
+  test("lets its requests end on it, while the new one serves", async () => {
+    const { proxy, client, port, upstream } = await setting({});
+    client.send(get);
+    await upstream.request();
+    await proxy.apply(gateway({ ports: [upstream.port] }).replace("127.0.0.1:0", "127.0.0.2:0"));
+    expect(
+      await RawClient.open(port).then(
+        () => "open",
+        () => "refused",
+      ),
+    ).toBe("refused");
+    upstream.connections[0]!.send(okAnswer);
+    const answer = await client.answer();
+    expect([statusOf(answer), values(answer, "connection")]).toEqual([200, ["close"]]);
+    client.close();
+    await proxy.stop();
+  });
+});
