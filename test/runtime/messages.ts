@@ -29,9 +29,10 @@ export function statusOf(message: Message): number {
   return Number(message.start.split(" ")[1]);
 }
 
-/** Null while the request is not whole; throws when it is none. */
-export function readRequest(text: string): Reading | null {
+/** Null while the request is not whole; throws when it is none. Chunk extensions are for callers only. */
+export function readRequest(text: string, extensions: "refused" | "dropped" = "refused"): Reading | null {
   return read(text, {
+    extensions,
     startPattern: /^[!-~]+ [!-~]+ HTTP\/1\.[01]$/,
     framing: (message) => requestFraming(message),
   });
@@ -52,6 +53,7 @@ interface Grammar {
   readonly startPattern: RegExp;
   framing(head: Pick<Message, "start" | "fields">): Framing;
   readonly ended?: boolean;
+  readonly extensions?: "refused" | "dropped";
 }
 
 function read(text: string, grammar: Grammar): Reading | null {
@@ -63,7 +65,7 @@ function read(text: string, grammar: Grammar): Reading | null {
   const fields = lines.map(fieldOf);
   const bodyStart = headEnd + 4;
   const framing = grammar.framing({ start, fields });
-  const body = readBody(text.slice(bodyStart), framing, grammar.ended ?? false);
+  const body = readBody(text.slice(bodyStart), framing, grammar);
   if (body === null) return null;
   const end = bodyStart + body.length;
   const message = { start, fields, head, body: body.data, trailers: body.trailers, raw: text.slice(0, end) };
@@ -82,19 +84,19 @@ interface Body {
   readonly length: number;
 }
 
-function readBody(text: string, framing: Framing, ended: boolean): Body | null {
-  if (framing === "chunked") return readChunks(text);
+function readBody(text: string, framing: Framing, { ended = false, extensions }: Grammar): Body | null {
+  if (framing === "chunked") return readChunks(text, extensions === "dropped" ? /;[^\r\n\0]*$/ : /$^/);
   if (framing === "close") return ended ? { data: text, trailers: [], length: text.length } : null;
   if (text.length < framing) return null;
   return { data: text.slice(0, framing), trailers: [], length: framing };
 }
 
-function readChunks(text: string): Body | null {
+function readChunks(text: string, dropped: RegExp): Body | null {
   let data = "";
   for (let at = 0; ; ) {
     const lineEnd = text.indexOf("\r\n", at);
     if (lineEnd < 0) return null;
-    const line = text.slice(at, lineEnd);
+    const line = text.slice(at, lineEnd).replace(dropped, "");
     if (!/^[0-9a-fA-F]+$/.test(line)) throw new Error(`not a chunk size: ${JSON.stringify(line)}`);
     const size = Number.parseInt(line, 16);
     at = lineEnd + 2;

@@ -99,6 +99,7 @@ export class Head implements KnownFields {
   #restart(bytes: Buffer, start: number, phase: Phase): void {
     this.bytes = bytes;
     this.start = start;
+    this.methodEnd = start;
     this.count = 0;
     this.problem = null;
     this.#at = start;

@@ -113,6 +113,7 @@ export class RequestReader {
       this.#scanning = true;
     }
     const scan = this.head.scanRequest(input.length, this.#limits);
+    this.facts.readMethod(this.head);
     if (scan === "more") return scan;
     this.#scanning = false;
     this.#emptyLines = 0;

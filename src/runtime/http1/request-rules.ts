@@ -44,7 +44,12 @@ export class RequestFacts {
   #expect = -1;
   #upgrade = -1;
 
-  /** Reads a complete head after `reset`; null when it is right. */
+  /** Even a refusal is framed by the method, as soon as that is here. */
+  readMethod({ bytes, start, methodEnd }: Head): void {
+    this.method = isGet(bytes, start, methodEnd) ? "GET" : text(bytes, start, methodEnd);
+  }
+
+  /** Reads a complete head after `reset` and `readMethod`; null when it is right. */
   read(head: Head): RequestProblem | null {
     const problem = this.#classify(head) ?? this.#target(head) ?? this.#framing(head);
     if (problem !== null) return problem;
@@ -118,8 +123,7 @@ export class RequestFacts {
   }
 
   #target(head: Head): RequestProblem | null {
-    const { bytes, targetStart, targetEnd, start, methodEnd } = head;
-    this.method = isGet(bytes, start, methodEnd) ? "GET" : text(bytes, start, methodEnd);
+    const { bytes, targetStart, targetEnd } = head;
     if (this.method === "CONNECT") return "connect-refused";
     const authority = this.#host < 0 ? "" : fieldValue(head, this.#host);
     if (this.#host < 0 && head.minor === 1) return "missing-host";
