@@ -1,14 +1,8 @@
 /** Connections on both sides: kept, reused, given up, replaced, refused. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { statusOf, values } from "../messages.ts";
-import { RawClient } from "../raw-client.ts";
-import {
-  okAnswer,
-  type RecordedConnection,
-  RecordingUpstream,
-  type UpstreamScript,
-} from "../recording-upstream.ts";
-import { type GatewayText, gateway, RunningProxy } from "../running-proxy.ts";
+import { okAnswer, type RecordedConnection, type UpstreamScript } from "../recording-upstream.ts";
+import { caller, closeAll, proxyTo, upstreamWith } from "../setting.ts";
 import { eventually } from "../waiting.ts";
 
 const host = "Host: shop.example\r\n";
@@ -16,36 +10,7 @@ const get = `GET / HTTP/1.1\r\n${host}\r\n`;
 const post = `POST / HTTP/1.1\r\n${host}Content-Length: 2\r\n\r\nhi`;
 const numbered = (number: number) => `GET /${number} HTTP/1.1\r\n${host}\r\n`;
 
-const open: { stop(): unknown }[] = [];
-
-afterEach(async () => {
-  for (const each of open.splice(0)) await each.stop();
-});
-
-async function upstreamWith(script?: UpstreamScript): Promise<RecordingUpstream> {
-  const upstream = await RecordingUpstream.start(script);
-  open.push(upstream);
-  return upstream;
-}
-
-async function proxyTo(text: GatewayText): Promise<RunningProxy> {
-  const proxy = await RunningProxy.start(gateway(text));
-  open.unshift(proxy);
-  return proxy;
-}
-
-async function caller(proxy: RunningProxy): Promise<RawClient> {
-  const client = await RawClient.open(proxy.port());
-  open.unshift({ stop: () => client.close() });
-  return client;
-}
-
-/** A port on which nobody listens. */
-async function deadPort(): Promise<number> {
-  const upstream = await RecordingUpstream.start();
-  upstream.stop();
-  return upstream.port;
-}
+afterEach(closeAll);
 
 describe("pipelined requests", () => {
   test("are answered in their order, though later answers could be ready sooner", async () => {
@@ -314,110 +279,5 @@ describe("a connection to a service", () => {
     const client = await caller(proxy);
     expect(statusOf(await client.exchange(get))).toBe(502);
     expect(upstream.requests.length).toBe(1);
-  });
-});
-
-describe("an endpoint that cannot be reached", () => {
-  test("is passed over for two others, for a request with a body too", async () => {
-    const upstream = await upstreamWith();
-    const dead = [await deadPort(), await deadPort()];
-    const proxy = await proxyTo({ ports: [...dead, upstream.port] });
-    const client = await caller(proxy);
-    for (let i = 0; i < 6; i++) expect(statusOf(await client.exchange(i % 2 === 0 ? get : post))).toBe(200);
-    expect(upstream.requests.length).toBe(6);
-  });
-
-  test("is told when all three that may be tried are such", async () => {
-    const dead = [await deadPort(), await deadPort(), await deadPort(), await deadPort()];
-    const proxy = await proxyTo({ ports: dead });
-    const client = await caller(proxy);
-    const answer = await client.exchange(get);
-    expect([statusOf(answer), ...values(answer, "x-clearway-reason")]).toEqual([503, "no-healthy-endpoint"]);
-    expect(values(answer, "connection")).toEqual([]);
-    expect((await client.exchange(post)).body).toStartWith("no-healthy-endpoint: ");
-  });
-
-  test("is a 503 no-healthy-endpoint through filters as well", async () => {
-    const proxy = await proxyTo({ ports: [await deadPort()], listener: "    filters: [request-id]" });
-    const client = await caller(proxy);
-    const answer = await client.exchange(post);
-    expect([statusOf(answer), ...values(answer, "x-clearway-reason")]).toEqual([503, "no-healthy-endpoint"]);
-    expect(values(answer, "x-request-id").length).toBe(1);
-  });
-});
-
-describe("limits towards a service", () => {
-  const overloaded = [503, "service-overloaded"];
-
-  async function outcome(client: RawClient): Promise<unknown[]> {
-    const answer = await client.answer();
-    return [statusOf(answer), ...values(answer, "x-clearway-reason")];
-  }
-
-  test("requests: the third of two is refused; a finished one makes room", async () => {
-    const upstream = await upstreamWith({});
-    const proxy = await proxyTo({ ports: [upstream.port], serviceLimits: "{ requests: 2 }" });
-    const clients = await Promise.all([1, 2, 3].map(() => caller(proxy)));
-    for (const [index, client] of clients.slice(0, 2).entries()) {
-      client.send(get);
-      await upstream.request(index);
-    }
-    clients[2]!.send(get);
-    expect(await outcome(clients[2]!)).toEqual(overloaded);
-    upstream.connections[0]!.send(okAnswer);
-    expect(await outcome(clients[0]!)).toEqual([200]);
-    clients[2]!.send(get);
-    await upstream.request(2);
-    expect(upstream.requests.length).toBe(3);
-  });
-
-  test("connections and pending: one waits in line, the next is refused; who waits is served in turn", async () => {
-    const upstream = await upstreamWith({});
-    const proxy = await proxyTo({ ports: [upstream.port], serviceLimits: "{ connections: 1, pending: 1 }" });
-    const [first, second, third] = await Promise.all([caller(proxy), caller(proxy), caller(proxy)]);
-    first.send(get);
-    await upstream.request();
-    second.send(post);
-    await eventually("a waiter", () => proxy.runtime.report().services[0]!.waiting === 1);
-    third.send(get);
-    expect(await outcome(third)).toEqual(overloaded);
-    upstream.connections[0]!.send(okAnswer);
-    expect(await outcome(first)).toEqual([200]);
-    expect((await upstream.request(1)).body).toBe("hi");
-    upstream.connections[0]!.send(okAnswer);
-    expect(await outcome(second)).toEqual([200]);
-    expect(upstream.connections.length).toBe(1);
-  });
-
-  test("connections: who waits is served when the busy one fails", async () => {
-    const upstream = await upstreamWith({});
-    const proxy = await proxyTo({ ports: [upstream.port], serviceLimits: "{ connections: 1 }" });
-    const [first, second] = await Promise.all([caller(proxy), caller(proxy)]);
-    first.send(get);
-    await upstream.request();
-    second.send(get);
-    await eventually("a waiter", () => proxy.runtime.report().services[0]!.waiting === 1);
-    upstream.script = { onRequest: () => okAnswer };
-    upstream.connections[0]!.reset();
-    expect(await outcome(first)).toEqual([502, "upstream-reset"]);
-    expect(await outcome(second)).toEqual([200]);
-  });
-
-  test("pending: a caller that leaves the line makes room in it", async () => {
-    const upstream = await upstreamWith({});
-    const proxy = await proxyTo({ ports: [upstream.port], serviceLimits: "{ connections: 1, pending: 1 }" });
-    const [first, second, third] = await Promise.all([caller(proxy), caller(proxy), caller(proxy)]);
-    first.send(get);
-    await upstream.request();
-    second.send(get);
-    await eventually("a waiter", () => proxy.runtime.report().services[0]!.waiting === 1);
-    second.close();
-    await eventually("the end of the second", () => proxy.runtime.report().activeRequests === 1);
-    third.send(get);
-    upstream.script = { onRequest: () => okAnswer };
-    for (const connection of upstream.connections) connection.script = upstream.script;
-    upstream.connections[0]!.send(okAnswer);
-    expect(await outcome(first)).toEqual([200]);
-    expect(await outcome(third)).toEqual([200]);
   });
 });

@@ -1,9 +1,9 @@
 /** What is said while a request is under way: Expect and interim answers, Via, the caller's origin, the path policy. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { statusOf, values } from "../messages.ts";
-import { RawClient } from "../raw-client.ts";
-import { okAnswer, RecordingUpstream, type UpstreamScript } from "../recording-upstream.ts";
-import { type GatewayText, gateway, RunningProxy } from "../running-proxy.ts";
+import { okAnswer, type RecordingUpstream } from "../recording-upstream.ts";
+import { gateway, RunningProxy } from "../running-proxy.ts";
+import { caller, closeAll, setting, upstreamWith } from "../setting.ts";
 
 const host = "Host: shop.example\r\n";
 const get = `GET / HTTP/1.1\r\n${host}\r\n`;
@@ -11,19 +11,7 @@ const expecting = `POST / HTTP/1.1\r\n${host}Content-Length: 5\r\nExpect: 100-co
 const continued = "HTTP/1.1 100 Continue\r\n\r\n";
 const chain = "    filters: [request-id]";
 
-const open: { stop(): unknown }[] = [];
-
-afterEach(async () => {
-  for (const each of open.splice(0)) await each.stop();
-});
-
-async function setting(script: UpstreamScript, text: Partial<GatewayText> = {}) {
-  const upstream = await RecordingUpstream.start(script);
-  const proxy = await RunningProxy.start(gateway({ ports: [upstream.port], ...text }));
-  const client = await RawClient.open(proxy.port());
-  open.push({ stop: () => client.close() }, proxy, upstream);
-  return { upstream, proxy, client };
-}
+afterEach(closeAll);
 
 async function headAt(upstream: RecordingUpstream) {
   const connection = await upstream.connection();
@@ -119,18 +107,19 @@ describe("Via", () => {
   });
 
   test("ends a real loop at its first turn", async () => {
-    const free = await RecordingUpstream.start();
+    const free = await upstreamWith();
     free.stop();
     const proxy = await RunningProxy.start(
       gateway({ ports: [free.port] }).replace("127.0.0.1:0", `127.0.0.1:${free.port}`),
     );
-    const client = await RawClient.open(free.port);
-    open.push({ stop: () => client.close() }, proxy);
+    const client = await caller(proxy);
     expect(statusOf(await client.exchange(get))).toBe(508);
     expect(proxy.measured.map(({ status, reason }) => [status, reason])).toEqual([
       [508, "loop-detected"],
       [508, ""],
     ]);
+    client.close();
+    await proxy.stop();
   });
 });
 

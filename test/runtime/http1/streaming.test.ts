@@ -91,7 +91,7 @@ async function expectFlat(sender: () => Sender | null, reader: () => Socket | nu
   expect(sender()!.sent).toBeLessThan(onTheWayBytesMax);
   let peak = 0;
   let received = 0;
-  const socket = reader()!;
+  const socket = await eventually("the reader", reader);
   socket.on("data", (chunk: Buffer) => {
     received += chunk.length;
     if (received % 7 === 0) {

@@ -1,14 +1,9 @@
 /** Upgrade and WebSocket: bytes both ways after the service's 101, never before. RFC 9110 section 7.8. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { statusOf, values } from "../messages.ts";
-import { RawClient } from "../raw-client.ts";
-import {
-  okAnswer,
-  type RecordedConnection,
-  RecordingUpstream,
-  type UpstreamScript,
-} from "../recording-upstream.ts";
-import { gateway, RunningProxy } from "../running-proxy.ts";
+import type { RawClient } from "../raw-client.ts";
+import { okAnswer, type RecordedConnection, type UpstreamScript } from "../recording-upstream.ts";
+import { closeAll, type Setting, setting } from "../setting.ts";
 import { eventually } from "../waiting.ts";
 
 const host = "Host: shop.example\r\n";
@@ -18,25 +13,7 @@ const switched =
 const told =
   "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nX-A: 1\r\nconnection: upgrade\r\n\r\n";
 
-const open: { stop(): unknown }[] = [];
-
-afterEach(async () => {
-  for (const each of open.splice(0)) await each.stop();
-});
-
-interface Setting {
-  readonly upstream: RecordingUpstream;
-  readonly proxy: RunningProxy;
-  readonly client: RawClient;
-}
-
-async function setting(script: UpstreamScript, filters = ""): Promise<Setting> {
-  const upstream = await RecordingUpstream.start(script);
-  const proxy = await RunningProxy.start(gateway({ ports: [upstream.port], listener: filters }));
-  const client = await RawClient.open(proxy.port());
-  open.push({ stop: () => client.close() }, proxy, upstream);
-  return { upstream, proxy, client };
-}
+afterEach(closeAll);
 
 const switching: UpstreamScript = {
   onRequest: (_request, connection) => {
@@ -45,8 +22,8 @@ const switching: UpstreamScript = {
   },
 };
 
-async function tunnel(filters = ""): Promise<Setting & { readonly server: RecordedConnection }> {
-  const made = await setting(switching, filters);
+async function tunnel(listener: string): Promise<Setting & { readonly server: RecordedConnection }> {
+  const made = await setting(switching, { listener });
   made.client.send(upgrade);
   expect(await made.client.take(told.length)).toBe(told);
   return { ...made, server: await made.upstream.connection() };
@@ -55,10 +32,10 @@ async function tunnel(filters = ""): Promise<Setting & { readonly server: Record
 const got = (end: { received: string; until: RawClient["until"] }, bytes: string) =>
   end.until(JSON.stringify(bytes), () => (end.received.endsWith(bytes) ? true : null));
 
-for (const filters of ["", "    filters: [request-id]"]) {
-  describe(`a tunnel${filters === "" ? "" : " behind a filter"}`, () => {
+for (const listener of ["", "    filters: [request-id]"]) {
+  describe(`a tunnel${listener === "" ? "" : " behind a filter"}`, () => {
     test("carries bytes both ways, whatever they look like", async () => {
-      const { client, server } = await tunnel(filters);
+      const { client, server } = await tunnel(listener);
       client.send("\0\xff\r\n\r\nGET / HTTP/1.1\r\n");
       await got(server, "\0\xff\r\n\r\nGET / HTTP/1.1\r\n");
       server.send("HTTP/1.1 500 x\r\n\r\n\x81\x05hello");
@@ -66,20 +43,20 @@ for (const filters of ["", "    filters: [request-id]"]) {
     });
 
     test("carries what the service sent right behind its 101", async () => {
-      const { client } = await setting({ onRequest: () => `${switched}hello` }, filters);
+      const { client } = await setting({ onRequest: () => `${switched}hello` }, { listener });
       client.send(upgrade);
       expect(await client.take(told.length + 5)).toBe(`${told}hello`);
     });
 
     test("lets one side end and the other go on", async () => {
-      const one = await tunnel(filters);
+      const one = await tunnel(listener);
       one.client.finish();
       expect(await one.server.ended()).toBe("fin");
       one.server.send("more");
       await got(one.client, "more");
       one.server.finish();
       expect(await one.client.ended()).toBe("fin");
-      const other = await tunnel(filters);
+      const other = await tunnel(listener);
       other.server.finish();
       expect(await other.client.ended()).toBe("fin");
       other.client.send("more");
@@ -97,10 +74,10 @@ for (const filters of ["", "    filters: [request-id]"]) {
     });
 
     test("is reset on one side when it was reset on the other", async () => {
-      const one = await tunnel(filters);
+      const one = await tunnel(listener);
       one.client.reset();
       expect(await one.server.ended()).toBe("reset");
-      const other = await tunnel(filters);
+      const other = await tunnel(listener);
       other.server.reset();
       expect(await other.client.ended()).toBe("reset");
       for (const { proxy } of [one, other]) {
@@ -112,7 +89,7 @@ for (const filters of ["", "    filters: [request-id]"]) {
     });
 
     test("is reset towards the service when the caller's end was followed by a reset", async () => {
-      const { client, server, proxy } = await tunnel(filters);
+      const { client, server, proxy } = await tunnel(listener);
       client.finish();
       expect(await server.ended()).toBe("fin");
       client.reset();
@@ -124,7 +101,7 @@ for (const filters of ["", "    filters: [request-id]"]) {
     });
 
     test("holds one side back when the other does not read", async () => {
-      const { client, server, proxy } = await tunnel(filters);
+      const { client, server, proxy } = await tunnel(listener);
       const piece = Buffer.alloc(256 * 1024, 120);
       const bytes = 256 * piece.length;
       server.pause();
@@ -143,7 +120,7 @@ for (const filters of ["", "    filters: [request-id]"]) {
     }, 45_000);
 
     test("is opened by 101 alone: bytes that came early stay HTTP until then", async () => {
-      const { client, upstream } = await setting({ onRequest: () => okAnswer }, filters);
+      const { client, upstream } = await setting({ onRequest: () => okAnswer }, { listener });
       client.send(`${upgrade}GET /second HTTP/1.1\r\n${host}\r\n`);
       expect(statusOf(await client.answer())).toBe(200);
       expect(statusOf(await client.answer())).toBe(200);
@@ -154,7 +131,7 @@ for (const filters of ["", "    filters: [request-id]"]) {
     });
 
     test("gets the bytes that came early only after the 101", async () => {
-      const { client, upstream } = await setting({}, filters);
+      const { client, upstream } = await setting({}, { listener });
       client.send(`${upgrade}early`);
       await upstream.request();
       const server = upstream.connections[0]!;
@@ -169,7 +146,7 @@ for (const filters of ["", "    filters: [request-id]"]) {
     test("is refused like any answer: the caller gets it and goes on", async () => {
       const { client } = await setting(
         { onRequest: () => "HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno" },
-        filters,
+        { listener },
       );
       const answer = await client.exchange(upgrade);
       expect([statusOf(answer), answer.body]).toEqual([403, "no"]);
@@ -177,7 +154,7 @@ for (const filters of ["", "    filters: [request-id]"]) {
     });
 
     test("that nobody asked for is a 502, and nothing of it reaches the caller", async () => {
-      const { client, upstream } = await setting({ onRequest: () => `${switched}secret` }, filters);
+      const { client, upstream } = await setting({ onRequest: () => `${switched}secret` }, { listener });
       const answer = await client.exchange(`GET / HTTP/1.1\r\n${host}\r\n`);
       expect([statusOf(answer), ...values(answer, "x-clearway-reason")]).toEqual([502, "upstream-malformed"]);
       expect(await upstream.connections[0]!.ended()).toBe("reset");
