@@ -99,7 +99,7 @@ function bareApp(
     getPath: () => "/",
   });
   for (const middleware of middlewares) app.use(middleware as never);
-  app.all("*", (c) => c.env.forward(c.req.raw, {}));
+  app.all("*", (c) => c.env.forward(c.req.raw, c));
   return async (request) => app.fetch(request, last);
 }
 
@@ -119,7 +119,7 @@ function guardedChain(middlewares: readonly Middleware[]): (request: Request) =>
     close: nothing,
   }));
   const chain = compileChain(filters);
-  if (chain === null) return async (request) => end.forward(request, {});
+  if (chain === null) return async (request) => end.forward(request, { var: {} });
   return (request) => chain(request, end);
 }
 

@@ -1,7 +1,7 @@
 /** A request on its way through filters: the lightweight Request in, sendings to services, the Response back out. */
 import type { Bindings, Call, RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
 import { CallerBody } from "./caller-body.ts";
-import type { ChainEnd } from "./chain.ts";
+import type { ChainContext, ChainEnd } from "./chain.ts";
 import { ANSWERS, type Answer, answerTo, MessageFailure } from "./failures.ts";
 import { outgoingResponse } from "./fetch/outgoing.ts";
 import { lightRequest } from "./fetch/request.ts";
@@ -59,6 +59,11 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     return this.exchange.method;
   }
 
+  get path(): string {
+    const { path } = this.exchange.head;
+    return path === "*" ? "/*" : path;
+  }
+
   get url(): string {
     const { scheme, authority, target } = this.exchange;
     return `${scheme}://${authority === "" ? "unknown.invalid" : authority}${target === "*" ? "/*" : target}`;
@@ -92,7 +97,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
 
   start(): void {
     const { chain } = this.exchange.route;
-    const answered = chain === null ? this.forward(this.original, {}) : chain(this.original, this);
+    const answered = chain === null ? this.forward(this.original, NO_CONTEXT) : chain(this.original, this);
     if (answered instanceof Promise) {
       answered.then(
         (response) => this.#answer(response),
@@ -101,7 +106,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     } else this.#answer(answered);
   }
 
-  forward(request: Request, vars: Variables): Response | Promise<Response> {
+  forward(request: Request, context: ChainContext): Response | Promise<Response> {
     const { route, peer } = this.exchange;
     const { config } = route;
     if (config === null) return ownResponse(ANSWERS["no-route"]);
@@ -111,9 +116,8 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     }
     const service = chooseService(route.targets, peer.listener.generation.parts.random);
     this.exchange.service = service;
-    const sent =
-      route.wrap === null ? this.send(request, service, {}) : this.#wrapped(request, service, vars);
-    return sent.catch((error: unknown) => this.#failed(error));
+    if (route.wrap !== null) return this.#wrapped(request, service, context.var).catch(this.#failed);
+    return this.#begin(request, service, this.#failed).start({});
   }
 
   #wrapped(request: Request, service: Service, vars: Variables): Promise<Response> {
@@ -148,19 +152,23 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   /** One sending; rejects with a MessageFailure when no head of an answer came. */
   send(request: Request, service: Service, change: SendChange): Promise<Response> {
     if (this.#ended) return Promise.reject(callerLeft());
-    const sending = new Sending(this, service, request);
+    return this.#begin(request, service, rethrown).start(change);
+  }
+
+  #begin(request: Request, service: Service, failed: (error: unknown) => Response): Sending {
+    const sending = new Sending(this, { service, request, failed });
     this.#sendings.push(sending);
     this.exchange.attempts++;
-    return sending.start(change);
+    return sending;
   }
 
   /** Without upstream filters that repeat it, a failed call is an answer like another. */
-  #failed(error: unknown): Response {
+  readonly #failed = (error: unknown): Response => {
     if (!(error instanceof MessageFailure)) throw error;
     const { listener } = this.exchange.peer;
     this.exchange.service?.noteFailure(error, listener.generation.parts.log);
     return ownResponse(answerTo(error));
-  }
+  };
 
   #answer(response: Response): void {
     const { connection } = this.exchange;
@@ -198,6 +206,12 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     for (const sending of this.#sendings) sending.stop("unwanted");
     this.#abort?.abort();
   }
+}
+
+const NO_CONTEXT: ChainContext = { var: {} };
+
+function rethrown(error: unknown): never {
+  throw error;
 }
 
 function callerLeft(): MessageFailure {

@@ -12,8 +12,15 @@ import { ownResponse } from "./own-response.ts";
 
 /** The env object of one request: what filters see, and the end of the chain. */
 export interface ChainEnd extends Bindings {
+  /** As forwarded. */
+  readonly path: string;
   /** Innermost: sends this request, maybe rebuilt, to the service; or answers for the route itself. */
-  forward(request: Request, vars: Variables): Response | Promise<Response>;
+  forward(request: Request, context: ChainContext): Response | Promise<Response>;
+}
+
+/** Hono's context, of which the variables are wanted: made into an object only when somebody asks. */
+export interface ChainContext {
+  readonly var: Variables;
 }
 
 export type Chain = (request: Request, end: ChainEnd) => Promise<Response>;
@@ -30,7 +37,7 @@ export function compileChain(filters: readonly LiveFilter[]): Chain | null {
   if (downstream.length === 0) return null;
   const app = new Hono<ChainEnvironment>({ router: new FixedRouter(), getPath });
   for (const { middleware } of downstream) app.use(middleware as never);
-  app.all("*", (c) => c.env.forward(c.req.raw, c.var));
+  app.all("*", (c) => c.env.forward(c.req.raw, c));
   app.onError((error, c) => answerError(error, c, downstream));
   // With at least one middleware Hono dispatches asynchronously.
   return (request, end) => app.fetch(request, end) as Promise<Response>;
@@ -113,16 +120,9 @@ class FixedRouter<Handler> implements Router<Handler> {
   }
 }
 
-/**
- * `c.req.path`: cut from the url, not parsed, and never decoded: filters judge the path that will be forwarded. (Hono's
- * own decodes escapes.)
- */
-function getPath(request: Request): string {
-  const { url } = request;
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  if (start < 0) return "/";
-  const query = url.indexOf("?", start);
-  return query < 0 ? url.slice(start) : url.slice(start, query);
+/** `c.req.path` is the path that will be forwarded, never decoded: filters judge what the service gets. */
+function getPath(_request: Request, options?: { readonly env?: ChainEnd }): string {
+  return options?.env?.path ?? "/";
 }
 
 function answerError(error: Error, c: Context, filters: readonly LiveFilter[]): Response {

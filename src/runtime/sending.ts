@@ -50,12 +50,20 @@ export interface SentRequest {
   readonly tried: Endpoint[];
 }
 
+export interface SendingParts {
+  readonly service: Service;
+  readonly request: Request;
+  /** What a failure becomes: an answer, or it is thrown on. */
+  failed(error: unknown): Response;
+}
+
 export class Sending implements AttemptOwner {
   readonly method: string;
   readonly #sent: SentRequest;
   readonly #service: Service;
   readonly #outgoing: OutgoingRequest;
   readonly #attempt: Attempt;
+  readonly #failed: SendingParts["failed"];
   #body: OutgoingBody;
   #answer: AnswerBody | null = null;
   /** Whether there was an answer or a failure: an Error is too dear to be made for nothing. */
@@ -64,9 +72,10 @@ export class Sending implements AttemptOwner {
   #reject: (failure: unknown) => void = ignore;
   #unschedule: () => void = ignore;
 
-  constructor(sent: SentRequest, service: Service, request: Request) {
+  constructor(sent: SentRequest, { service, request, failed }: SendingParts) {
     this.#sent = sent;
     this.#service = service;
+    this.#failed = failed;
     this.#outgoing = outgoingRequest(request, sent.original);
     this.#body = this.#outgoing.body;
     this.method = this.#outgoing.method;
@@ -107,7 +116,11 @@ export class Sending implements AttemptOwner {
 
   #fail(failure: unknown): void {
     this.#settled = true;
-    this.#reject(failure);
+    try {
+      this.#resolve(this.#failed(failure));
+    } catch (error) {
+      this.#reject(error);
+    }
   }
 
   // ---- the attempt's owner ----

@@ -5,11 +5,11 @@ import { FieldKind, knownFields } from "./fields.ts";
 import type { Head } from "./head.ts";
 import {
   addedBytes,
+  addedLines,
   copyFields,
   copyStatusLine,
   kindSet,
   RESPONSE_STRIPPED,
-  writeAdded,
   writeText,
 } from "./head-writer.ts";
 import { REASONS } from "./reasons.ts";
@@ -71,10 +71,9 @@ export function writeEditedHead(wire: Wire, edited: EditedHead, framing: AnswerF
     const stripped = keepsLength(framing, edited.status) ? RESPONSE_STRIPPED : WITHOUT_LENGTH;
     at = copyFields(out, at, { fields, stripped, removed: edited.removed });
   }
-  at = writeAdded(out, at, edited.added);
-  if (framing.framing === "length" && !lengthSaid)
-    at = writeText(out, at, `content-length: ${framing.bodyBytes}\r\n`);
-  wire.advance(writeText(out, at, connectionLines(framing)));
+  const length =
+    framing.framing === "length" && !lengthSaid ? `content-length: ${framing.bodyBytes}\r\n` : "";
+  wire.advance(writeText(out, at, addedLines(edited.added) + length + connectionLines(framing)));
 }
 
 /** An interim answer: 100, 102, 103, or the 101 that opens a tunnel. */

@@ -55,15 +55,15 @@ export function writeText(out: Buffer, position: number, latin1: string): number
 type LatinBuffer = Buffer & { latin1Write(latin1: string, position: number): number };
 
 /** `name: value` lines from a flat list of names and values, already checked; what is the codec's to say is left out. */
-export function writeAdded(out: Buffer, position: number, added: readonly string[]): number {
-  let at = position;
+export function addedLines(added: readonly string[]): string {
+  let lines = "";
   for (let i = 0; i + 1 < added.length; i += 2) {
-    if (!isFraming(added[i]!)) at = writeText(out, at, `${added[i]}: ${added[i + 1]}\r\n`);
+    if (!isFraming(added[i]!)) lines += `${added[i]}: ${added[i + 1]}\r\n`;
   }
-  return at;
+  return lines;
 }
 
-const FRAMING = new Set([
+const FRAMING = [
   "connection",
   "content-length",
   "keep-alive",
@@ -72,13 +72,14 @@ const FRAMING = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade",
-]);
+];
+const FRAMING_LENGTHS = new Set(FRAMING.map((name) => name.length));
 
 function isFraming(name: string): boolean {
-  return FRAMING.has(name) || FRAMING.has(name.toLowerCase());
+  return FRAMING_LENGTHS.has(name.length) && FRAMING.includes(name.toLowerCase());
 }
 
-/** How many bytes `writeAdded` may write. */
+/** How many bytes `addedLines` may be. */
 export function addedBytes(added: readonly string[]): number {
   let bytes = 0;
   for (const part of added) bytes += part.length + 2;

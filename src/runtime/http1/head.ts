@@ -138,8 +138,12 @@ export class Head implements KnownFields {
   /** A copy that lives as long as somebody holds it. */
   detached(): KnownFields {
     const { bytes, count, fieldsEnd } = this;
-    const offsets = this.offsets.slice(0, count * FIELD_STRIDE);
-    return { bytes, offsets, kinds: this.kinds.slice(0, count), count, fieldsEnd };
+    // By hand: for so few, `slice` costs three times that.
+    const offsets = new Int32Array(count * FIELD_STRIDE);
+    for (let i = 0; i < offsets.length; i++) offsets[i] = this.offsets[i]!;
+    const kinds = new Uint8Array(count);
+    for (let i = 0; i < count; i++) kinds[i] = this.kinds[i]!;
+    return { bytes, offsets, kinds, count, fieldsEnd };
   }
 
   /** Goes on scanning a request up to bytes[end). */
