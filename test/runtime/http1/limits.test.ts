@@ -218,4 +218,14 @@ describe("connections of callers", () => {
       expect(small.open).toEqual({ downstream: 0, upstream: small.open.upstream });
     });
   }
+
+  test("beyond the limit are told so 100 at a time; further ones are reset", async () => {
+    const small = await RunningProxy.start(gateway({ ports: [upstream.port], limits: "{ connections: 1 }" }));
+    const clients: RawClient[] = [];
+    for (let i = 0; i < 103; i++) clients.push(await RawClient.open(small.port()));
+    for (const client of clients.slice(1, 101)) expect(statusOf(await client.answer())).toBe(503);
+    for (const client of clients.slice(101)) expect(await client.ended()).toBe("reset");
+    for (const client of clients) client.close();
+    await small.stop();
+  });
 });
