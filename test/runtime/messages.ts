@@ -132,7 +132,9 @@ function told(fields: Message["fields"]): Framing | null {
   return Number(lengths[0]);
 }
 
-function requestFraming({ fields }: Pick<Message, "fields">): Framing {
+function requestFraming({ start, fields }: Pick<Message, "start" | "fields">): Framing {
+  const hosts = valuesIn(fields, "host").length;
+  if (hosts > 1 || (hosts === 0 && start.endsWith("1.1"))) throw new Error(`${hosts} Hosts`);
   return told(fields) ?? 0;
 }
 

@@ -313,7 +313,7 @@ function mutated(random: SeededRandom, fixtures: readonly string[]): Buffer {
         text = before + pick(random, spices) + text.slice(at);
         break;
       case 3:
-        text = before + pick(random, phrases) + text.slice(at);
+        text = seasoned(random, text);
         break;
       case 4: // some are left out
         text = before + text.slice(at + length);
@@ -326,6 +326,13 @@ function mutated(random: SeededRandom, fixtures: readonly string[]): Buffer {
     }
   }
   return bytesOf(text);
+}
+
+/** A phrase between two lines, where it is most likely to be understood. */
+function seasoned(random: SeededRandom, text: string): string {
+  const starts = [...text.matchAll(/\r\n/g)].map(({ index }) => index + 2);
+  const at = pick(random, [0, ...starts]);
+  return text.slice(0, at) + pick(random, phrases) + text.slice(at);
 }
 
 function flipped(random: SeededRandom, byte: string): string {
