@@ -63,8 +63,11 @@ export class Wire {
     used = position;
   }
 
-  /** Writes bytes[start, end), which stay untouched from now on. */
-  write(bytes: Buffer, start: number, end: number): void {
+  /**
+   * Writes bytes[start, end), which stay untouched from now on. What lies between `spareStart` and `start` is free to
+   * be overwritten: what was gathered is put there when it fits, so that head and body leave in one system call.
+   */
+  write(bytes: Buffer, start: number, end: number, spareStart = start): void {
     const length = end - start;
     if (length <= COPIED_BYTES_MAX) {
       const out = this.room(length);
@@ -72,9 +75,14 @@ export class Wire {
       this.advance(used + length);
       return;
     }
-    if (owner === this) this.flush();
+    let from = start;
+    if (owner === this && used <= start - spareStart) {
+      from -= scratch.copy(bytes, start - used, 0, used);
+      owner = null;
+      used = 0;
+    } else this.flush();
     this.writtenBytes += length;
-    this.#send(bytes, start, end, "kept");
+    this.#send(bytes, from, end, "kept");
   }
 
   writeText(latin1: string): void {

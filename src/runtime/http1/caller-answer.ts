@@ -35,6 +35,9 @@ export class CallerAnswer implements BodySink {
   #wire: Wire | null = null;
   #writtenBytes = 0;
   #framing: BodyFraming | "unsent" | "tunnel" = "unsent";
+  /** The service's head, once it was copied: its place may take the answer's own head, before the body in the same bytes. */
+  #spareBytes: Buffer | null = null;
+  #spareStart = 0;
   #source: BodySource | null = null;
   #paused = false;
 
@@ -67,6 +70,7 @@ export class CallerAnswer implements BodySink {
 
   /** Makes ready for the answer to the next request. */
   restart(): void {
+    this.#spareBytes = null;
     this.connection = "keep";
     this.#framing = "unsent";
   }
@@ -94,6 +98,8 @@ export class CallerAnswer implements BodySink {
   forwarded(head: Head, facts: ResponseFacts): void {
     if (this.#wire === null) return;
     const framing = this.#frame(facts.framing);
+    this.#spareBytes = head.bytes;
+    this.#spareStart = head.start;
     writeForwardedHead(this.#wire, head, {
       framing,
       bodyBytes: facts.bodyBytes,
@@ -155,7 +161,9 @@ export class CallerAnswer implements BodySink {
     const wire = this.#wire;
     if (wire === null || start === end || this.#framing === "none") return;
     if (this.#framing === "chunked") writeChunk(wire, bytes, start, end);
+    else if (bytes === this.#spareBytes) wire.write(bytes, start, end, this.#spareStart);
     else wire.write(bytes, start, end);
+    this.#spareBytes = null;
     this.#keeper.touchSilence();
     if (wire.waitingBytes > this.#keeper.bufferHighBytes && this.#source !== null) {
       this.#paused = true;
