@@ -2,7 +2,7 @@
 import type { Bindings, Call, RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
 import { CallerBody } from "./caller-body.ts";
 import type { ChainContext, ChainEnd } from "./chain.ts";
-import { ANSWERS, type Answer, answerTo, MessageFailure } from "./failures.ts";
+import { type Answer, answerTo, MessageFailure } from "./failures.ts";
 import { outgoingResponse } from "./fetch/outgoing.ts";
 import { lightRequest } from "./fetch/request.ts";
 import type { RequestSource } from "./fetch/sources.ts";
@@ -21,6 +21,8 @@ export interface RunOwner extends CallerSide {
   readonly connection: DownstreamConnection;
   readonly peer: Peer;
   readonly route: LiveRoute;
+  /** The answer where no route takes the request. */
+  readonly unrouted: Answer;
   readonly scheme: string;
   readonly authority: string;
   service: Service | null;
@@ -109,7 +111,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   forward(request: Request, context: ChainContext): Response | Promise<Response> {
     const { route, peer } = this.exchange;
     const { config } = route;
-    if (config === null) return ownResponse(ANSWERS["no-route"]);
+    if (config === null) return ownResponse(this.exchange.unrouted);
     if (config.action.kind !== "forward") {
       const { head, body } = localAnswer(config, this.exchange.head);
       return new Response(body === "" ? null : body, { status: head.status, headers: pairs(head.added) });

@@ -27,6 +27,8 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   readonly scheme = "http";
   path = "";
   route: LiveRoute;
+  /** The answer where no route takes the request. */
+  unrouted: Answer = ANSWERS["no-route"];
   service: Service | null = null;
   endpoint: Endpoint | null = null;
   attempts = 0;
@@ -84,23 +86,10 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   // ---- its way ----
 
   start(): void {
-    const { facts, head } = this.connection.request;
     const { listener } = this.peer;
-    const { snapshot } = listener.generation;
-    if (facts.rawPath === "*") this.path = "*";
-    else {
-      const result = applyPathPolicy(facts.rawPath, snapshot.paths);
-      if (!result.ok) {
-        this.answer({ ...ANSWERS["bad-path"], sentence: result.problem });
-        return;
-      }
-      this.path = result.path;
-    }
-    if (facts.via >= 0 && viaHasLoop(allValues(head, FieldKind.Via), this.#parts.pseudonym)) {
-      this.answer(ANSWERS["loop-detected"]);
-      return;
-    }
-    this.route = listener.matcher.find(this) ?? listener.unmatched;
+    const refusal = this.#refusal();
+    if (refusal === null) this.route = listener.matcher.find(this) ?? listener.unmatched;
+    else this.unrouted = refusal;
     const { route } = this;
     if (route.config !== null) this.connection.answerTimeoutMs = route.config.timeoutMs;
     if (route.chain !== null || route.wrap !== null) {
@@ -109,9 +98,22 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     } else this.#direct(route);
   }
 
+  /** Settles the path. What may go to no route is told to its caller, past the listener's filters like all else. */
+  #refusal(): Answer | null {
+    const { facts, head } = this.connection.request;
+    this.path = facts.rawPath;
+    if (facts.rawPath !== "*") {
+      const result = applyPathPolicy(facts.rawPath, this.peer.listener.generation.snapshot.paths);
+      if (!result.ok) return { ...ANSWERS["bad-path"], sentence: result.problem };
+      this.path = result.path;
+    }
+    const looped = facts.via >= 0 && viaHasLoop(allValues(head, FieldKind.Via), this.#parts.pseudonym);
+    return looped ? ANSWERS["loop-detected"] : null;
+  }
+
   #direct(route: LiveRoute): void {
     const { config } = route;
-    if (config === null) this.answer(ANSWERS["no-route"]);
+    if (config === null) this.answer(this.unrouted);
     else if (config.action.kind === "forward") {
       this.service = chooseService(route.targets, this.#parts.random);
       this.#attempt = new Attempt(this.service, this, []);

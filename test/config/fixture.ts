@@ -1,7 +1,7 @@
 /** Filters and files for tests of the config. */
 import { type LoadResult, loadConfig } from "../../src/config/load.ts";
 import type { Paint } from "../../src/config/problem.ts";
-import { defineFilter, duration, key, percent, service, size, z } from "../../src/plugin.ts";
+import { defineFilter, duration, key, path, percent, service, size, z } from "../../src/plugin.ts";
 import type { FilterRegistry, Middleware, UpstreamFilter } from "../../src/types.ts";
 
 const pass = (): Middleware => async (_c, next) => next();
@@ -34,6 +34,12 @@ export const filters: FilterRegistry = new Map(
         secret: z.string().min(8),
         mode: z.enum(["strict", "lenient"]).default("strict"),
       }),
+      middleware: pass,
+    }),
+    defineFilter({
+      name: "audit",
+      summary: "Writes to a file",
+      options: z.strictObject({ to: z.union([z.enum(["stdout"]), path()]).default("stdout") }),
       middleware: pass,
     }),
     defineFilter({

@@ -369,3 +369,22 @@ test("loadConfig survives every cut and every changed character of a right file"
     { numRuns: 100 },
   );
 });
+
+test("loadConfig makes a path in a filter's options relative to the file that names it", async () => {
+  const web = withRoute("to: orders\nfilters: [audit: { to: logs/audit.log }]")["clearway.yaml"]!;
+  const { snapshot, problems } = await load({
+    "clearway.yaml": "include: [conf.d/web.yaml]",
+    "conf.d/web.yaml": web,
+  });
+  expect(problems).toEqual([]);
+  expect(firstFilterOf(snapshot!)).toMatchObject({ options: { to: "conf.d/logs/audit.log" } });
+});
+
+test("loadConfig keeps a word that stands for no file as it is", async () => {
+  const { snapshot } = await load(withRoute("to: orders\nfilters: [audit: { to: stdout }]"));
+  expect(firstFilterOf(snapshot!)).toMatchObject({ options: { to: "stdout" } });
+});
+
+function firstFilterOf(snapshot: Snapshot) {
+  return snapshot.listeners[0]!.routes[0]!.filters[0];
+}
