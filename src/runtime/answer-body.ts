@@ -1,5 +1,10 @@
 /** The body of a service's answer, in the hands of filters. */
 import type { BodySink, BodySource, Failure } from "../types.ts";
+import { lightResponse } from "./fetch/response.ts";
+import { NOWHERE } from "./http1/body-sinks.ts";
+import type { Head } from "./http1/head.ts";
+import { reasonOf } from "./http1/head-writer.ts";
+import type { ResponseFacts } from "./http1/response-rules.ts";
 import type { UpstreamConnection } from "./http1/upstream.ts";
 
 /** Once it ended, its connection serves others, and nothing here reaches it any more. */
@@ -54,4 +59,19 @@ export class AnswerBody implements BodySource, BodySink {
     this.#ended();
     sink?.fail(failure);
   }
+}
+
+/** The answer whose head just came, as filters get it, and its body; `ended` is told when nothing of it is to come. */
+export function receivedAnswer(
+  upstream: UpstreamConnection,
+  { head, facts, ended }: { head: Head; facts: ResponseFacts; ended: () => void },
+): { readonly response: Response; readonly body: AnswerBody | null } {
+  const body = facts.framing === "none" ? null : new AnswerBody(upstream, upstream.lengthBytes, ended);
+  const fields = head.detached();
+  const response = lightResponse({ status: head.status, reason: reasonOf(head), fields, body });
+  if (body === null) {
+    upstream.pipe(NOWHERE);
+    ended();
+  }
+  return { response, body };
 }

@@ -1,16 +1,13 @@
 /** One sending of a request that filters may have changed: a Request out, a Response or a failure back. */
 import type { Failure, SendChange } from "../types.ts";
-import { AnswerBody } from "./answer-body.ts";
+import { type AnswerBody, receivedAnswer } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import type { CallerBody } from "./caller-body.ts";
 import { MessageFailure } from "./failures.ts";
 import { outgoingRequest } from "./fetch/outgoing.ts";
-import { lightResponse } from "./fetch/response.ts";
 import type { OutgoingBody, OutgoingRequest } from "./fetch/sources.ts";
-import { NOWHERE } from "./http1/body-sinks.ts";
 import { knownFields } from "./http1/fields.ts";
 import type { Head, KnownFields } from "./http1/head.ts";
-import { reasonOf } from "./http1/head-writer.ts";
 import type { RequestFraming, RequestLine } from "./http1/request-writer.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
 import type { UpstreamConnection } from "./http1/upstream.ts";
@@ -175,22 +172,9 @@ export class Sending implements AttemptOwner {
 
   onHead(upstream: UpstreamConnection, head: Head, facts: ResponseFacts): void {
     this.#unschedule();
-    const { framing } = facts;
-    const body =
-      framing === "none"
-        ? null
-        : new AnswerBody(upstream, upstream.lengthBytes, () => this.#attempt.finish());
+    const ended = () => this.#attempt.finish();
+    const { response, body } = receivedAnswer(upstream, { head, facts, ended });
     this.#answer = body;
-    const response = lightResponse({
-      status: head.status,
-      reason: reasonOf(head),
-      fields: head.detached(),
-      body,
-    });
-    if (body === null) {
-      upstream.pipe(NOWHERE);
-      this.#attempt.finish();
-    }
     this.#settled = true;
     this.#resolve(response);
   }

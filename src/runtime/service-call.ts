@@ -1,14 +1,11 @@
 /** A call to a service that no caller's request stands behind: a filter's own (`tools.call`). */
 import type { Failure } from "../types.ts";
-import { AnswerBody } from "./answer-body.ts";
+import { receivedAnswer } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import { outgoingRequest } from "./fetch/outgoing.ts";
-import { lightResponse } from "./fetch/response.ts";
 import type { OutgoingRequest } from "./fetch/sources.ts";
-import { NOWHERE } from "./http1/body-sinks.ts";
 import { knownFields } from "./http1/fields.ts";
 import { Head } from "./http1/head.ts";
-import { reasonOf } from "./http1/head-writer.ts";
 import { writeRequestHead } from "./http1/request-writer.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
 import type { UpstreamConnection } from "./http1/upstream.ts";
@@ -89,17 +86,7 @@ class ServiceCall implements AttemptOwner {
   onHead(upstream: UpstreamConnection, head: Head, facts: ResponseFacts): void {
     this.#unschedule();
     const ended = () => this.#attempt.finish();
-    const body = facts.framing === "none" ? null : new AnswerBody(upstream, upstream.lengthBytes, ended);
-    const response = lightResponse({
-      status: head.status,
-      reason: reasonOf(head),
-      fields: head.detached(),
-      body,
-    });
-    if (body === null) {
-      upstream.pipe(NOWHERE);
-      ended();
-    }
+    const { response } = receivedAnswer(upstream, { head, facts, ended });
     this.#options.resolve(response);
   }
 

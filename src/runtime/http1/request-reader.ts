@@ -3,7 +3,7 @@ import type { MessageLimits } from "../../snapshot.ts";
 import type { BodySink, FieldTable } from "../../types.ts";
 import { Byte } from "./characters.ts";
 import { ChunkedReader } from "./chunked.ts";
-import { Head } from "./head.ts";
+import { MessageReader } from "./message-reader.ts";
 import { RequestFacts } from "./request-rules.ts";
 
 /** The longest body that is read to its end although the answer did not need it. */
@@ -11,24 +11,19 @@ const DISCARDED_BYTES_MAX = 64 * 1024;
 /** Line ends that a caller may send before a request line (RFC 9112 section 2.2). */
 const EMPTY_LINES_MAX = 1;
 
-export class RequestReader {
-  readonly head = new Head();
+export class RequestReader extends MessageReader {
   readonly facts = new RequestFacts();
-  /** Why the last `readHead` or `readBody` said "bad". */
-  problem: string | null = null;
   trailers: FieldTable | null = null;
   /** Bytes of body that were read so far. */
   bodyBytesRead = 0;
   readonly #limits: MessageLimits;
-  #input: Buffer | null = null;
-  #inputAt = 0;
-  #scanning = false;
   #emptyLines = 0;
   #left = 0;
   #chunks: ChunkedReader | null = null;
   #continued = false;
 
   constructor(limits: MessageLimits) {
+    super();
     this.#limits = limits;
   }
 
@@ -55,14 +50,6 @@ export class RequestReader {
     return this.isWhole || (this.bodyBytes >= 0 && this.bodyBytes <= DISCARDED_BYTES_MAX);
   }
 
-  get hasInput(): boolean {
-    return this.#input !== null;
-  }
-
-  get inputBytes(): number {
-    return this.#input === null ? 0 : this.#input.length - this.#inputAt;
-  }
-
   /** Whether the caller still waits to be asked for its body. */
   get continueAwaited(): boolean {
     return (
@@ -72,23 +59,6 @@ export class RequestReader {
 
   continued(): void {
     this.#continued = true;
-  }
-
-  append(chunk: Buffer): void {
-    if (this.#input === null) {
-      this.#input = chunk;
-      this.#inputAt = 0;
-      return;
-    }
-    const joined = Buffer.concat([this.#input.subarray(this.#inputAt), chunk]);
-    if (this.#scanning) this.head.moved(joined, -this.#inputAt);
-    this.#input = joined;
-    this.#inputAt = 0;
-  }
-
-  dropInput(): void {
-    this.#input = null;
-    this.#scanning = false;
   }
 
   /** Forgets the request that was answered; what came after it stays. */
@@ -101,47 +71,47 @@ export class RequestReader {
 
   /** Reads on in a head; after "done" the facts hold. */
   readHead(): "more" | "bad" | "done" {
-    const input = this.#input!;
-    if (!this.#scanning) {
+    const input = this.input!;
+    if (!this.scanning) {
       // A refusal of this head must not be framed by what the last one said.
       this.facts.reset();
-      if (input[this.#inputAt] === Byte.carriageReturn && this.#emptyLines < EMPTY_LINES_MAX) {
+      if (input[this.inputAt] === Byte.carriageReturn && this.#emptyLines < EMPTY_LINES_MAX) {
         const skipped = this.#skipEmptyLine(input);
-        if (skipped !== "done" || this.#input === null) return skipped === "bad" ? "bad" : "more";
+        if (skipped !== "done" || this.input === null) return skipped === "bad" ? "bad" : "more";
       }
-      this.head.begin(input, this.#inputAt);
-      this.#scanning = true;
+      this.head.begin(input, this.inputAt);
+      this.scanning = true;
     }
     const scan = this.head.scanRequest(input.length, this.#limits);
     this.facts.readMethod(this.head);
     if (scan === "more") return scan;
-    this.#scanning = false;
+    this.scanning = false;
     this.#emptyLines = 0;
     this.#continued = false;
     this.bodyBytesRead = 0;
     this.problem = scan === "bad" ? this.head.problem : this.facts.read(this.head);
     if (this.problem !== null) return "bad";
-    this.#consume(this.head.end);
+    this.consume(this.head.end);
     this.#left = this.facts.bodyBytes > 0 ? this.facts.bodyBytes : 0;
     this.#chunks = this.facts.bodyBytes < 0 ? new ChunkedReader(this.#limits) : null;
     return "done";
   }
 
   #skipEmptyLine(input: Buffer): "more" | "bad" | "done" {
-    if (input.length - this.#inputAt < 2) return "more";
-    if (input[this.#inputAt + 1] !== Byte.lineFeed) {
+    if (input.length - this.inputAt < 2) return "more";
+    if (input[this.inputAt + 1] !== Byte.lineFeed) {
       this.problem = "bad-request-line";
       return "bad";
     }
     this.#emptyLines++;
-    this.#consume(this.#inputAt + 2);
+    this.consume(this.inputAt + 2);
     return "done";
   }
 
   /** Gives what is here of the body to the sink; "done" when that was its end. */
   readBody(sink: BodySink): "more" | "bad" | "done" {
-    const input = this.#input!;
-    const start = this.#inputAt;
+    const input = this.input!;
+    const start = this.inputAt;
     if (this.#chunks !== null) {
       const chunks = this.#chunks;
       const stop = chunks.read(input, start, input.length, sink);
@@ -151,7 +121,7 @@ export class RequestReader {
     const stop = Math.min(input.length, start + this.#left);
     this.#left -= stop - start;
     this.bodyBytesRead += stop - start;
-    this.#consume(stop);
+    this.consume(stop);
     sink.data(input, start, stop);
     return this.#left === 0 ? "done" : "more";
   }
@@ -161,23 +131,10 @@ export class RequestReader {
     if (chunks === null) return "more";
     this.problem = chunks.problem;
     if (this.problem !== null) return "bad";
-    this.#consume(stop);
+    this.consume(stop);
     if (!chunks.done) return "more";
     this.trailers = chunks.trailers;
     this.#chunks = null;
     return "done";
-  }
-
-  /** Gives all input to the sink, as it is. */
-  takeAll(sink: BodySink): void {
-    const input = this.#input!;
-    const start = this.#inputAt;
-    this.#input = null;
-    sink.data(input, start, input.length);
-  }
-
-  #consume(at: number): void {
-    if (this.#input !== null && at >= this.#input.length) this.#input = null;
-    else this.#inputAt = at;
   }
 }

@@ -2,31 +2,18 @@
 import type { MessageLimits } from "../../snapshot.ts";
 import type { BodySink, FieldTable } from "../../types.ts";
 import { ChunkedReader } from "./chunked.ts";
-import { Head } from "./head.ts";
+import { MessageReader } from "./message-reader.ts";
 import { ResponseFacts } from "./response-rules.ts";
 
-export class ResponseReader {
-  readonly head = new Head();
+export class ResponseReader extends MessageReader {
   readonly facts = new ResponseFacts();
-  /** Why the last `readHead` or `readBody` said "bad". */
-  problem: string | null = null;
   readonly #limits: MessageLimits;
-  #input: Buffer | null = null;
-  #inputAt = 0;
-  #scanning = false;
   #left = 0;
   #chunks: ChunkedReader | null = null;
 
   constructor(limits: MessageLimits) {
+    super();
     this.#limits = limits;
-  }
-
-  get hasInput(): boolean {
-    return this.#input !== null;
-  }
-
-  get inputBytes(): number {
-    return this.#input === null ? 0 : this.#input.length - this.#inputAt;
   }
 
   /** Bytes of the body to come, with framing "length". */
@@ -46,24 +33,6 @@ export class ResponseReader {
     return this.#chunks?.done ?? false;
   }
 
-  /** What is not read yet stays in one piece; while a head is incomplete its size is bounded by headerBytes. */
-  append(chunk: Buffer): void {
-    if (this.#input === null) {
-      this.#input = chunk;
-      this.#inputAt = 0;
-      return;
-    }
-    const joined = Buffer.concat([this.#input.subarray(this.#inputAt), chunk]);
-    if (this.#scanning) this.head.moved(joined, -this.#inputAt);
-    this.#input = joined;
-    this.#inputAt = 0;
-  }
-
-  dropInput(): void {
-    this.#input = null;
-    this.#scanning = false;
-  }
-
   /** Forgets the answer that was read; what came after it stays. */
   release(): void {
     this.head.release();
@@ -72,15 +41,15 @@ export class ResponseReader {
 
   /** Reads on in the head of an answer to `method`; after "done" head and facts hold. */
   readHead(method: string): "more" | "bad" | "done" {
-    const input = this.#input!;
-    if (!this.#scanning) this.head.begin(input, this.#inputAt);
-    this.#scanning = true;
+    const input = this.input!;
+    if (!this.scanning) this.head.begin(input, this.inputAt);
+    this.scanning = true;
     const scan = this.head.scanResponse(input.length, this.#limits);
     if (scan === "more") return scan;
-    this.#scanning = false;
+    this.scanning = false;
     this.problem = scan === "bad" ? this.head.problem : this.facts.read(this.head, method);
     if (this.problem !== null) return "bad";
-    this.#consume(this.head.end);
+    this.consume(this.head.end);
     this.#left = this.facts.bodyBytes;
     this.#chunks = this.facts.framing === "chunked" ? new ChunkedReader(this.#limits) : null;
     return "done";
@@ -88,33 +57,20 @@ export class ResponseReader {
 
   /** Gives what is here of the body to the sink, which may end everything from inside. */
   readBody(sink: BodySink): "more" | "bad" {
-    const input = this.#input!;
-    const start = this.#inputAt;
+    const input = this.input!;
+    const start = this.inputAt;
     const chunks = this.#chunks;
     if (chunks !== null) {
       const stop = chunks.read(input, start, input.length, sink);
       this.problem = chunks.problem;
       if (this.problem !== null) return "bad";
-      this.#consume(stop);
+      this.consume(stop);
       return "more";
     }
     const stop = this.facts.framing === "length" ? Math.min(input.length, start + this.#left) : input.length;
     this.#left -= stop - start;
-    this.#consume(stop);
+    this.consume(stop);
     if (stop > start) sink.data(input, start, stop);
     return "more";
-  }
-
-  /** Gives all input to the sink, as it is. */
-  takeAll(sink: BodySink): void {
-    const input = this.#input!;
-    const start = this.#inputAt;
-    this.#input = null;
-    sink.data(input, start, input.length);
-  }
-
-  #consume(at: number): void {
-    if (this.#input !== null && at >= this.#input.length) this.#input = null;
-    else this.#inputAt = at;
   }
 }

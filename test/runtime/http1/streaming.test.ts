@@ -9,7 +9,7 @@ const bodyBytes = { length: 1024 * mebibyte, chunked: 256 * mebibyte } as const;
 const piece = Buffer.alloc(64 * 1024, 120);
 /** What may stand on the way: socket buffers of the system on four sockets, and the proxy's own. */
 const onTheWayBytesMax = 48 * mebibyte;
-const rssBytesMax = 120 * mebibyte;
+const rssBytesMax = 160 * mebibyte;
 const timeoutMs = 60_000;
 
 const host = "Host: shop.example\r\n";
