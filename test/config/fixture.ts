@@ -1,7 +1,7 @@
 /** Filters and files for tests of the config. */
 import { type LoadResult, loadConfig } from "../../src/config/load.ts";
 import type { Paint } from "../../src/config/problem.ts";
-import { defineFilter, duration, key, path, percent, service, size, z } from "../../src/plugin.ts";
+import { defineFilter, duration, key, percent, service, size, z } from "../../src/plugin.ts";
 import type { FilterRegistry, Middleware, UpstreamFilter } from "../../src/types.ts";
 
 const pass = (): Middleware => async (_c, next) => next();
@@ -37,12 +37,6 @@ export const filters: FilterRegistry = new Map(
       middleware: pass,
     }),
     defineFilter({
-      name: "audit",
-      summary: "Writes to a file",
-      options: z.strictObject({ to: z.union([z.enum(["stdout"]), path()]).default("stdout") }),
-      middleware: pass,
-    }),
-    defineFilter({
       name: "mirror",
       summary: "Sends a copy",
       options: z.strictObject({ to: service(), percent: percent().optional(), budget: percent().optional() }),
@@ -68,7 +62,17 @@ export type Texts = Readonly<Record<string, string>>;
 
 /** Loads `clearway.yaml` of these texts. */
 export function load(texts: Texts, environment: Readonly<Record<string, string>> = {}): Promise<LoadResult> {
-  return loadConfig({ file: "clearway.yaml", files: filesOf(texts), filters, environment, version: 7 });
+  return loadWith(filters, texts, environment);
+}
+
+/** The same with other filters. */
+export function loadWith(
+  known: FilterRegistry,
+  texts: Texts,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<LoadResult> {
+  const files = filesOf(texts);
+  return loadConfig({ file: "clearway.yaml", files, filters: known, environment, version: 7 });
 }
 
 export function filesOf(texts: Texts) {

@@ -3,8 +3,10 @@ import fc from "fast-check";
 import { stringify } from "yaml";
 import { loadConfig } from "../../src/config/load.ts";
 import { formatProblem, problemsMax } from "../../src/config/problem.ts";
+import { defineFilter, path, z } from "../../src/plugin.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
-import { filesOf, filters, load, noPaint, type Texts, withRoute } from "./fixture.ts";
+import type { FilterRegistry } from "../../src/types.ts";
+import { filesOf, filters, load, loadWith, noPaint, type Texts, withRoute } from "./fixture.ts";
 
 const full = `
 admin: 127.0.0.1:9901
@@ -370,9 +372,17 @@ test("loadConfig survives every cut and every changed character of a right file"
   );
 });
 
+const audit = defineFilter({
+  name: "audit",
+  summary: "Writes to a file",
+  options: z.strictObject({ to: z.union([z.enum(["stdout"]), path()]).default("stdout") }),
+  middleware: () => (_c, next) => next(),
+});
+const auditOnly: FilterRegistry = new Map([[audit.name, audit]]);
+
 test("loadConfig makes a path in a filter's options relative to the file that names it", async () => {
   const web = withRoute("to: orders\nfilters: [audit: { to: logs/audit.log }]")["clearway.yaml"]!;
-  const { snapshot, problems } = await load({
+  const { snapshot, problems } = await loadWith(auditOnly, {
     "clearway.yaml": "include: [conf.d/web.yaml]",
     "conf.d/web.yaml": web,
   });
@@ -381,7 +391,7 @@ test("loadConfig makes a path in a filter's options relative to the file that na
 });
 
 test("loadConfig keeps a word that stands for no file as it is", async () => {
-  const { snapshot } = await load(withRoute("to: orders\nfilters: [audit: { to: stdout }]"));
+  const { snapshot } = await loadWith(auditOnly, withRoute("to: orders\nfilters: [audit: { to: stdout }]"));
   expect(firstFilterOf(snapshot!)).toMatchObject({ options: { to: "stdout" } });
 });
 
