@@ -183,7 +183,7 @@ const rules: readonly Rule[] = [
       { "docs/a.md": "see /home/ann/clearway" },
       { "bench/results/a.md": "in /root/x" },
     ],
-    good: [{ "src/a.ts": 'const path = "/homes/berlin";', "docs/a.md": "https://a.example/work/1" }],
+    good: [{ "src/a.ts": 'const path = "/homes/berlin";', "docs/a.md": "https://a.example/root/1" }],
   },
   {
     name: "comments say why and do not persuade",
