@@ -124,10 +124,35 @@ export interface RouteConfig {
   readonly place: SourcePlace;
 }
 
+/** A certificate as a listener shows it, or as a node shows it to a service: PEM texts, so that it crosses processes. */
+export interface CertificateConfig {
+  /** The leaf, then what leads to the root. */
+  readonly certificate: string;
+  readonly key: string;
+  /** Where the two were read: absolute paths, for messages. */
+  readonly files: { readonly certificate: string; readonly key: string };
+  /** The host names that the leaf is for, in lower case, `*.shop.example` among them. */
+  readonly names: readonly string[];
+  /** When the first certificate of the chain ends. */
+  readonly expiresEpochMs: number;
+  readonly place: SourcePlace;
+}
+
+/** One entry of a listener's `tls`. */
+export interface ListenerCertificate extends CertificateConfig {
+  /** PEM of the authorities whose client certificates are believed; null when none is asked for. */
+  readonly clientCa: string | null;
+  /** `optional` lets callers without a certificate pass, with no identity; one that is not believed is refused. */
+  readonly clientAuth: "required" | "optional";
+  readonly versionMin: "1.2" | "1.3";
+}
+
 export interface ListenerConfig {
   readonly name: string;
   readonly bind: Address;
-  readonly protocol: "http";
+  readonly protocol: "http" | "https";
+  /** For `https` at least one, in the config's order: the first is for callers that name no host, or an unknown one. */
+  readonly tls: readonly ListenerCertificate[];
   readonly trustedHops: number;
   readonly limits: MessageLimits;
   readonly filters: readonly FilterEntry[];
@@ -141,14 +166,92 @@ export interface EndpointConfig {
   readonly zone: string | null;
 }
 
+/** What requests are spread by, or what a limit counts by. */
+export type RequestKey =
+  | { readonly by: "ip" | "route" | "identity" }
+  | { readonly by: "header" | "cookie" | "query" | "claim"; readonly name: string };
+
+export type LoadBalancing =
+  | { readonly policy: "least-latency" | "round-robin" | "least-request" | "random" }
+  | { readonly policy: "ring-hash"; readonly key: RequestKey };
+
+/** Names that are resolved again and again; their answers arrive as `ServiceState`. */
+export interface DnsConfig {
+  readonly name: string;
+  /** Null for SRV records, which name ports themselves. */
+  readonly port: number | null;
+  readonly records: "address" | "srv";
+  /** Bounds on the records' own time to live. */
+  readonly refreshMinMs: number;
+  readonly refreshMaxMs: number;
+}
+
+/** What the supervisor asks an endpoint; a status of 200 to 399 within the time says that it is well. */
+export interface HealthCheckConfig {
+  /** Null asks for a connection only. */
+  readonly path: string | null;
+  /** The Host that it sends; null for the endpoint's address. */
+  readonly host: string | null;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Answers in a row that change the verdict. */
+  readonly healthy: number;
+  readonly unhealthy: number;
+}
+
+/** An endpoint that keeps failing gets nothing for a while, twice as long each time. */
+export interface OutlierDetectionConfig {
+  readonly consecutiveErrors: number;
+  readonly ejectionMs: number;
+  readonly ejectionMaxMs: number;
+  /** 0 to 1: at most this share of the endpoints at a time. */
+  readonly ejectedShareMax: number;
+}
+
+/** How a service's connections are encrypted. */
+export interface ServiceTls {
+  /** PEM of the authorities that are believed; null for the host's own list. */
+  readonly ca: string | null;
+  /** Whom the certificate must name, and what SNI says; null for the endpoint's host name. */
+  readonly serverName: string | null;
+  readonly verification: "full" | "none";
+  /** What this node shows of itself; null for nothing. */
+  readonly certificate: CertificateConfig | null;
+}
+
 export interface ServiceConfig {
   readonly name: string;
+  /** Empty where `dns` names them. */
   readonly endpoints: readonly EndpointConfig[];
-  readonly loadBalancing: "least-latency" | "round-robin";
+  readonly dns: DnsConfig | null;
+  readonly loadBalancing: LoadBalancing;
+  /** A new endpoint gets its full share only after this long; 0 for at once. */
+  readonly slowStartMs: number;
+  /** 0 to 1: where a smaller share of the endpoints is well, all of them are used, well or not. */
+  readonly panicShare: number;
+  readonly healthCheck: HealthCheckConfig | null;
+  readonly outlierDetection: OutlierDetectionConfig | null;
+  readonly tls: ServiceTls | null;
   readonly limits: { readonly connections: number; readonly pending: number; readonly requests: number };
   readonly timeouts: { readonly connectMs: number; readonly idleMs: number };
   readonly messageLimits: MessageLimits;
   readonly place: SourcePlace;
+}
+
+/**
+ * What the node knows about a service beside its config: it changes without a new snapshot, crosses from the
+ * supervisor to the workers, and is complete each time.
+ */
+export interface ServiceState {
+  readonly service: string;
+  /** Where discovery names the endpoints, else null: those of the config. */
+  readonly discovered: readonly EndpointConfig[] | null;
+  /** Why there is no discovered endpoint, in words; null when there is one, or none is wanted. */
+  readonly discoveryProblem: string | null;
+  /** By the endpoints' addresses as text. */
+  readonly unhealthy: readonly string[];
+  /** Ejected by another worker of this node, with the end of it. */
+  readonly ejected: readonly { readonly endpoint: string; readonly untilEpochMs: number }[];
 }
 
 /** One complete, checked, immutable configuration. It crosses process borders: plain data only. */
@@ -157,6 +260,8 @@ export interface Snapshot {
   readonly version: number;
   readonly admin: Address;
   readonly drainMs: number;
+  /** Where this node stands; its own zone's endpoints come first. */
+  readonly zone: string | null;
   /** Open downstream connections of the whole node. */
   readonly connectionsMax: number;
   readonly paths: PathPolicy;

@@ -3,61 +3,27 @@
  * keys or two parts is checked where the parts are read, so that one mistake never hides another.
  */
 import { z } from "zod";
-import { duration, size } from "../units.ts";
-import { bindAddress, endpointAddress } from "./address.ts";
+import { duration } from "../units.ts";
+import { bindAddress } from "./address.ts";
+import { serviceGrammar } from "./grammar/service.ts";
+import {
+  count,
+  deadline,
+  headerName,
+  headerValue,
+  messageLimits,
+  notYet,
+  partName,
+  textMax,
+  weight,
+} from "./grammar/values.ts";
 import { hostPattern, methodName, pathPattern, rewriteHost, rewritePath } from "./pattern.ts";
-
-const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** RFC 9110, section 5.5; a field holds bytes, so nothing above U+00FF fits. */
-const fieldText = /^[\t\x20-\x7e\x80-\xff]*$/;
-const textMax = 64 * 1024;
-
-const count = (min: number, max: number) => z.int().min(min).max(max);
-const deadline = () => duration({ minMs: 1 });
-
-/** Listener and service names stand in metrics, in logs and in host names. */
-const nameWanted =
-  "wanted a name of at most 63 letters, digits, dashes, dots and underscores, a letter or digit first";
-export const partName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, { error: nameWanted });
-const headerName = z.string().max(256).regex(token, { error: "wanted a header name such as x-tenant" });
-const headerValue = z
-  .string()
-  .max(8192)
-  .regex(fieldText, { error: "wanted Latin text without control characters" });
 
 const valueMatch = z.union([
   z.string().max(8192),
   z.strictObject({ present: z.literal(true).describe("It is there, whatever its value") }),
   z.strictObject({ prefix: z.string().min(1).max(8192).describe("What its value begins with") }),
 ]);
-
-const messageLimits = {
-  headerBytes: size({ minBytes: 1024, maxBytes: 1 << 20 })
-    .describe("All header fields of one message")
-    .optional(),
-  headerFields: count(1, 10_000).describe("How many header fields a message may have").optional(),
-  requestLineBytes: size({ minBytes: 256, maxBytes: 1 << 20 })
-    .describe("The first line of a message")
-    .optional(),
-  trailerBytes: size({ maxBytes: 1 << 20 })
-    .describe("All trailer fields of one message")
-    .optional(),
-  chunkExtensionBytes: size({ maxBytes: 1 << 20 })
-    .describe("Extensions of one chunk")
-    .optional(),
-  messageExtensionBytes: size({ maxBytes: 1 << 20 })
-    .describe("Chunk extensions of one message, all together")
-    .optional(),
-  bufferHigh: size({ minBytes: 4096, maxBytes: 1 << 26 })
-    .describe("Waiting bytes, per direction, above which the sender is paused")
-    .optional(),
-  bufferLow: size({ minBytes: 1024, maxBytes: 1 << 26 })
-    .describe("Waiting bytes, per direction, below which it goes on")
-    .optional(),
-  silenceTimeout: deadline()
-    .describe("No byte either way in a body, stream, upgraded connection or tunnel")
-    .optional(),
-};
 
 export const limitsGrammar = z.strictObject({
   ...messageLimits,
@@ -71,18 +37,6 @@ export const limitsGrammar = z.strictObject({
   connections: count(1, 1_000_000)
     .describe("Open connections of callers; a further one is refused")
     .optional(),
-});
-
-export const serviceLimitsGrammar = z.strictObject({
-  connections: count(1, 1_000_000).default(1024).describe("Open connections to the service"),
-  pending: count(0, 1_000_000).default(1024).describe("Requests that wait for a connection"),
-  requests: count(1, 1_000_000).default(1024).describe("Requests in flight"),
-  ...messageLimits,
-});
-
-export const timeoutsGrammar = z.strictObject({
-  connect: deadline().prefault("1s").describe("Until a connection stands"),
-  idle: deadline().prefault("55s").describe("How long an unused connection is kept"),
 });
 
 export const pathsGrammar = z.strictObject({
@@ -117,7 +71,6 @@ export const matchGrammar = z.strictObject({
 });
 
 const serviceName = partName.describe("The name of a service");
-const weight = count(0, 1_000_000);
 
 export const redirectGrammar = z.strictObject({
   scheme: z.enum(["http", "https"]).describe("The scheme to go to; the request's without it").optional(),
@@ -145,7 +98,6 @@ export const listenerFilter = z.unknown();
 export const routeFilter = z.unknown();
 export const filtersMax = 64;
 export const routesMax = 100_000;
-export const endpointsMax = 10_000;
 
 export const routeGrammar = z.strictObject({
   name: z
@@ -173,14 +125,6 @@ export const routeGrammar = z.strictObject({
 
 /** Values of the whole design that this version does not have yet. */
 const laterProtocols = ["https", "tcp", "tls"];
-const laterBalancing = ["least-request", "random", "ring-hash"];
-
-function notYet(later: readonly string[], wanted: string) {
-  return ({ input }: { readonly input?: unknown }): string | undefined => {
-    const name = typeof input === "object" && input !== null ? Object.keys(input)[0] : input;
-    return later.includes(String(name)) ? `wanted ${wanted}: ${name} is not in this version` : undefined;
-  };
-}
 
 export const listenerGrammar = z.strictObject({
   bind: bindAddress().describe("Where it listens: HOST:PORT or unix:PATH"),
@@ -204,23 +148,6 @@ export const listenerGrammar = z.strictObject({
     .max(routesMax)
     .default([])
     .describe("Where requests go; the most specific wins"),
-});
-
-const endpointFields = z.strictObject({
-  address: endpointAddress().describe("HOST:PORT or unix:PATH"),
-  weight: weight.default(1).describe("Its share of the requests, against the other endpoints"),
-  zone: partName.describe("Where it stands").optional(),
-});
-export const endpointGrammar = z.union([endpointAddress(), endpointFields]);
-
-export const serviceGrammar = z.strictObject({
-  endpoints: z.array(endpointGrammar).max(endpointsMax).describe("Its addresses"),
-  loadBalancing: z
-    .enum(["least-latency", "round-robin"], { error: notYet(laterBalancing, "least-latency or round-robin") })
-    .default("least-latency")
-    .describe("How an endpoint is chosen: the one that answers sooner of two, or each in turn"),
-  limits: serviceLimitsGrammar.prefault({}).describe("What is sent to it at most, and what it may answer"),
-  timeouts: timeoutsGrammar.prefault({}).describe("Deadlines of its connections"),
 });
 
 export const rootGrammar = z.strictObject({

@@ -9,7 +9,8 @@ import { checkFields, isMisspelt } from "./check.ts";
 import type { Environment } from "./environment.ts";
 import { type ConfigFiles, WatchedFiles } from "./files.ts";
 import type { FilterContext } from "./filter-list.ts";
-import { laterKeys, logGrammar, partName, pathsGrammar, rootGrammar } from "./grammar.ts";
+import { partName } from "./grammar/values.ts";
+import { laterKeys, logGrammar, pathsGrammar, rootGrammar } from "./grammar.ts";
 import { readWhole, type WholeConfig } from "./inclusion.ts";
 import { defaultLimits } from "./limits.ts";
 import { checkAddresses, readLimits, readListener } from "./listeners.ts";
@@ -102,6 +103,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
     version: context.version,
     admin: admin.address,
     drainMs: drain,
+    zone: null,
     connectionsMax: limits.connections,
     paths: { dotSegments, slashes: merge ? "merge" : "keep", escapedSlash },
     log: log.some as Required<typeof log.some>,

@@ -82,7 +82,7 @@ function serviceOf(service: ServiceConfig): unknown {
       weight,
       ...given({ zone }),
     })),
-    loadBalancing: service.loadBalancing,
+    loadBalancing: service.loadBalancing.policy,
     limits: { ...limits, ...service.limits },
     timeouts: { connect: formatDuration(connectMs), idle: formatDuration(idleMs) },
   };

@@ -6,11 +6,11 @@ import { check, checkFields, checkList, isMisspelt } from "./check.ts";
 import {
   endpointGrammar,
   endpointsMax,
-  laterKeys,
   serviceGrammar,
   serviceLimitsGrammar,
   timeoutsGrammar,
-} from "./grammar.ts";
+} from "./grammar/service.ts";
+import { laterKeys } from "./grammar.ts";
 import { mergeLimits } from "./limits.ts";
 import { childOf, emptyPart, isNothing, type Part, spotOf } from "./located.ts";
 import type { Report } from "./problem.ts";
@@ -38,7 +38,13 @@ export function readService(
   return {
     name,
     endpoints,
-    loadBalancing: some.loadBalancing,
+    dns: null,
+    loadBalancing: { policy: some.loadBalancing },
+    slowStartMs: 0,
+    panicShare: 0,
+    healthCheck: null,
+    outlierDetection: null,
+    tls: null,
     limits: { connections, pending, requests },
     timeouts: { connectMs: connect, idleMs: idle },
     messageLimits: { ...merged, idleTimeoutMs: idle },

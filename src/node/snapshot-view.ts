@@ -77,7 +77,7 @@ function serviceView(
   const report = reports.find((one) => one.name === name);
   return {
     name,
-    loadBalancing,
+    loadBalancing: loadBalancing.policy,
     requests: report?.requests ?? null,
     waiting: report?.waiting ?? null,
     endpoints: endpoints.map(({ address, weight, zone }) => {

@@ -142,7 +142,11 @@ export class Service {
     readonly parts: ServiceParts,
   ) {
     this.endpoints = config.endpoints.map((endpoint) => new Endpoint(this, endpoint));
-    this.#balancer = createBalancer(config.loadBalancing, this.endpoints, parts);
+    this.#balancer = createBalancer(
+      config.loadBalancing.policy === "round-robin" ? "round-robin" : "least-latency",
+      this.endpoints,
+      parts,
+    );
   }
 
   get connections(): number {

@@ -120,7 +120,7 @@ test("loadConfig makes the snapshot of the whole grammar", async () => {
       { address: { host: "10.0.0.1", port: 9000 }, weight: 1, zone: null },
       { address: { unixPath: "/run/orders.sock" }, weight: 2, zone: "b" },
     ],
-    loadBalancing: "round-robin",
+    loadBalancing: { policy: "round-robin" },
     limits: { connections: 10, pending: 1024, requests: 1024 },
     timeouts: { connectMs: 250, idleMs: 55_000 },
     messageLimits: { headerFields: 20, headerBytes: 8192, connections: 10 },

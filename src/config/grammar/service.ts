@@ -1,0 +1,38 @@
+/** The grammar of a service. */
+import { z } from "zod";
+import { endpointAddress } from "../address.ts";
+import { count, deadline, messageLimits, notYet, partName, weight } from "./values.ts";
+
+export const endpointsMax = 10_000;
+
+/** Values of the whole design that this version does not have yet. */
+const laterBalancing = ["least-request", "random", "ring-hash"];
+
+export const serviceLimitsGrammar = z.strictObject({
+  connections: count(1, 1_000_000).default(1024).describe("Open connections to the service"),
+  pending: count(0, 1_000_000).default(1024).describe("Requests that wait for a connection"),
+  requests: count(1, 1_000_000).default(1024).describe("Requests in flight"),
+  ...messageLimits,
+});
+
+export const timeoutsGrammar = z.strictObject({
+  connect: deadline().prefault("1s").describe("Until a connection stands"),
+  idle: deadline().prefault("55s").describe("How long an unused connection is kept"),
+});
+
+const endpointFields = z.strictObject({
+  address: endpointAddress().describe("HOST:PORT or unix:PATH"),
+  weight: weight.default(1).describe("Its share of the requests, against the other endpoints"),
+  zone: partName.describe("Where it stands").optional(),
+});
+export const endpointGrammar = z.union([endpointAddress(), endpointFields]);
+
+export const serviceGrammar = z.strictObject({
+  endpoints: z.array(endpointGrammar).max(endpointsMax).describe("Its addresses"),
+  loadBalancing: z
+    .enum(["least-latency", "round-robin"], { error: notYet(laterBalancing, "least-latency or round-robin") })
+    .default("least-latency")
+    .describe("How an endpoint is chosen: the one that answers sooner of two, or each in turn"),
+  limits: serviceLimitsGrammar.prefault({}).describe("What is sent to it at most, and what it may answer"),
+  timeouts: timeoutsGrammar.prefault({}).describe("Deadlines of its connections"),
+});
