@@ -1,5 +1,6 @@
 /** What test/host/processes.test.ts starts: with a verb it is a child, which echoes; without one, a parent of such. */
 import { bunProcesses } from "../../src/host/processes/bun.ts";
+import { systemTerminal } from "../../src/host/terminal/node.ts";
 
 const processes = bunProcesses(import.meta.filename);
 const [verb] = processes.args;
@@ -12,8 +13,9 @@ if (verb === "echo") {
 } else if (verb === "say") {
   processes.parent!.onClosed(() => processes.exit(0));
   processes.onSignal("SIGTERM", () => processes.exit(6));
-  console.log("said");
-  console.error("also said");
+  // Not by console.error, which Bun colours where FORCE_COLOR is set.
+  systemTerminal.out("said");
+  systemTerminal.error("also said");
 } else if (verb === "parent") {
   const child = processes.start(["echo"], () => console.log(`child ${child.pid}`));
   child.send("hello");

@@ -43,7 +43,7 @@ test("a child hears at once that its parent was killed", async () => {
   await gone(child);
 });
 
-test("processes.startLogged puts what the child says into the file, and signals it", async () => {
+test("processes.startLogged puts all that the child says into the file, in its order, and signals it", async () => {
   const path = join(mkdtempSync(join(tmpdir(), "clearway-processes-")), "child.log");
   const child = processes.startLogged(["say"], path);
   while (!readFileSync(path, "utf8").includes("also said")) await Bun.sleep(5);
