@@ -254,6 +254,14 @@ export interface ServiceState {
   readonly ejected: readonly { readonly endpoint: string; readonly untilEpochMs: number }[];
 }
 
+/** A worker's outlier detection took this endpoint out: its supervisor tells the other workers. */
+export interface Ejection {
+  readonly service: string;
+  /** Its address as text. */
+  readonly endpoint: string;
+  readonly untilEpochMs: number;
+}
+
 /** One complete, checked, immutable configuration. It crosses process borders: plain data only. */
 export interface Snapshot {
   /** Grows by one with every snapshot of this supervisor. */

@@ -1,19 +1,27 @@
 /** What a supervisor asks and a worker answers; plain data. A worker says nothing unasked, so nothing piles up. */
 import type { RuntimeReport } from "../runtime/report.ts";
 import type { ApplyResult } from "../runtime/runtime.ts";
-import type { Snapshot } from "../snapshot.ts";
+import type { Ejection, ServiceState, Snapshot } from "../snapshot.ts";
 import type { MeterDelta } from "../telemetry/index.ts";
 
 export interface Questions {
   apply: { ask: Snapshot; answer: ApplyResult };
+  /** What the node knows of its services: complete each time, and before the first snapshot. */
+  services: { ask: readonly ServiceState[]; answer: null };
   /** Asked once a second, the answer is also the worker's heartbeat. */
-  measure: { ask: null; answer: MeterDelta };
+  measure: { ask: null; answer: Beat };
   report: { ask: null; answer: RuntimeReport };
   /** The last question: the answer comes when all is finished and written. */
   drain: {
     ask: { readonly timeoutMs: number };
     answer: { readonly forced: number; readonly measured: MeterDelta };
   };
+}
+
+/** What happened in a worker since its last beat. */
+export interface Beat {
+  readonly measured: MeterDelta;
+  readonly ejections: readonly Ejection[];
 }
 
 export type QuestionKind = keyof Questions;

@@ -80,6 +80,7 @@ class Supervisor {
         start: parts.startWorker,
         clearAfterDeath: (snapshot) => this.#clearSocketFiles(snapshot),
         onMeasured: (process, measured) => this.#aggregator.add(process.pid, measured),
+        onEjections: () => {},
         onEnded: (process) => this.#aggregator.forget(process.pid),
       },
       first,

@@ -1,7 +1,6 @@
 /** One worker, as its supervisor sees it. Loads nothing else, so that a worker is started before anything heavy is. */
-import type { MeterDelta } from "../telemetry/index.ts";
 import type { ChildProcess, Clock, ProcessEnd, Processes } from "../types.ts";
-import type { Answer, Question, QuestionKind, Questions } from "./messages.ts";
+import type { Answer, Beat, Question, QuestionKind, Questions } from "./messages.ts";
 
 /** Questions that wait for their answers; a further one is answered with null. */
 const pendingMax = 256;
@@ -14,7 +13,7 @@ export const workerVerb = "worker";
 
 export class WorkerProcess {
   /** Set by its owner. */
-  onMeasured: (measured: MeterDelta) => void = () => {};
+  onBeat: (beat: Beat) => void = () => {};
   lastHeardMs: number;
   readonly pid: number;
   readonly ended: Promise<ProcessEnd>;
@@ -78,7 +77,7 @@ export class WorkerProcess {
   #receive({ kind, id, answer }: Answer): void {
     this.lastHeardMs = this.#clock.now();
     // Also when nobody waits for it any more: what was measured comes only once.
-    if (kind === "measure") this.onMeasured(answer);
+    if (kind === "measure") this.onBeat(answer);
     this.#pending.get(id)?.settle(answer);
   }
 

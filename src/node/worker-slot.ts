@@ -1,7 +1,7 @@
 /** Keeps one worker alive, with the current snapshot. */
 import type { RuntimeReport } from "../runtime/report.ts";
 import type { ApplyResult } from "../runtime/runtime.ts";
-import type { Snapshot } from "../snapshot.ts";
+import type { Ejection, Snapshot } from "../snapshot.ts";
 import type { MeterDelta } from "../telemetry/index.ts";
 import type { Clock, Log, ProcessEnd } from "../types.ts";
 import type { WorkerProcess } from "./worker-process.ts";
@@ -26,6 +26,8 @@ export interface SlotParts {
   /** Before a new worker gets the snapshot of one that died. */
   clearAfterDeath(snapshot: Snapshot): Promise<void>;
   onMeasured(process: WorkerProcess, measured: MeterDelta): void;
+  /** Endpoints that this worker took out by itself. */
+  onEjections(process: WorkerProcess, ejections: readonly Ejection[]): void;
   onEnded(process: WorkerProcess): void;
 }
 
@@ -123,7 +125,10 @@ export class WorkerSlot {
   #adopt(process: WorkerProcess): void {
     this.#process = process;
     this.#startedAtMs = this.#parts.clock.now();
-    process.onMeasured = (measured) => this.#parts.onMeasured(process, measured);
+    process.onBeat = ({ measured, ejections }) => {
+      this.#parts.onMeasured(process, measured);
+      if (ejections.length > 0) this.#parts.onEjections(process, ejections);
+    };
     process.ended.then((end) => this.#ended(process, end));
   }
 
@@ -154,7 +159,7 @@ export class WorkerSlot {
   }
 
   #ended(process: WorkerProcess, end: ProcessEnd): void {
-    process.onMeasured = () => {};
+    process.onBeat = () => {};
     this.#parts.onEnded(process);
     this.#process = null;
     this.#version = null;

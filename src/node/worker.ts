@@ -45,7 +45,11 @@ export function runWorker(parts: WorkerParts): void {
     },
     async measure() {
       droppedBefore = sayDropped(appenders.dropped, droppedBefore, log);
-      return meters.delta();
+      return { measured: meters.delta(), ejections: runtime.takeEjections() };
+    },
+    async services(states) {
+      runtime.updateServices(states);
+      return null;
     },
     report: async () => runtime.report(),
     async drain({ timeoutMs }) {

@@ -1,5 +1,5 @@
 /** The runtime of one worker: applies snapshots while requests flow, reports, drains. */
-import type { ListenerConfig, Snapshot, SourcePlace } from "../snapshot.ts";
+import type { Ejection, ListenerConfig, ServiceState, Snapshot, SourcePlace } from "../snapshot.ts";
 import type { Address, Appender, Clock, FilterRegistry, Log, Meters, Random, Sockets } from "../types.ts";
 import { type Compiled, CompileError, type CompileParts, compile } from "./compile.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -38,6 +38,10 @@ export type ApplyResult =
 export interface Runtime {
   /** Compiles a generation, binds new listeners, swaps by one assignment. On failure nothing changed. Calls must not overlap. */
   apply(snapshot: Snapshot): Promise<ApplyResult>;
+  /** Complete each time; also for services that only the next snapshot has. */
+  updateServices(states: readonly ServiceState[]): void;
+  /** Endpoints that outlier detection ejected here since the last call. */
+  takeEjections(): readonly Ejection[];
   report(): RuntimeReport;
   /** Stops accepting, lets requests end, and after `timeoutMs` resets what is left. */
   drain(timeoutMs: number): Promise<{ readonly forced: number }>;
@@ -182,6 +186,12 @@ class WorkerRuntime implements Runtime {
     for (const [name, service] of old.generation.services) {
       if (live?.get(name) !== service) service.retire();
     }
+  }
+
+  updateServices(_states: readonly ServiceState[]): void {}
+
+  takeEjections(): readonly Ejection[] {
+    return [];
   }
 
   report(): RuntimeReport {

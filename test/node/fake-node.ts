@@ -168,6 +168,8 @@ function fakeRuntime({ meters }: RuntimeParts): Runtime {
       body = (routes[0] as unknown as { body: string }).body;
       return { ok: true };
     },
+    updateServices() {},
+    takeEjections: () => [],
     report: () => ({ generations: 1, activeRequests: 0, listeners: [], services: [] }),
     async drain(timeoutMs: number) {
       listening?.stop();

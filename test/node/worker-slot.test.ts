@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { Answer, Question } from "../../src/node/messages.ts";
+import type { Answer, Beat, Question } from "../../src/node/messages.ts";
 import { WorkerProcess } from "../../src/node/worker-process.ts";
 import { WorkerSlot } from "../../src/node/worker-slot.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
@@ -64,6 +64,7 @@ function bench() {
       start,
       clearAfterDeath: async () => {},
       onMeasured: (process, delta) => void measured.push([process.pid, delta]),
+      onEjections: () => {},
       onEnded: (process) => void measured.push([process.pid, "ended"]),
     },
     start(),
@@ -89,6 +90,7 @@ async function serving(version: number) {
 }
 
 const delta = { counters: [1, 2] } as unknown as MeterDelta;
+const beat: Beat = { measured: delta, ejections: [] };
 
 test("WorkerSlot serves what its worker accepted", async () => {
   const { slot } = await serving(1);
@@ -126,7 +128,7 @@ test("WorkerSlot restarts a worker that had lived long at once", async () => {
   const { clock, children } = await serving(1);
   for (let second = 0; second < 10; second += 1) {
     clock.advance(1000);
-    children[0]!.answer("measure", delta);
+    children[0]!.answer("measure", beat);
     await turn();
   }
   children[0]!.end({ code: 3, signal: null });
@@ -169,7 +171,7 @@ test("WorkerSlot starts a worker for a new snapshot without waiting, and gives i
 test("WorkerSlot replaces a worker that is silent for 3 seconds, and not one that answers", async () => {
   const { clock, children, said } = await serving(1);
   clock.advance(1000);
-  children[0]!.answer("measure", delta);
+  children[0]!.answer("measure", beat);
   await turn();
   clock.advance(3000);
   expect(children[0]!.alive).toBe(true);
@@ -200,14 +202,14 @@ test("WorkerSlot counts what a late answer measured, and nothing after the worke
   const waited = slot.measure();
   clock.advance(1000);
   await waited;
-  children[0]!.answer("measure", delta);
+  children[0]!.answer("measure", beat);
   expect(measured).toEqual([[1, delta]]);
   const [question] = children[0]!.questions;
   expect(question?.kind).toBe("measure");
   children[0]!.end({ code: 0, signal: null });
   await turn();
   children[0]!.questions.push(question!);
-  children[0]!.answer("measure", delta);
+  children[0]!.answer("measure", beat);
   expect(measured).toEqual([
     [1, delta],
     [1, "ended"],
