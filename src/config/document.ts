@@ -191,10 +191,13 @@ class Reader {
       return { kind: "scalar", range, value: result.text, written: value, origin: "environment" };
     }
     const known = value === null || typeof value === "string" || typeof value === "boolean";
-    if (known || typeof value === "number") {
+    // An infinite one has no place in JSON.
+    if (known || (typeof value === "number" && Number.isFinite(value))) {
       return { kind: "scalar", range, value, written: null, origin: "text" };
     }
-    this.report.add(range, path, { message: "cannot read this value: wanted text, a number or a boolean" });
+    this.report.add(range, path, {
+      message: "cannot read this value: wanted text, a finite number or a boolean",
+    });
     return null;
   }
 

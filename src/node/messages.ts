@@ -5,6 +5,8 @@ import type { Ejection, ServiceState, Snapshot } from "../snapshot.ts";
 import type { MeterDelta } from "../telemetry/index.ts";
 
 export interface Questions {
+  /** A part of the snapshot that the next `apply` brings the rest of, as JSON; answered with how many came so far. */
+  part: { ask: string; answer: number };
   apply: { ask: Snapshot; answer: ApplyResult };
   /** What the node knows of its services: complete each time, and before the first snapshot. */
   services: { ask: readonly ServiceState[]; answer: null };

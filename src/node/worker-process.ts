@@ -1,6 +1,9 @@
 /** One worker, as its supervisor sees it. Loads nothing else, so that a worker is started before anything heavy is. */
+import type { ApplyResult } from "../runtime/runtime.ts";
+import type { Snapshot } from "../snapshot.ts";
 import type { ChildProcess, Clock, ProcessEnd, Processes } from "../types.ts";
 import type { Answer, Beat, Question, QuestionKind, Questions } from "./messages.ts";
+import { cutSnapshot } from "./parts.ts";
 
 /** Questions that wait for their answers; a further one is answered with null. */
 const pendingMax = 256;
@@ -56,6 +59,13 @@ export class WorkerProcess {
     });
   }
 
+  /** Makes a snapshot live. Each part of a large one waits for the worker to have read the one before. */
+  async apply(snapshot: Snapshot, waitMs: number): Promise<ApplyResult | null> {
+    const { parts, rest } = cutSnapshot(snapshot);
+    for (const part of parts) if ((await this.ask("part", part, waitMs)) === null) return null;
+    return this.ask("apply", rest, waitMs);
+  }
+
   /** Asks for a sign of life, one at a time. */
   async beat(): Promise<void> {
     if (this.#beating) return;
@@ -66,7 +76,7 @@ export class WorkerProcess {
 
   /** Whether it may be silent for longer than usual: compiling a large configuration takes its time. */
   get applying(): boolean {
-    for (const { kind } of this.#pending.values()) if (kind === "apply") return true;
+    for (const { kind } of this.#pending.values()) if (kind === "apply" || kind === "part") return true;
     return false;
   }
 

@@ -68,7 +68,7 @@ export class WorkerSlot {
   apply(snapshot: Snapshot): Promise<ApplyResult | null> {
     return this.#inTurn(async () => {
       const process = this.#process ?? this.#restart();
-      const result = await process.ask("apply", snapshot, applySilenceMs);
+      const result = await process.apply(snapshot, applySilenceMs);
       if (result?.ok === true) {
         this.#current = snapshot;
         this.#serving(snapshot.version);
@@ -148,7 +148,7 @@ export class WorkerSlot {
     if (this.#current === null) return;
     const snapshot = this.#current;
     await this.#parts.clearAfterDeath(snapshot);
-    const result = await process.ask("apply", snapshot, applySilenceMs);
+    const result = await process.apply(snapshot, applySilenceMs);
     if (result?.ok === true) {
       this.#serving(snapshot.version);
       return;

@@ -5,6 +5,7 @@ import type { WorkerMeters } from "../telemetry/index.ts";
 import type { Appender, ParentChannel, Processes } from "../types.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
 import type { Answer, Question, QuestionKind, Questions } from "./messages.ts";
+import { ReceivedParts } from "./parts.ts";
 
 export interface WorkerParts extends Omit<RuntimeParts, "log"> {
   readonly meters: WorkerMeters;
@@ -33,9 +34,12 @@ export function runWorker(parts: WorkerParts): void {
 
   const runtime = parts.createRuntime({ ...parts, log });
   let live: Snapshot | null = null;
+  const received = new ReceivedParts();
   let droppedBefore = 0;
   const answers: Answers = {
-    async apply(snapshot) {
+    part: async (text) => received.add(text),
+    async apply(rest) {
+      const snapshot = received.take(rest);
       const result = await applied(runtime, snapshot);
       if (result.ok) {
         live = snapshot;

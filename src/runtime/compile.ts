@@ -3,7 +3,9 @@ import type { ListenerConfig, RouteConfig, ServiceConfig, Snapshot, SourcePlace 
 import { type Chain, compileChain, type SendWrap, wrapSend } from "./chain.ts";
 import { Generation, type GenerationParts, type LiveRoute, type WeightedService } from "./generation.ts";
 import { createFilters, type FilterParts, type LiveFilter } from "./live-filter.ts";
+import { createMatcher } from "./match.ts";
 import { Service, type ServiceParts } from "./service.ts";
+import type { Steps } from "./slices.ts";
 
 export interface CompileParts {
   readonly services: ServiceParts;
@@ -28,23 +30,25 @@ export class CompileError extends Error {
 }
 
 /** `running`: services of the generation that serves now; those that did not change go on with their connections. */
-export function compile(
+export function* compile(
   snapshot: Snapshot,
   running: ReadonlyMap<string, Service>,
   parts: CompileParts,
-): Compiled {
+): Steps<Compiled> {
   const services = new Map<string, Service>();
   for (const config of snapshot.services) {
     const same = running.get(config.name);
     const kept =
       same !== undefined && isSame(same.config, config) ? same : new Service(config, parts.services);
     services.set(config.name, kept);
+    yield;
   }
   const generation = new Generation(snapshot, services, parts.generation);
   const filterParts = parts.filterParts((name) => services.get(name) ?? null, String(snapshot.version));
   const filters: LiveFilter[] = [];
   try {
-    for (const listener of snapshot.listeners) addListener(generation, listener, { filterParts, filters });
+    for (const listener of snapshot.listeners)
+      yield* addListener(generation, listener, { filterParts, filters });
   } catch (error) {
     for (const filter of filters) filter.close();
     throw error;
@@ -64,23 +68,26 @@ interface Folded {
   readonly wrap: SendWrap | null;
 }
 
-function addListener(generation: Generation, listener: ListenerConfig, making: FilterMaking): void {
+function* addListener(generation: Generation, config: ListenerConfig, making: FilterMaking): Steps<void> {
   const { meters } = generation.parts;
-  const shared = create(listener, making);
+  const shared = create(config, making);
   const plain = fold(shared);
-  const routes = listener.routes.map((route) => {
+  const routes: LiveRoute[] = [];
+  for (const route of config.routes) {
     const folded = route.filters.length === 0 ? plain : fold([...shared, ...create(route, making)]);
-    return liveRoute(generation, route, { ...folded, meter: meters.route(listener.name, route.name) });
-  });
+    routes.push(liveRoute(generation, route, { ...folded, meter: meters.route(config.name, route.name) }));
+    yield;
+  }
   const unmatched: LiveRoute = {
     config: null,
     name: "",
-    meter: meters.route(listener.name, ""),
+    meter: meters.route(config.name, ""),
     chain: plain.chain,
     wrap: null,
     targets: [],
   };
-  generation.addListener(listener, routes, unmatched);
+  const matcher = yield* createMatcher(routes.map((route) => ({ match: route.config!.match, value: route })));
+  generation.addListener({ config, matcher, unmatched });
 }
 
 function create(owner: ListenerConfig | RouteConfig, { filterParts, filters }: FilterMaking): LiveFilter[] {

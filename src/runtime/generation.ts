@@ -3,7 +3,7 @@ import type { ListenerConfig, RouteConfig, Snapshot } from "../snapshot.ts";
 import type { Log, Meters, Random, RouteMeter } from "../types.ts";
 import type { Chain, SendWrap } from "./chain.ts";
 import type { Deadlines } from "./deadlines.ts";
-import { createMatcher, type Matcher } from "./match.ts";
+import type { Matcher } from "./match.ts";
 import type { Service } from "./service.ts";
 
 /** A route with everything that its requests need. */
@@ -57,9 +57,8 @@ export class Generation {
     readonly parts: GenerationParts,
   ) {}
 
-  addListener(config: ListenerConfig, routes: readonly LiveRoute[], unmatched: LiveRoute): void {
-    const matcher = createMatcher(routes.map((route) => ({ match: route.config!.match, value: route })));
-    this.listeners.set(config.name, { config, generation: this, matcher, unmatched });
+  addListener(listener: Omit<LiveListener, "generation">): void {
+    this.listeners.set(listener.config.name, { ...listener, generation: this });
   }
 
   enter(): void {

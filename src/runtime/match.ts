@@ -8,17 +8,28 @@
 import type { RouteMatch } from "../snapshot.ts";
 import type { RequestHead } from "../types.ts";
 import { Candidate } from "./match/candidates.ts";
-import { Paths } from "./match/paths.ts";
+import { createPaths, type Paths } from "./match/paths.ts";
+import type { Steps } from "./slices.ts";
 
 export interface Matcher<T> {
   /** The value of the route that takes the request; null when none does. */
   find(head: RequestHead): T | null;
 }
 
-export function createMatcher<T>(
+export function* createMatcher<T>(
   routes: readonly { readonly match: RouteMatch; readonly value: T }[],
-): Matcher<T> {
-  return new HostMatcher(routes.map((route, line) => new Candidate(route.match, route.value, line)));
+): Steps<Matcher<T>> {
+  const hosts = new Map<string | null, Candidate<T>[]>();
+  for (const [line, { match, value }] of routes.entries()) {
+    const candidate = new Candidate(match, value, line);
+    const known = hosts.get(match.host);
+    if (known === undefined) hosts.set(match.host, [candidate]);
+    else known.push(candidate);
+    yield;
+  }
+  const matcher = new HostMatcher<T>();
+  for (const [host, candidates] of hosts) matcher.add(host, yield* createPaths(candidates));
+  return matcher;
 }
 
 class HostMatcher<T> implements Matcher<T> {
@@ -26,20 +37,15 @@ class HostMatcher<T> implements Matcher<T> {
   /** By what follows the `*` of `*.shop.example`. */
   private readonly suffixes = new Map<string, Paths<T>>();
   /** Lengths of the suffixes, the longest first: at most as many as a host has characters. */
-  private readonly suffixLengths: readonly number[];
-  private readonly any: Paths<T> | null;
+  private suffixLengths: readonly number[] = [];
+  private any: Paths<T> | null = null;
 
-  constructor(candidates: readonly Candidate<T>[]) {
-    const groups = Map.groupBy(candidates, (candidate) => candidate.match.host);
-    const any = groups.get(null);
-    this.any = any === undefined ? null : new Paths(any);
-    groups.delete(null);
-    for (const [host, group] of groups as Map<string, Candidate<T>[]>) {
-      if (host.startsWith("*.")) this.suffixes.set(host.slice(1), new Paths(group));
-      else this.exact.set(host, new Paths(group));
-    }
-    const lengths = new Set([...this.suffixes.keys()].map((suffix) => suffix.length));
-    this.suffixLengths = [...lengths].sort((a, b) => b - a);
+  add(host: string | null, paths: Paths<T>): void {
+    if (host === null) this.any = paths;
+    else if (host.startsWith("*.")) {
+      this.suffixes.set(host.slice(1), paths);
+      this.suffixLengths = [...new Set([...this.suffixLengths, host.length - 1])].sort((a, b) => b - a);
+    } else this.exact.set(host, paths);
   }
 
   find(head: RequestHead): T | null {

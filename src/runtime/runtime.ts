@@ -10,6 +10,7 @@ import { type ConnectionCount, Listener } from "./listener.ts";
 import { type RuntimeReport, report } from "./report.ts";
 import { addressText, type Service } from "./service.ts";
 import { callService } from "./service-call.ts";
+import { andHeld, type Held, inSlices } from "./slices.ts";
 import { FilterMemory } from "./tools.ts";
 
 export interface RuntimeParts {
@@ -32,7 +33,7 @@ export interface ApplyProblem {
 }
 
 export type ApplyResult =
-  | { readonly ok: true }
+  | { readonly ok: true; readonly held: Held }
   | { readonly ok: false; readonly problems: readonly ApplyProblem[] };
 
 export interface Runtime {
@@ -108,21 +109,25 @@ class WorkerRuntime implements Runtime {
   }
 
   async apply(snapshot: Snapshot): Promise<ApplyResult> {
-    let next: Compiled;
+    const { clock } = this.#parts;
+    const running = this.#current?.generation.services ?? new Map();
+    let compiled: Awaited<ReturnType<typeof inSlices<Compiled>>>;
     try {
-      next = compile(snapshot, this.#current?.generation.services ?? new Map(), this.#compileParts);
+      compiled = await inSlices(compile(snapshot, running, this.#compileParts), clock);
     } catch (error) {
       if (!(error instanceof CompileError)) throw error;
       return { ok: false, problems: [{ place: error.place, message: error.message }] };
     }
+    const { result: next, held } = compiled;
     const { added, problems } = await this.#bind(next);
     if (problems.length > 0) {
       for (const listener of added.values()) listener.socket?.stop();
       for (const filter of next.filters) filter.close();
       return { ok: false, problems };
     }
+    const startMs = clock.now();
     this.#swap(next, added);
-    return { ok: true };
+    return { ok: true, held: andHeld(held, clock.now() - startMs) };
   }
 
   /** Binds what is new. The listeners accept at once, and serve the new generation already. */

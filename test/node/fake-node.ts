@@ -166,7 +166,7 @@ function fakeRuntime({ meters }: RuntimeParts): Runtime {
         listening = next;
       }
       body = (routes[0] as unknown as { body: string }).body;
-      return { ok: true };
+      return { ok: true, held: { longestMs: 1, totalMs: 2 } };
     },
     updateServices() {},
     takeEjections: () => [],

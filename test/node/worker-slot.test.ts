@@ -72,8 +72,10 @@ function bench() {
   return { clock, children, measured, said, slot };
 }
 
+const held = { longestMs: 1, totalMs: 2 };
+
 function snapshot(version: number): Snapshot {
-  return { version } as Snapshot;
+  return { version, listeners: [], services: [] } as unknown as Snapshot;
 }
 
 function turn(): Promise<void> {
@@ -84,7 +86,7 @@ async function serving(version: number) {
   const all = bench();
   const applied = all.slot.apply(snapshot(version));
   await turn();
-  all.children[0]!.answer("apply", { ok: true });
+  all.children[0]!.answer("apply", { ok: true, held });
   await applied;
   return all;
 }
@@ -118,7 +120,7 @@ test("WorkerSlot restarts a worker that died, with the current snapshot, later a
     clock.advance(1);
     await turn();
     expect(children.length).toBe(before + 1);
-    children.at(-1)!.answer("apply", { ok: true });
+    children.at(-1)!.answer("apply", { ok: true, held });
     await turn();
     expect(slot.status).toMatchObject({ state: "serving", version: 1 });
   }
@@ -146,11 +148,11 @@ test("WorkerSlot never lets an old snapshot overtake a new one", async () => {
   await turn();
   const versions = () => children[1]!.questions.map(({ ask }) => (ask as Snapshot).version);
   expect(versions()).toEqual([1]);
-  children[1]!.answer("apply", { ok: true });
+  children[1]!.answer("apply", { ok: true, held });
   await turn();
   expect(versions()).toEqual([2]);
-  children[1]!.answer("apply", { ok: true });
-  expect(await applied).toEqual({ ok: true });
+  children[1]!.answer("apply", { ok: true, held });
+  expect(await applied).toEqual({ ok: true, held });
   expect(slot.status.version).toBe(2);
 });
 
@@ -163,7 +165,7 @@ test("WorkerSlot starts a worker for a new snapshot without waiting, and gives i
   children[1]!.answer("apply", { ok: false, problems: [] });
   await turn();
   expect(children[1]!.questions[0]!.ask).toEqual(snapshot(1));
-  children[1]!.answer("apply", { ok: true });
+  children[1]!.answer("apply", { ok: true, held });
   expect((await applied)?.ok).toBe(false);
   expect(slot.status.version).toBe(1);
 });

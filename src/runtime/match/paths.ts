@@ -1,6 +1,25 @@
 /** The routes of one host, by path: a tree whose edges are segments. */
 import type { RequestHead } from "../../types.ts";
+import type { Steps } from "../slices.ts";
 import { type Candidate, type Candidates, createCandidates } from "./candidates.ts";
+
+/** Of one host. */
+export function* createPaths<T>(candidates: readonly Candidate<T>[]): Steps<Paths<T>> {
+  const groups = new Map<string | null, Candidate<T>[]>();
+  for (const candidate of candidates) {
+    const key = patternKey(candidate.match.path);
+    const known = groups.get(key);
+    if (known === undefined) groups.set(key, [candidate]);
+    else known.push(candidate);
+    yield;
+  }
+  const paths = new Paths<T>();
+  for (const [pattern, group] of groups) {
+    paths.add(pattern, createCandidates(group));
+    yield;
+  }
+  return paths;
+}
 
 /**
  * Better paths first: one without `:param` and `*`, then segment by segment from the left a literal, a `:param`, a `*`.
@@ -10,17 +29,13 @@ import { type Candidate, type Candidates, createCandidates } from "./candidates.
 export class Paths<T> {
   private readonly literal = new Map<string, Candidates<T>>();
   private readonly root: Node<T> = { literals: null, parameter: null, end: null, star: null };
-  private readonly any: Candidates<T> | null;
+  private any: Candidates<T> | null = null;
 
-  constructor(candidates: readonly Candidate<T>[]) {
-    const groups = Map.groupBy(candidates, (candidate) => patternKey(candidate.match.path));
-    this.any = null;
-    for (const [pattern, group] of groups) {
-      const same = createCandidates(group);
-      if (pattern === null) this.any = same;
-      else if (isLiteral(pattern)) this.literal.set(pattern, same);
-      else insert(this.root, pattern, same);
-    }
+  /** `pattern` is a `patternKey`. */
+  add(pattern: string | null, candidates: Candidates<T>): void {
+    if (pattern === null) this.any = candidates;
+    else if (isLiteral(pattern)) this.literal.set(pattern, candidates);
+    else insert(this.root, pattern, candidates);
   }
 
   first(head: RequestHead): Candidate<T> | null {

@@ -1,0 +1,38 @@
+/**
+ * Work that may take long, done in slices with a pause after each, so that requests are served meanwhile. It is written
+ * as a generator: `yield` says where it may be interrupted.
+ */
+import type { Clock } from "../types.ts";
+
+export type Steps<Result> = Generator<void, Result, void>;
+
+/** How long no request was served because of some work. */
+export interface Held {
+  /** The longest slice. */
+  readonly longestMs: number;
+  /** All slices together. */
+  readonly totalMs: number;
+}
+
+/** A slice ends with the first step that ends after this: requests come later by hardly more. */
+const sliceMs = 4;
+
+export async function inSlices<Result>(
+  steps: Steps<Result>,
+  clock: Clock,
+): Promise<{ readonly result: Result; readonly held: Held }> {
+  let held: Held = { longestMs: 0, totalMs: 0 };
+  for (;;) {
+    const startMs = clock.now();
+    let step = steps.next();
+    while (step.done !== true && clock.now() - startMs < sliceMs) step = steps.next();
+    held = andHeld(held, clock.now() - startMs);
+    if (step.done === true) return { result: step.value, held };
+    await new Promise<void>((resolve) => void clock.after(0, resolve));
+  }
+}
+
+/** With one more slice. */
+export function andHeld(held: Held, sliceMs: number): Held {
+  return { longestMs: Math.max(held.longestMs, sliceMs), totalMs: held.totalMs + sliceMs };
+}

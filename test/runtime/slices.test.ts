@@ -1,0 +1,48 @@
+import { expect, test } from "bun:test";
+import { inSlices, type Steps } from "../../src/runtime/slices.ts";
+import { VirtualClock } from "../virtual-clock.ts";
+
+function* work(clock: VirtualClock, stepsMs: readonly number[]): Steps<string> {
+  for (const stepMs of stepsMs) {
+    clock.advance(stepMs);
+    yield;
+  }
+  return "done";
+}
+
+/** Ends each pause; how many there were. */
+async function untilDone(clock: VirtualClock, done: Promise<unknown>): Promise<number> {
+  let pauses = 0;
+  let ended = false;
+  void done.finally(() => {
+    ended = true;
+  });
+  for (;;) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (ended) return pauses;
+    expect(clock.waiting).toBe(1);
+    pauses++;
+    clock.advance(0);
+  }
+}
+
+test("inSlices does short work without a pause", async () => {
+  const clock = new VirtualClock();
+  const { result, held } = await inSlices(work(clock, [1, 1, 1]), clock);
+  expect({ result, held }).toEqual({ result: "done", held: { longestMs: 3, totalMs: 3 } });
+});
+
+test("inSlices pauses when a slice was long enough, and tells the longest and all of them", async () => {
+  const clock = new VirtualClock();
+  const done = inSlices(work(clock, [2, 2, 1, 9, 3, 0]), clock);
+  expect(await untilDone(clock, done)).toBe(2);
+  expect((await done).held).toEqual({ longestMs: 10, totalMs: 17 });
+});
+
+test("inSlices rejects with what a step throws", async () => {
+  const steps = function* (): Steps<void> {
+    yield;
+    throw new Error("no such service");
+  };
+  await expect(inSlices(steps(), new VirtualClock())).rejects.toThrow("no such service");
+});
