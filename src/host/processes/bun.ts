@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import type { Subprocess } from "bun";
-import type { ChildProcess, ParentChannel, ProcessEnd, Processes, SignalName } from "../../types.ts";
-import { linuxUsage } from "./linux.ts";
+import type { ChildProcess, ProcessEnd, Processes, SignalName } from "../../types.ts";
+import { thisProcess } from "./this-process.ts";
 
 /** Another instance of the program, which prints into a file. */
 export interface LoggedProcess {
@@ -24,21 +24,9 @@ const compiledPrefix = "/$bunfs/";
 export function bunProcesses(entry: string): BunProcesses {
   const program = entry.startsWith(compiledPrefix) ? [process.execPath] : [process.execPath, entry];
   return {
-    pid: process.pid,
-    args: process.argv.slice(2),
-    environment: process.env,
+    ...thisProcess(),
     start: (args, receive) => startChild([...program, ...args], receive),
     startLogged: (args, logPath) => startLogged([...program, ...args], logPath),
-    parent: process.send === undefined ? null : parentChannel(process.send.bind(process)),
-    usage: linuxUsage,
-    onSignal(name, run) {
-      process.on(name, run);
-    },
-    onUncaught(run) {
-      process.on("uncaughtException", run);
-      process.on("unhandledRejection", run);
-    },
-    exit: (code) => process.exit(code),
   };
 }
 
@@ -79,19 +67,4 @@ async function endOf(child: Subprocess): Promise<ProcessEnd> {
   await child.exited;
   if (child.signalCode === null) return { code: child.exitCode, signal: null };
   return { code: null, signal: String(child.signalCode) };
-}
-
-function parentChannel(send: (message: unknown) => void): ParentChannel {
-  return {
-    send(message) {
-      if (process.connected) send(message);
-    },
-    onMessage(receive) {
-      process.on("message", receive);
-    },
-    onClosed(run) {
-      if (process.connected) process.once("disconnect", run);
-      else run();
-    },
-  };
 }

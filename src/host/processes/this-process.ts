@@ -1,0 +1,36 @@
+import type { ParentChannel, Processes } from "../../types.ts";
+import { linuxUsage } from "./linux.ts";
+
+/** What is the same on every host: all but how another process is started. */
+export function thisProcess(): Omit<Processes, "start"> {
+  return {
+    pid: process.pid,
+    args: process.argv.slice(2),
+    environment: process.env,
+    parent: process.send === undefined ? null : parentChannel(process.send.bind(process)),
+    usage: linuxUsage,
+    onSignal(name, run) {
+      process.on(name, run);
+    },
+    onUncaught(run) {
+      process.on("uncaughtException", run);
+      process.on("unhandledRejection", run);
+    },
+    exit: (code) => process.exit(code),
+  };
+}
+
+function parentChannel(send: (message: unknown) => void): ParentChannel {
+  return {
+    send(message) {
+      if (process.connected) send(message);
+    },
+    onMessage(receive) {
+      process.on("message", receive);
+    },
+    onClosed(run) {
+      if (process.connected) process.once("disconnect", run);
+      else run();
+    },
+  };
+}
