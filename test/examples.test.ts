@@ -4,7 +4,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { answers, freePorts, type Running, root, start, startClearway, until } from "./program.ts";
+import { freePorts } from "./free-ports.ts";
+import { answers, type Running, root, start, startClearway, until } from "./program.ts";
 
 const examples = readdirSync(join(root, "examples")).sort();
 const curl = Bun.which("curl");

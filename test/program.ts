@@ -1,5 +1,4 @@
 /** The real program as a child process, on real sockets. */
-import { createServer } from "node:net";
 import { join } from "node:path";
 
 export const root = join(import.meta.dir, "..");
@@ -80,23 +79,4 @@ export async function until<Value>(
       throw new Error(`waited in vain; last seen: ${JSON.stringify(value)}`);
     await Bun.sleep(20);
   }
-}
-
-/** Ports of loopback that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  return Promise.all(
-    servers.map(async (server) => {
-      const address = server.address();
-      await new Promise((resolve) => server.close(resolve));
-      if (address === null || typeof address === "string") throw new Error("the server had no port");
-      return address.port;
-    }),
-  );
 }

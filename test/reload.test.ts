@@ -6,7 +6,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startLoad } from "../bench/load.ts";
-import { answers, freePorts, type Running, startClearway, until } from "./program.ts";
+import { freePorts } from "./free-ports.ts";
+import { answers, type Running, startClearway, until } from "./program.ts";
 
 const reloads = 60;
 const body = "a small body of some bytes\n";

@@ -1,106 +1,98 @@
 /**
- * Runs every check, one after the other: types, lint, house rules, then each test file in a process of its own.
- * Shows the output of what fails. The last line is `N passed, N failed`; every check and every test counts as one.
- * With CLEARWAY_NO_SKIP=1 a skipped test is a failed one.
+ * Runs every check: types, lint, house rules and each test file in a process of its own, two at a time. Shows the
+ * output of what fails. A test file that failed is run once more, alone, when all is done: if it passes then, its second
+ * run counts, and it is shown as unsteady with what it said first. The last line is `N passed, N failed`; every check
+ * and every test counts as one. With CLEARWAY_NO_SKIP=1 a skipped test is a failed one; with CLEARWAY_NO_SECOND_TRY=1
+ * nothing is run again.
  */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import pc from "picocolors";
-import { readReport, type TestReport } from "./junit.ts";
+import type { TestReport } from "./junit.ts";
+import { root } from "./program.ts";
+import { alone, inLanes, laneCount } from "./schedule.ts";
+import { check, clearAway, type StepResult, tests } from "./step.ts";
 
 interface Step {
   readonly name: string;
-  run(): Promise<TestReport & { output: string }>;
+  /** Whether it is a test file. */
+  readonly repeatable: boolean;
+  run(lane: number): Promise<StepResult>;
 }
 
-const root = new URL("..", import.meta.url).pathname;
-/** For the reports, and for what tests leave behind: gone at the end. */
-const scratch = await mkdtemp(join(tmpdir(), "clearway-test-"));
 const skipIsFailure = process.env.CLEARWAY_NO_SKIP === "1";
-/** A file that is not done by then is ended and counted as one failure. */
-const stepTimeoutMs = 180_000;
+const secondTry = process.env.CLEARWAY_NO_SECOND_TRY !== "1";
 
 const houseRules = "test/house-rules.test.ts";
 const testFiles = [...new Bun.Glob("test/**/*.test.ts").scanSync({ cwd: root })]
   .filter((path) => path !== houseRules)
   .sort();
 
-const steps: Step[] = [
-  { name: "types", run: () => check(["node_modules/typescript/bin/tsc", "--noEmit"]) },
-  {
-    name: "lint",
-    run: () => check(["node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings", "."]),
-  },
-  { name: "house rules", run: () => tests(houseRules) },
-  ...testFiles.map((path) => ({ name: path, run: () => tests(path) })),
-];
-
-const total = { passed: 0, failed: 0, skipped: [] as string[] };
-for (const step of steps) {
-  const startMs = performance.now();
-  const result = await step.run();
-  total.passed += result.passed;
-  total.failed += result.failed;
-  total.skipped.push(...result.skipped.map((name) => `${step.name}: ${name}`));
-  console.log(line(step.name, result, performance.now() - startMs));
-  if (result.failed > 0) console.log(result.output);
+function testStep(path: string, name = path): Step {
+  return { name, repeatable: true, run: (lane) => tests(path, lane) };
 }
-await rm(scratch, { recursive: true });
 
-for (const skipped of total.skipped) console.log(`${pc.yellow("skipped")}  ${skipped}`);
-if (total.skipped.length > 0) console.log(`${total.skipped.length} skipped`);
-const failed = total.failed + (skipIsFailure ? total.skipped.length : 0);
-console.log(`${total.passed} passed, ${failed} failed`);
+function checkStep(name: string, program: string[]): Step {
+  return { name, repeatable: false, run: () => check(program) };
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, async () => {
+    await clearAway();
+    process.exit(1);
+  });
+}
+
+const shared = [
+  checkStep("types", ["node_modules/typescript/bin/tsc", "--noEmit"]),
+  checkStep("lint", ["node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings", "."]),
+  testStep(houseRules, "house rules"),
+  ...testFiles.filter((path) => !(path in alone)).map((path) => testStep(path)),
+];
+const results = new Map<Step, StepResult>();
+const unsteady: { readonly name: string; readonly first: StepResult }[] = [];
+
+const runAndShow = async (step: Step, lane: number) => {
+  const result = await step.run(lane);
+  results.set(step, result);
+  console.log(line(step.name, result));
+  if (result.failed > 0) console.log(result.output);
+};
+await inLanes(shared, laneCount, runAndShow);
+for (const path of testFiles.filter((path) => path in alone)) await runAndShow(testStep(path), 0);
+
+for (const [step, first] of results) {
+  if (first.failed === 0 || !step.repeatable || !secondTry) continue;
+  console.log(`\n${step.name} once more, alone:`);
+  await runAndShow(step, 0);
+  if (results.get(step)?.failed === 0) unsteady.push({ name: step.name, first });
+}
+await clearAway();
+
+const skips = [...results].flatMap(([{ name }, { skipped }]) => skipped.map((test) => `${name}: ${test}`));
+for (const skip of skips) console.log(`${pc.yellow("skipped")}  ${skip}`);
+if (skips.length > 0) console.log(`${skips.length} skipped`);
+for (const { name, first } of unsteady) {
+  console.log(
+    `${pc.yellow("unsteady")} ${name}: ${first.failed} failed at first, none when run again, alone`,
+  );
+  console.log(`What it said first:\n${first.output}`);
+}
+if (unsteady.length > 0)
+  console.log(`${unsteady.length} unsteady: ${unsteady.map(({ name }) => name).join(", ")}`);
+const failed = sum("failed") + (skipIsFailure ? skips.length : 0);
+console.log(`${sum("passed")} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);
 
-/** A program that says by its exit code whether all is well: it counts as one. */
-async function check(program: string[]): Promise<TestReport & { output: string }> {
-  const { code, output } = await spawn(program);
-  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: [], output };
+function sum(of: "passed" | "failed"): number {
+  return [...results.values()].reduce((total, result) => total + result[of], 0);
 }
 
-/** A file that fails to load, hangs or runs no test counts as one failure, whatever its report says. */
-async function tests(path: string): Promise<TestReport & { output: string }> {
-  const xml = join(scratch, `${path.replaceAll("/", "-")}.xml`);
-  const { code, output } = await spawn([
-    "test",
-    "--reporter=junit",
-    `--reporter-outfile=${xml}`,
-    `./${path}`,
-  ]);
-  const report = readReport(await readFile(xml, "utf8").catch(() => ""));
-  const silent = report.passed + report.failed + report.skipped.length === 0;
-  const failed = report.failed === 0 && (code !== 0 || silent) ? 1 : report.failed;
-  return { ...report, failed, output: silent ? `${output}\n${path} ran no test` : output };
-}
-
-/** Runs this same bun, so that nothing else on the machine's path matters. */
-async function spawn(args: string[]): Promise<{ code: number; output: string }> {
-  const child = Bun.spawn([process.execPath, ...args], {
-    cwd: root,
-    env: { ...process.env, TMPDIR: scratch, FORCE_COLOR: pc.isColorSupported ? "1" : "0" },
-    stdio: ["ignore", "pipe", "pipe"],
-    timeout: stepTimeoutMs,
-    killSignal: "SIGKILL",
-  });
-  const [out, errors, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  const ended =
-    child.signalCode === null ? "" : `\nended by ${child.signalCode} (limit ${stepTimeoutMs / 1000} s)`;
-  const passes = /^\S*\(pass\).*\n/gm;
-  return { code, output: `${out}${errors.replace(passes, "")}${ended}` };
-}
-
-function line(name: string, report: TestReport, durationMs: number): string {
+function line(name: string, report: TestReport & { readonly durationMs: number }): string {
   const mark = report.failed > 0 ? pc.red("fail") : pc.green("ok  ");
   const counts = [
     `${report.passed} passed`,
     ...(report.failed > 0 ? [pc.red(`${report.failed} failed`)] : []),
     ...(report.skipped.length > 0 ? [pc.yellow(`${report.skipped.length} skipped`)] : []),
   ].join(", ");
-  return `${mark} ${name.padEnd(44)} ${counts.padEnd(24)} ${pc.dim(`${(durationMs / 1000).toFixed(1)} s`)}`;
+  const seconds = pc.dim(`${(report.durationMs / 1000).toFixed(1)} s`);
+  return `${mark} ${name.padEnd(44)} ${counts.padEnd(24)} ${seconds}`;
 }

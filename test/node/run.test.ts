@@ -3,7 +3,8 @@ import { afterEach, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { freePort, gone, newFile, TestNode } from "./test-node.ts";
+import { freePort } from "../free-ports.ts";
+import { gone, newFile, TestNode } from "./test-node.ts";
 
 const root = join(import.meta.dir, "../..");
 const source = [process.execPath, join(root, "src/main.ts")];

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
 import { unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { freePort, gone, newFile, TestNode } from "./test-node.ts";
+import { freePort } from "../free-ports.ts";
+import { gone, newFile, TestNode } from "./test-node.ts";
 
 const program = [process.execPath, join(import.meta.dir, "fake-node.ts")];
 const nodes: TestNode[] = [];

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../../free-ports.ts";
 import { type Message, values } from "../messages.ts";
 import { RawClient } from "../raw-client.ts";
 import { okAnswer, RecordingUpstream } from "../recording-upstream.ts";
@@ -41,12 +42,6 @@ let upstream: RecordingUpstream;
 const seen: Message[] = [];
 let proxy: RunningProxy;
 let nginx: { readonly port: number; stop(): Promise<void> };
-
-async function freePort(): Promise<number> {
-  const taken = await RecordingUpstream.start();
-  taken.stop();
-  return taken.port;
-}
 
 async function startNginx(path: string, upstreamPort: number) {
   const folder = await mkdtemp(join(tmpdir(), "clearway-nginx-"));
