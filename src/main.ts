@@ -7,11 +7,9 @@ import packageJson from "../package.json" with { type: "json" };
 import type { Checked } from "./cli/check.ts";
 import { fileAppenders } from "./host/appenders/node.ts";
 import { systemClock } from "./host/clock/node.ts";
-import { directFetch } from "./host/fetch/bun.ts";
 import { systemFiles } from "./host/files/node.ts";
-import { bunProcesses } from "./host/processes/bun.ts";
+import { host } from "./host/index.ts";
 import { systemRandom } from "./host/random/node.ts";
-import { bunSockets } from "./host/sockets/bun.ts";
 import { patientTerminal, systemTerminal } from "./host/terminal/node.ts";
 import type { NodeParts } from "./node/supervisor.ts";
 import { WorkerProcess, workerVerb } from "./node/worker-process.ts";
@@ -22,10 +20,10 @@ const programVersion = packageJson.version;
 const clock = systemClock;
 const random = systemRandom();
 const files = systemFiles;
-const sockets = bunSockets;
+const { sockets, directFetch } = host;
 const terminal = systemTerminal;
 const appenders = fileAppenders(clock);
-const processes = bunProcesses(import.meta.filename);
+const processes = host.processes(import.meta.filename);
 const { environment } = processes;
 const lastWordsMs = 1000;
 
@@ -54,9 +52,9 @@ async function carryRequests(nodeId: string): Promise<void> {
     import("./telemetry/index.ts"),
     import("./filters/index.ts"),
   ]);
-  const host = { sockets, clock, random, processes, appenders, open: appenders.open, fetch: directFetch };
+  const parts = { sockets, clock, random, processes, appenders, open: appenders.open, fetch: directFetch };
   runWorker({
-    ...host,
+    ...parts,
     parent: processes.parent!,
     filters,
     meters: createWorkerMeters(),
@@ -72,21 +70,20 @@ async function run({ file }: { readonly file: string }): Promise<number> {
   const first = startWorker();
   const { installGlobals } = await import("./runtime/fetch/globals.ts");
   installGlobals();
-  const [{ runNode }, { serveApp }, { defaultLimits: limits }, { tryBind }, load, formatProblem] =
-    await Promise.all([
-      import("./node/supervisor.ts"),
-      import("./runtime/app-listener.ts"),
-      import("./config/limits.ts"),
-      import("./host/binding/bun.ts"),
-      configLoader(file),
-      problemFormatter("error"),
-    ]);
+  const [{ runNode }, { serveApp }, { defaultLimits: limits }, load, formatProblem] = await Promise.all([
+    import("./node/supervisor.ts"),
+    import("./runtime/app-listener.ts"),
+    import("./config/limits.ts"),
+    configLoader(file),
+    problemFormatter("error"),
+  ]);
   const serve: NodeParts["serve"] = (address, app, log) =>
     serveApp({ sockets, clock, log }, { address, limits }, (request) => app.fetch(request));
   const patient = patientTerminal(appenders.open, appenders.flush);
-  const host = { clock, files, processes, terminal: patient, tryBind, stderr: appenders.open("stderr") };
+  const { tryBind } = host;
+  const parts = { clock, files, processes, terminal: patient, tryBind, stderr: appenders.open("stderr") };
   return runNode(
-    { ...host, programVersion, startWorker, load, formatProblem, serve },
+    { ...parts, programVersion, startWorker, load, formatProblem, serve },
     { file, nodeId },
     first,
   );
@@ -120,6 +117,8 @@ async function schema(): Promise<number> {
 }
 
 async function demo({ duration }: { readonly duration: string | null }): Promise<number> {
+  const { startLogged } = processes;
+  if (startLogged === null) return needsBun("demo");
   const [{ runDemo }, { styledPaint }, { durationWanted, parseDuration }, { freePort }, temporary] =
     await Promise.all([
       import("./demo/index.ts"),
@@ -133,19 +132,23 @@ async function demo({ duration }: { readonly duration: string | null }): Promise
     terminal.error(`clearway: cannot read ${JSON.stringify(duration)} after --for: wanted ${durationWanted}`);
     return 1;
   }
-  const host = { clock, random, terminal, fetch: directFetch, writeFile: temporary.replaceFile, startNode };
+  const startNode = (configPath: string, logPath: string) => {
+    const node = startLogged(["run", "-c", configPath], logPath);
+    return { ended: node.ended.then(({ code }) => code), stop: () => node.signal("SIGTERM") };
+  };
+  const parts = { clock, random, terminal, fetch: directFetch, writeFile: temporary.replaceFile, startNode };
   const paint = styledPaint({ interactive: terminal.interactive.out, environment });
   return temporary.withTemporaryFolder((folder) =>
     runDemo(
-      { ...host, paint, folder, freePort: (preferred) => freePort(sockets, preferred), onStop },
+      { ...parts, paint, folder, freePort: (preferred) => freePort(sockets, preferred), onStop },
       { forMs },
     ),
   );
 }
 
-function startNode(configPath: string, logPath: string) {
-  const node = processes.startLogged(["run", "-c", configPath], logPath);
-  return { ended: node.ended.then(({ code }) => code), stop: () => node.signal("SIGTERM") };
+function needsBun(verb: string): number {
+  terminal.error(`clearway: ${verb} needs Bun: this is ${host.name}, on which run, check and schema work`);
+  return 1;
 }
 
 function onStop(stop: () => void): void {

@@ -4,10 +4,11 @@
  */
 import { dlopen, ptr, read } from "bun:ffi";
 import { lookup } from "node:dns/promises";
-import { lstat, rm } from "node:fs/promises";
 import { isIP } from "node:net";
 import { constants } from "node:os";
 import type { Address } from "../../types.ts";
+import { tryBind as tryListen } from "./node.ts";
+import { tryUnixPath } from "./unix-path.ts";
 
 // Of Linux, the same on x86-64 and arm64.
 const afInet = 2;
@@ -20,15 +21,15 @@ const soReuseAddress = 2;
 /** Alone, as if nobody shared it. Rejects with an Error that has a `code`, e.g. EADDRINUSE, EADDRNOTAVAIL, EACCES. */
 export async function tryBind(address: Address): Promise<void> {
   if ("unixPath" in address) return tryUnixPath(address.unixPath);
-  const host = isIP(address.host) === 0 ? (await lookup(address.host)).address : address.host;
-  if (process.platform !== "linux") return tryListen(host, address.port);
+  if (process.platform !== "linux") return tryListen(address);
   let libc: Libc;
   try {
     libc = openLibc();
   } catch {
     // Another C library: a reset for somebody who was too early is the smaller evil.
-    return tryListen(host, address.port);
+    return tryListen(address);
   }
+  const host = isIP(address.host) === 0 ? (await lookup(address.host)).address : address.host;
   const code = bindOnce(libc, socketAddress(libc, host, address.port));
   if (code !== 0) throw systemError(code, `cannot bind ${host}`);
 }
@@ -71,24 +72,6 @@ function socketAddress(libc: Libc, host: string, port: number): Uint8Array {
   libc.inet_pton(isV6 ? afInet6 : afInet, ptr(Buffer.from(`${host}\0`)), ptr(binary));
   bytes.set(isV6 ? binary : binary.subarray(0, 4), isV6 ? 8 : 4);
   return bytes;
-}
-
-async function tryListen(hostname: string, port: number): Promise<void> {
-  Bun.listen({ hostname, port, socket: { data() {} } }).stop(true);
-}
-
-/** A unix path that nobody listens on is taken only by the file that a killed process left. */
-async function tryUnixPath(path: string): Promise<void> {
-  try {
-    const socket = await Bun.connect({ unix: path, socket: { data() {} } });
-    socket.end();
-  } catch (error) {
-    const { code } = error as { code?: string };
-    // Any file refuses a connection.
-    if (code === "ECONNREFUSED" && (await lstat(path)).isSocket()) await rm(path);
-    return;
-  }
-  throw systemError(constants.errno.EADDRINUSE, `cannot bind ${path}`);
 }
 
 function systemError(number: number, message: string): Error & { code: string } {

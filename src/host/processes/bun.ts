@@ -1,33 +1,20 @@
 import { closeSync, openSync } from "node:fs";
 import type { Subprocess } from "bun";
-import type { ChildProcess, ProcessEnd, Processes, SignalName } from "../../types.ts";
+import type { ChildProcess, ProcessEnd } from "../../types.ts";
+import type { HostProcesses, LoggedProcess } from "../host.ts";
 import { thisProcess } from "./this-process.ts";
-
-/** Another instance of the program, which prints into a file. */
-export interface LoggedProcess {
-  readonly ended: Promise<ProcessEnd>;
-  signal(name: SignalName): void;
-}
-
-export interface BunProcesses extends Processes {
-  /**
-   * Starts this program once more, with all that it prints in the file, which is emptied first. It is in a process
-   * group of its own, so that Ctrl-C does not reach it, and hears when this process is gone.
-   */
-  startLogged(args: readonly string[], logPath: string): LoggedProcess;
-}
 
 /** Every path inside a compiled program begins like this. */
 const compiledPrefix = "/$bunfs/";
 
 /** `entry` is the file of this program's first module: what to start again. */
-export function bunProcesses(entry: string): BunProcesses {
+export function bunProcesses(entry: string) {
   const program = entry.startsWith(compiledPrefix) ? [process.execPath] : [process.execPath, entry];
   return {
     ...thisProcess(),
     start: (args, receive) => startChild([...program, ...args], receive),
     startLogged: (args, logPath) => startLogged([...program, ...args], logPath),
-  };
+  } satisfies HostProcesses;
 }
 
 function startChild(command: string[], receive: (message: unknown) => void): ChildProcess {

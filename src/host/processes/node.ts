@@ -1,14 +1,19 @@
 /** Processes on Node and Deno: `node:child_process`. */
 import { fork } from "node:child_process";
-import type { ChildProcess, ProcessEnd, Processes } from "../../types.ts";
+import type { ChildProcess, ProcessEnd } from "../../types.ts";
+import type { HostProcesses } from "../host.ts";
 import { thisProcess } from "./this-process.ts";
 
 /** What a shell says of a program that it could not start. */
 const notStartedCode = 127;
 
 /** `entry` is the file of this program's first module: what to start again. */
-export function nodeProcesses(entry: string): Processes {
-  return { ...thisProcess(), start: (args, receive) => startChild(entry, args, receive) };
+export function nodeProcesses(entry: string): HostProcesses {
+  return {
+    ...thisProcess(),
+    start: (args, receive) => startChild(entry, args, receive),
+    startLogged: null,
+  };
 }
 
 function startChild(

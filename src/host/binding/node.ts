@@ -1,0 +1,18 @@
+/**
+ * Tries whether an address can be bound. Node and Deno bind nothing without listening on it: whoever connects in that
+ * moment, before this node serves, finds a connection that is reset.
+ */
+import { once } from "node:events";
+import { createServer } from "node:net";
+import type { Address } from "../../types.ts";
+import { tryUnixPath } from "./unix-path.ts";
+
+/** Alone, as if nobody shared it. Rejects with an Error that has a `code`, e.g. EADDRINUSE, EADDRNOTAVAIL, EACCES. */
+export async function tryBind(address: Address): Promise<void> {
+  if ("unixPath" in address) return tryUnixPath(address.unixPath);
+  const server = createServer((socket) => socket.resetAndDestroy());
+  server.listen({ host: address.host, port: address.port });
+  await once(server, "listening");
+  server.close();
+  await once(server, "close");
+}

@@ -1,0 +1,28 @@
+import type { Address, ProcessEnd, Processes, SignalName, Sockets } from "../types.ts";
+
+/** What differs between hosts; what is the same on all of them is imported where it is needed. */
+export interface Host {
+  /** With its version, as a message names it: `Bun 1.4.5`. */
+  readonly name: string;
+  readonly sockets: Sockets;
+  /** `entry` is the file of this program's first module: what to start again. */
+  processes(entry: string): HostProcesses;
+  /** To the outside: follows no redirect and obeys no proxy variable. */
+  directFetch(url: string, init?: RequestInit): Promise<Response>;
+  /** Binds an address alone and releases it. Rejects as `Sockets.listen` does. */
+  tryBind(address: Address): Promise<void>;
+}
+
+export interface HostProcesses extends Processes {
+  /**
+   * Starts this program once more, with all that it prints in the file, which is emptied first. It is in a process
+   * group of its own, so that Ctrl-C does not reach it, and hears when this process is gone. Null where only Bun can.
+   */
+  readonly startLogged: ((args: readonly string[], logPath: string) => LoggedProcess) | null;
+}
+
+/** Another instance of the program, which prints into a file. */
+export interface LoggedProcess {
+  readonly ended: Promise<ProcessEnd>;
+  signal(name: SignalName): void;
+}

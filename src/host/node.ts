@@ -1,0 +1,15 @@
+/** Node and Deno, which offers Node's modules. */
+import { tryBind } from "./binding/node.ts";
+import { directFetch } from "./fetch/node.ts";
+import type { Host } from "./host.ts";
+import { nodeProcesses } from "./processes/node.ts";
+import { nodeSockets } from "./sockets/node.ts";
+
+export const nodeHost: Host = {
+  name:
+    process.versions.deno === undefined ? `Node ${process.versions.node}` : `Deno ${process.versions.deno}`,
+  sockets: nodeSockets,
+  processes: nodeProcesses,
+  directFetch,
+  tryBind,
+};
