@@ -27,10 +27,64 @@ export interface Random {
 /** Where to listen or connect to. A unix path stands alone. */
 export type Address = { readonly host: string; readonly port: number } | { readonly unixPath: string };
 
+/** Who the other side of a TLS connection proved to be. */
+export interface PeerCertificate {
+  readonly uris: readonly string[];
+  readonly dnsNames: readonly string[];
+  /** Its parts as RFC 4514 orders them, e.g. `CN=storefront,O=Store`. */
+  readonly subject: string;
+}
+
+/** What a TLS handshake agreed on and proved. */
+export interface TlsFacts {
+  /** `TLSv1.2` or `TLSv1.3`. */
+  readonly version: string;
+  /** The protocol that ALPN chose (RFC 7301); null when the other side named none. */
+  readonly alpn: string | null;
+  /** Verified; null when none was shown, or none was asked for. */
+  readonly peer: PeerCertificate | null;
+}
+
+/** PEM texts; null for what is not there. */
+export interface TlsTexts {
+  readonly certificate: string | null;
+  readonly key: string | null;
+  /** Who is believed; for a client, null means the host's own list. */
+  readonly ca: string | null;
+  readonly versionMin: "1.2" | "1.3";
+}
+
+/** Certificates made ready by a host, once, for many connections. */
+export interface TlsContext {
+  readonly native: unknown;
+}
+
+/** The server's side of a handshake, on a socket whose first bytes were read already. */
+export interface TlsHandshake {
+  readonly context: TlsContext;
+  /** What the other side read of it: its ClientHello, perhaps with more. */
+  readonly first: Buffer;
+  readonly clientCertificate: "ignored" | "optional" | "required";
+  /** The peer is proved, as far as was asked: who takes the secured socket? Its `onOpen` follows. */
+  secured(facts: TlsFacts): SocketOwner;
+  /** There will be no connection; nothing follows. */
+  failed(error: SocketError): void;
+}
+
+/** The client's side. */
+export interface TlsTarget {
+  readonly context: TlsContext;
+  /** Whom the certificate must name, and what SNI says; null for the address's own host. */
+  readonly serverName: string | null;
+  readonly verification: "full" | "none";
+}
+
 /** A connected stream of bytes. What `write` does not take stays with the caller until `onDrain`. */
 export interface ByteSocket {
   readonly remoteAddress: string;
   readonly localPort: number;
+  /** Null on a connection that is not encrypted. */
+  readonly tls: TlsFacts | null;
   /** Writes bytes[start, end) and returns how many were taken; -1 when the socket is closed. */
   write(bytes: Uint8Array, start: number, end: number): number;
   /** Stops and restarts the delivery of data: back-pressure. */
@@ -56,7 +110,7 @@ export interface SocketOwner {
 }
 
 export interface SocketError {
-  /** The system's name of it, e.g. ECONNREFUSED, ECONNRESET, EADDRINUSE. */
+  /** The system's name of it, e.g. ECONNREFUSED, ECONNRESET, EADDRINUSE; ETLS for a handshake that failed. */
   readonly code: string;
   readonly message: string;
 }
@@ -75,8 +129,57 @@ export interface Sockets {
     sharing: "exclusive" | "shared",
     accept: () => SocketOwner,
   ): Promise<ListeningSocket>;
-  /** `owner.onOpen` or `owner.onClose` follows, never from inside this call. The returned function gives the attempt up. */
-  connect(address: Address, owner: SocketOwner): () => void;
+  /**
+   * `owner.onOpen` - with `tls`, after the handshake and with the certificate verified - or `owner.onClose` follows,
+   * never from inside this call. The returned function gives the attempt up.
+   */
+  connect(address: Address, owner: SocketOwner, tls?: TlsTarget): () => void;
+  /** Throws an Error that says what is wrong with the texts. */
+  tlsContext(texts: TlsTexts): TlsContext;
+  /** Makes an accepted plain socket a TLS one; until it is secured, it may only be closed or reset. */
+  acceptTls(accepted: ByteSocket, handshake: TlsHandshake): void;
+}
+
+/** One X.509 certificate (RFC 5280). */
+export interface CertificateFacts {
+  /** DNS names and addresses of its subjectAltName, in lower case. */
+  readonly names: readonly string[];
+  readonly subject: string;
+  readonly startsEpochMs: number;
+  readonly expiresEpochMs: number;
+}
+
+/** Reads certificates and keys. Every call throws an Error that says what is wrong with the text. */
+export interface Certificates {
+  /** All certificates of a PEM text, in its order; never empty. */
+  read(text: string): readonly CertificateFacts[];
+  /** Whether a private key is that of a PEM text's first certificate. */
+  match(text: string, key: string): "yes" | "no";
+}
+
+/** A UDP socket that is tied to one peer: nobody else is heard. */
+export interface DatagramSocket {
+  /** Sent, or lost without a word. */
+  send(bytes: Uint8Array): void;
+  /** Nothing is called back any more. */
+  close(): void;
+}
+
+export interface DatagramOwner {
+  onDatagram(bytes: Buffer): void;
+  /** E.g. ECONNREFUSED, when the peer's host says that nobody listens; not every host of ours tells. */
+  onError(error: SocketError): void;
+}
+
+export interface Datagrams {
+  /**
+   * From a port that the system draws; nothing is sent yet. Rejects with an Error that has a `code`, e.g. ENETUNREACH
+   * when this machine has no route there.
+   */
+  connect(
+    peer: { readonly host: string; readonly port: number },
+    owner: DatagramOwner,
+  ): Promise<DatagramSocket>;
 }
 
 /** Files and folders. Every call rejects (`watch` throws) with an Error that has a `code`, e.g. ENOENT, EACCES. */

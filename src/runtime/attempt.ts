@@ -96,7 +96,7 @@ export class Attempt implements Waiter, CallOwner {
     this.connects++;
     const others = this.#service.endpoints.some((other) => !this.#tried.includes(other));
     if (others && this.connects < ENDPOINTS_MAX) this.#connect("any");
-    else this.#fail(unreachable(this.#service, `${endpoint.name}: ${error.code}`));
+    else this.#fail(unreachable(this.#service, `${endpoint.name}: ${inWords(error)}`));
   }
 
   onInformational(head: Head): void {
@@ -188,6 +188,11 @@ export class Attempt implements Waiter, CallOwner {
 
 function failureKind(failure: Failure): "upstream-malformed" | "upstream-reset" {
   return failure.kind === "upstream-malformed" ? "upstream-malformed" : "upstream-reset";
+}
+
+/** The system's codes say enough; a handshake has many ways to fail. */
+function inWords({ code, message }: SocketError): string {
+  return code === "ETLS" ? message : code;
 }
 
 function unreachable(service: Service, why: string): Failure {

@@ -1,5 +1,5 @@
 /** A request on its way through filters: the lightweight Request in, sendings to services, the Response back out. */
-import type { Bindings, Call, RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
+import type { Call, RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
 import { CallerBody } from "./caller-body.ts";
 import type { ChainContext, ChainEnd } from "./chain.ts";
 import { type Answer, answerTo, MessageFailure } from "./failures.ts";
@@ -81,7 +81,9 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     return this.exchange.peer.forwarder.callerAddress(this.fields);
   }
 
-  readonly identity: Bindings["identity"] = null;
+  get identity(): string | null {
+    return this.exchange.peer.identity;
+  }
 
   get listener(): string {
     return this.exchange.peer.listener.config.name;

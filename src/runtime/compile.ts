@@ -6,6 +6,7 @@ import { createFilters, type FilterParts, type LiveFilter } from "./live-filter.
 import { createMatcher } from "./match.ts";
 import { Service, type ServiceParts } from "./service.ts";
 import type { Steps } from "./slices.ts";
+import { ServerCertificates } from "./tls/server-certificates.ts";
 
 export interface CompileParts {
   readonly services: ServiceParts;
@@ -39,7 +40,7 @@ export function* compile(
   for (const config of snapshot.services) {
     const same = running.get(config.name);
     const kept =
-      same !== undefined && isSame(same.config, config) ? same : new Service(config, parts.services);
+      same !== undefined && isSame(same.config, config) ? same : makeService(config, parts.services);
     services.set(config.name, kept);
     yield;
   }
@@ -87,17 +88,31 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Fi
     targets: [],
   };
   const matcher = yield* createMatcher(routes.map((route) => ({ match: route.config!.match, value: route })));
-  generation.addListener({ config, matcher, unmatched });
+  generation.addListener({ config, matcher, unmatched, certificates: certificatesOf(config, generation) });
+}
+
+function certificatesOf(config: ListenerConfig, { parts }: Generation): ServerCertificates | null {
+  if (config.protocol === "http") return null;
+  return placed(config, () => new ServerCertificates(config.tls, parts.sockets));
+}
+
+function makeService(config: ServiceConfig, parts: ServiceParts): Service {
+  return placed(config, () => new Service(config, parts));
+}
+
+/** What cannot be made is a problem at its place in the config. */
+function placed<Made>(config: { readonly place: SourcePlace }, make: () => Made): Made {
+  try {
+    return make();
+  } catch (error) {
+    throw new CompileError(config.place, error instanceof Error ? error.message : String(error));
+  }
 }
 
 function create(owner: ListenerConfig | RouteConfig, { filterParts, filters }: FilterMaking): LiveFilter[] {
-  try {
-    const created = createFilters(owner.filters, filterParts);
-    filters.push(...created);
-    return created;
-  } catch (error) {
-    throw new CompileError(owner.place, error instanceof Error ? error.message : String(error));
-  }
+  const created = placed(owner, () => createFilters(owner.filters, filterParts));
+  filters.push(...created);
+  return created;
 }
 
 function fold(filters: readonly LiveFilter[]): Folded {

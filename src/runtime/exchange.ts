@@ -24,7 +24,6 @@ import type { Endpoint, Service } from "./service.ts";
 import { flushWires } from "./wire.ts";
 
 export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwner {
-  readonly scheme = "http";
   path = "";
   route: LiveRoute;
   /** The answer where no route takes the request. */
@@ -75,6 +74,10 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     return this.connection.request.facts.query;
   }
 
+  get scheme(): "http" | "https" {
+    return this.peer.scheme;
+  }
+
   get head(): RequestHead {
     return this;
   }
@@ -108,7 +111,15 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
       this.path = result.path;
     }
     const looped = facts.via >= 0 && viaHasLoop(allValues(head, FieldKind.Via), this.#parts.pseudonym);
-    return looped ? ANSWERS["loop-detected"] : null;
+    if (looped) return ANSWERS["loop-detected"];
+    return this.#misdirected ? ANSWERS["misdirected-request"] : null;
+  }
+
+  /** Whether the handshake was for another host, and this one asks its callers for other proofs. */
+  get #misdirected(): boolean {
+    const { certificates } = this.peer.listener;
+    if (certificates === null || !certificates.several || this.connection.tls === null) return false;
+    return certificates.allows(this.connection.serverName, this.host) === "no";
   }
 
   #direct(route: LiveRoute): void {

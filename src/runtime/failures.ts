@@ -33,6 +33,11 @@ export const ANSWERS = {
   "filter-error": answer(500, "filter-error", "a filter of this route failed"),
   "internal-error": answer(500, "internal-error", "the proxy failed; its log says how"),
   "loop-detected": answer(508, "loop-detected", "the request has passed this node before"),
+  "misdirected-request": answer(
+    421,
+    "misdirected-request",
+    "this host asks for another client certificate than the one that the connection was made for",
+  ),
   "bad-path": answer(400, "bad-path", "the path is not one that may be forwarded"),
   "header-timeout": answer(408, "header-timeout", "the request's head did not arrive in time"),
   "body-timeout": answer(408, "body-timeout", "the request's body stopped arriving"),

@@ -1,10 +1,11 @@
 /** One snapshot made live in this worker: what a request that arrives now is matched and served by. */
 import type { ListenerConfig, RouteConfig, Snapshot } from "../snapshot.ts";
-import type { Log, Meters, Random, RouteMeter } from "../types.ts";
+import type { Log, Meters, Random, RouteMeter, Sockets } from "../types.ts";
 import type { Chain, SendWrap } from "./chain.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Matcher } from "./match.ts";
 import type { Service } from "./service.ts";
+import type { ServerCertificates } from "./tls/server-certificates.ts";
 
 /** A route with everything that its requests need. */
 export interface LiveRoute {
@@ -29,12 +30,15 @@ export interface WeightedService {
 export interface LiveListener {
   readonly config: ListenerConfig;
   readonly generation: Generation;
+  /** Null for a listener without TLS. */
+  readonly certificates: ServerCertificates | null;
   readonly matcher: Matcher<LiveRoute>;
   /** Serves what no route takes: the listener's own filters see that too. */
   readonly unmatched: LiveRoute;
 }
 
 export interface GenerationParts {
+  readonly sockets: Sockets;
   readonly deadlines: Deadlines;
   readonly random: Random;
   readonly meters: Meters;

@@ -1,13 +1,17 @@
 /** One bound address: accepts connections, up to its limits, and gives their requests to the newest generation. */
 import type { MessageLimits } from "../snapshot.ts";
-import type { ByteSocket, ListeningSocket, Log, Meters, SocketOwner } from "../types.ts";
-import type { Deadline, Deadlines } from "./deadlines.ts";
+import type { ListeningSocket, Log, Meters, SocketOwner, Sockets } from "../types.ts";
+import type { Deadlines } from "./deadlines.ts";
 import { Exchange } from "./exchange.ts";
 import type { Answer } from "./failures.ts";
 import type { LiveListener } from "./generation.ts";
 import { DownstreamConnection, type RequestTaker } from "./http1/downstream.ts";
 import type { RequestOwner } from "./http1/request-owner.ts";
+import { OccasionalNote } from "./occasional-note.ts";
 import { Peer } from "./peer.ts";
+import type { ServerCertificates } from "./tls/server-certificates.ts";
+import { type GateKeeper, TlsGate } from "./tls/tls-gate.ts";
+import { TurnedAway } from "./turned-away.ts";
 
 /** Open connections of the whole worker, against the node's limit. */
 export interface ConnectionCount {
@@ -16,38 +20,43 @@ export interface ConnectionCount {
 }
 
 export interface ListenerParts {
+  readonly sockets: Sockets;
   readonly deadlines: Deadlines;
   readonly meters: Meters;
   readonly log: Log;
   readonly connections: ConnectionCount;
 }
 
-/** Connections beyond the limit that are being told so. */
-const REFUSING_MAX = 100;
-/** How long such a one may take to close its side. */
-const REFUSING_MS = 1_000;
-
-/** Refused heads are logged at most this often for each listener. */
-const REFUSAL_LOG_PERIOD_MS = 1_000;
-
-export class Listener implements RequestTaker {
+export class Listener implements RequestTaker, GateKeeper {
   draining: "yes" | "no" = "no";
-  readonly open = new Set<DownstreamConnection>();
-  readonly #refusing = new Set<Refused>();
+  /** With those whose handshake goes on. */
+  readonly open = new Set<DownstreamConnection | TlsGate>();
+  readonly #turnedAway: TurnedAway;
+  readonly #refusals: OccasionalNote;
+  readonly #failures: OccasionalNote;
   readonly #parts: ListenerParts;
   #live: LiveListener;
   #socket: ListeningSocket | null = null;
   #emptied: (() => void) | null = null;
-  #loggedAtMs = -Infinity;
-  #unlogged = 0;
 
   constructor(parts: ListenerParts, live: LiveListener) {
     this.#parts = parts;
     this.#live = live;
+    this.#turnedAway = new TurnedAway(parts.deadlines);
+    this.#refusals = new OccasionalNote(parts.deadlines);
+    this.#failures = new OccasionalNote(parts.deadlines);
   }
 
   get deadlines(): Deadlines {
     return this.#parts.deadlines;
+  }
+
+  get sockets(): Sockets {
+    return this.#parts.sockets;
+  }
+
+  get certificates(): ServerCertificates {
+    return this.#live.certificates!;
   }
 
   get limits(): MessageLimits {
@@ -74,18 +83,41 @@ export class Listener implements RequestTaker {
 
   accept(): SocketOwner {
     const { connections, meters } = this.#parts;
+    const encrypted = this.#live.certificates !== null;
     if (connections.open >= connections.max || this.open.size >= this.limits.connections)
-      return this.#refuse();
-    const connection = new DownstreamConnection(this);
+      return encrypted ? this.#turnedAway.silently() : this.#turnedAway.politely();
+    const connection = encrypted ? new TlsGate(this) : new DownstreamConnection(this);
     connections.open++;
     meters.connections("downstream", 1);
     this.open.add(connection);
     return connection;
   }
 
-  /** Being told takes a moment; beyond a bound there is none. */
-  #refuse(): SocketOwner {
-    return this.#refusing.size < REFUSING_MAX ? new Refused(this.#refusing, this.deadlines) : new Closed();
+  passed(gate: TlsGate): SocketOwner {
+    const connection = new DownstreamConnection(this);
+    connection.serverName = gate.serverName;
+    this.open.delete(gate);
+    this.open.add(connection);
+    return connection;
+  }
+
+  failed(gate: TlsGate, problem: string | null): void {
+    const { name } = this.#live.config;
+    this.closed(gate);
+    if (problem === null) return;
+    this.#parts.meters.count(
+      "clearway_tls_handshake_failures_total",
+      "Connections to a listener with TLS that ended before a request.",
+      { listener: name },
+    );
+    this.#failures.note((unsaid) =>
+      this.#parts.log.info(`no TLS connection with a caller: ${problem}`, {
+        listener: name,
+        serverName: gate.serverName,
+        remoteAddress: gate.remoteAddress,
+        unsaid,
+      }),
+    );
   }
 
   take(connection: DownstreamConnection): RequestOwner {
@@ -100,23 +132,18 @@ export class Listener implements RequestTaker {
   refused(connection: DownstreamConnection, answer: Answer): void {
     const { config, unmatched } = this.#live;
     unmatched.meter.record("", "", answer.status, answer.reason, 0);
-    const now = this.deadlines.now;
-    if (now - this.#loggedAtMs < REFUSAL_LOG_PERIOD_MS) {
-      this.#unlogged++;
-      return;
-    }
-    this.#parts.log.info(`refused a request: ${answer.sentence}`, {
-      listener: config.name,
-      reason: answer.reason,
-      status: answer.status,
-      remoteAddress: connection.remoteAddress,
-      unsaid: this.#unlogged,
-    });
-    this.#loggedAtMs = now;
-    this.#unlogged = 0;
+    this.#refusals.note((unsaid) =>
+      this.#parts.log.info(`refused a request: ${answer.sentence}`, {
+        listener: config.name,
+        reason: answer.reason,
+        status: answer.status,
+        remoteAddress: connection.remoteAddress,
+        unsaid,
+      }),
+    );
   }
 
-  closed(connection: DownstreamConnection): void {
+  closed(connection: DownstreamConnection | TlsGate): void {
     if (!this.open.delete(connection)) return;
     this.#parts.connections.open--;
     this.#parts.meters.connections("downstream", -1);
@@ -140,55 +167,4 @@ export class Listener implements RequestTaker {
     for (const connection of [...this.open]) connection.abort();
     return count;
   }
-}
-
-const TOO_MANY = Buffer.from(
-  "HTTP/1.1 503 Service Unavailable\r\nx-clearway-reason: too-many-connections\r\n" +
-    "content-type: text/plain; charset=utf-8\r\ncontent-length: 58\r\nconnection: close\r\n\r\n" +
-    "too-many-connections: this node is at its limit, try later",
-);
-
-/** A connection beyond the limit: told so, and closed - by the caller first, since closing on unread bytes would reset. */
-class Refused implements SocketOwner {
-  readonly #refusing: Set<Refused>;
-  readonly #deadlines: Deadlines;
-  readonly #deadline: Deadline;
-  #socket: ByteSocket | null = null;
-
-  constructor(refusing: Set<Refused>, deadlines: Deadlines) {
-    this.#refusing = refusing;
-    this.#deadlines = deadlines;
-    this.#deadline = deadlines.create(() => this.#socket?.close());
-  }
-
-  onOpen(socket: ByteSocket): void {
-    this.#socket = socket;
-    this.#refusing.add(this);
-    this.#deadline.set(this.#deadlines.touch() + REFUSING_MS);
-    socket.write(TOO_MANY, 0, TOO_MANY.length);
-    socket.end();
-  }
-
-  onData(): void {}
-  onDrain(): void {}
-
-  onEnd(): void {
-    this.#socket?.close();
-  }
-
-  onClose(): void {
-    this.#refusing.delete(this);
-    this.#deadline.remove();
-  }
-}
-
-/** A connection for which there is not even time to say why. */
-class Closed implements SocketOwner {
-  onOpen(socket: ByteSocket): void {
-    socket.reset();
-  }
-  onData(): void {}
-  onDrain(): void {}
-  onEnd(): void {}
-  onClose(): void {}
 }

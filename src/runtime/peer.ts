@@ -2,18 +2,24 @@
 import { Forwarder } from "./forwarded.ts";
 import type { LiveListener } from "./generation.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
+import { identityOf } from "./tls/identity.ts";
 
 /** What stays the same for all requests of one connection under one generation. */
 export class Peer {
   readonly forwarder: Forwarder;
+  readonly scheme: "http" | "https";
+  /** Null unless TLS proved one. */
+  readonly identity: string | null;
 
   constructor(
     readonly listener: LiveListener,
     connection: DownstreamConnection,
   ) {
+    this.scheme = connection.tls === null ? "http" : "https";
+    this.identity = identityOf(connection.tls?.peer);
     this.forwarder = new Forwarder({
       remoteAddress: connection.remoteAddress,
-      scheme: "http",
+      scheme: this.scheme,
       trustedHops: listener.config.trustedHops,
       pseudonym: listener.generation.parts.pseudonym,
     });

@@ -84,6 +84,7 @@ class WorkerRuntime implements Runtime {
       every: (periodMs, run) => clock.every(periodMs, run),
     };
     const generation: GenerationParts = {
+      sockets,
       deadlines,
       random,
       meters,
@@ -151,7 +152,8 @@ class WorkerRuntime implements Runtime {
   #listenerParts(next: Compiled) {
     if (this.#current === null) this.#connections.max = next.generation.snapshot.connectionsMax;
     const { meters, log } = this.#parts;
-    return { deadlines: this.#deadlines, meters, log, connections: this.#connections };
+    const { sockets } = this.#parts;
+    return { sockets, deadlines: this.#deadlines, meters, log, connections: this.#connections };
   }
 
   #swap(next: Compiled, added: ReadonlyMap<string, Listener>): void {

@@ -14,6 +14,7 @@ import type {
 import { type Balancer, createBalancer, EndpointLoad } from "./balance.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { type ConnectionKeeper, UpstreamConnection } from "./http1/upstream.ts";
+import { ServiceTargets } from "./tls/service-targets.ts";
 
 export interface ServiceParts {
   readonly sockets: Sockets;
@@ -85,11 +86,12 @@ export class Endpoint implements ConnectionKeeper {
     const connection = new UpstreamConnection(this);
     this.open.add(connection);
     this.#dialing.set(connection, waiter);
-    connection.open(
-      this.#service.parts.sockets,
-      this.#config.address,
-      this.#service.config.timeouts.connectMs,
-    );
+    const { address } = this.#config;
+    connection.open(this.#service.parts.sockets, {
+      address,
+      tls: this.#service.targets?.to(address) ?? null,
+      connectTimeoutMs: this.#service.config.timeouts.connectMs,
+    });
   }
 
   connected(connection: UpstreamConnection): void {
@@ -129,6 +131,8 @@ export class Endpoint implements ConnectionKeeper {
 export class Service {
   readonly endpoints: readonly Endpoint[];
   retired = false;
+  /** Null for plain connections. */
+  readonly targets: ServiceTargets | null;
   /** Tries that were begun and have no end yet; those that wait are among them. */
   requests = 0;
   readonly #balancer: Balancer<Endpoint>;
@@ -137,10 +141,13 @@ export class Service {
   #notedAtMs = -Infinity;
   #unnoted = 0;
 
+  /** Throws an Error that says what is wrong with the service's certificates. */
   constructor(
     readonly config: ServiceConfig,
     readonly parts: ServiceParts,
   ) {
+    const { tls } = config;
+    this.targets = tls === null ? null : new ServiceTargets({ ...config, tls }, parts.sockets);
     this.endpoints = config.endpoints.map((endpoint) => new Endpoint(this, endpoint));
     this.#balancer = createBalancer(
       config.loadBalancing.policy === "round-robin" ? "round-robin" : "least-latency",

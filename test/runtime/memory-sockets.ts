@@ -6,6 +6,7 @@ import type { PeerEnd } from "./raw-socket.ts";
 export class MemoryConnection implements ByteSocket {
   readonly remoteAddress = "127.0.0.1";
   readonly localPort = 1;
+  readonly tls = null;
   /** What the program wrote, as latin1 text, and how it ended its side. */
   received = "";
   peer: PeerEnd = "open";
@@ -127,6 +128,14 @@ export class MemorySockets implements Sockets {
     return () => {
       wanted = false;
     };
+  }
+
+  tlsContext(): never {
+    throw new Error("no TLS in memory");
+  }
+
+  acceptTls(): never {
+    throw new Error("no TLS in memory");
   }
 
   /** A caller connects. */

@@ -4,9 +4,25 @@
  * Seen on Bun 1.4.5: `end()` closes both directions at once, so a half-close is `shutdown()`; `close` may be called
  * back from inside `end()` and `terminate()`; a failed connect both rejects and calls `connectError`; a FIN that comes
  * after `shutdown()` calls back `close` without `end`.
+ *
+ * TLS: `upgradeTLS` takes the bytes that were read already as `initialData`, and may call back before it returns. The
+ * plain socket under it goes on calling `data` with what is encrypted unless its handlers are replaced. `handshake`
+ * says `ok` also for a peer that is not believed: only `authorized` counts. Why not a TLS listener, or `node:tls`:
+ * docs/decisions/tls.md.
  */
 import type { Socket, TCPSocketListenOptions } from "bun";
-import type { Address, ByteSocket, ListeningSocket, SocketError, SocketOwner, Sockets } from "../../types.ts";
+import type {
+  Address,
+  ByteSocket,
+  ListeningSocket,
+  SocketError,
+  SocketOwner,
+  Sockets,
+  TlsFacts,
+  TlsHandshake,
+  TlsTarget,
+} from "../../types.ts";
+import { alpnWire, peerCertificate, tlsContext, tlsFailure } from "./tls.ts";
 
 type Native = Socket<BunSocket>;
 
@@ -14,10 +30,14 @@ type Native = Socket<BunSocket>;
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
 class BunSocket implements ByteSocket {
-  readonly #owner: SocketOwner;
+  tls: TlsFacts | null = null;
+  #owner: SocketOwner;
   #socket: Native | null = null;
   #abandoned = false;
+  #closed = false;
   #readEnded = false;
+  /** Why the handshake failed. */
+  #failure: SocketError | null = null;
 
   constructor(owner: SocketOwner) {
     this.#owner = owner;
@@ -62,12 +82,70 @@ class BunSocket implements ByteSocket {
   }
 
   opened(socket: Native): void {
+    if (this.connected(socket)) this.#owner.onOpen(this);
+  }
+
+  /** False when nobody wants it any more. */
+  connected(socket: Native): boolean {
     this.#socket = socket;
-    if (this.#abandoned) {
-      socket.terminate();
+    if (this.#abandoned) socket.terminate();
+    else socket.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
+    return !this.#abandoned;
+  }
+
+  /** The TLS side of what was a plain socket; the plain side is not heard of any more. */
+  upgrade(handshake: TlsHandshake): void {
+    const plain = this.#socket;
+    if (plain === null) return;
+    this.#owner = new Unsecured(handshake);
+    const { context, first, clientCertificate } = handshake;
+    const [raw, secured] = plain.upgradeTLS<BunSocket>({
+      isServer: true,
+      initialData: first,
+      allowHalfOpen: true,
+      data: this,
+      tls: {
+        secureContext: context.native,
+        requestCert: clientCertificate !== "ignored",
+        // An optional certificate that is not believed is refused in `proved`.
+        rejectUnauthorized: clientCertificate === "required",
+        ALPNProtocols: alpnWire,
+      },
+      socket: {
+        ...handlers,
+        open() {},
+        handshake(native: Native, ok: boolean, error: Error | null) {
+          native.data.proved(native, { ok, error, certificate: clientCertificate }, (facts) =>
+            handshake.secured(facts),
+          );
+        },
+      },
+    } as never);
+    raw.reload({ socket: deafHandlers as never });
+    if (this.#socket === plain) this.#socket = secured;
+  }
+
+  /** The handshake is over: the owner takes the socket when the other side is whom it has to be. */
+  proved(native: Native, result: HandshakeResult, secured: (facts: TlsFacts) => SocketOwner): void {
+    this.#socket = native;
+    const peer = result.certificate === "ignored" ? undefined : native.getPeerX509Certificate();
+    const believed = native.authorized || (result.certificate === "optional" && peer === undefined);
+    if (!result.ok || (result.certificate !== "ignored" && !believed)) {
+      this.#failure = tlsFailure(result.error);
+      // Also calls back `closed`, now or later.
+      native.terminate();
       return;
     }
-    socket.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
+    if (this.#abandoned) {
+      native.terminate();
+      return;
+    }
+    this.tls = {
+      version: native.getTLSVersion(),
+      alpn: native.alpnProtocol || null,
+      peer: peer === undefined ? null : peerCertificate(peer),
+    };
+    this.#owner = secured(this.tls);
     this.#owner.onOpen(this);
   }
 
@@ -86,9 +164,36 @@ class BunSocket implements ByteSocket {
 
   closed(error: SocketError | null): void {
     this.#socket = null;
-    if (this.#abandoned) return;
-    if (error === null && !this.#readEnded) this.#owner.onEnd();
-    this.#owner.onClose(error);
+    if (this.#abandoned || this.#closed) return;
+    this.#closed = true;
+    const reason = this.#failure ?? error;
+    if (reason === null && !this.#readEnded) this.#owner.onEnd();
+    this.#owner.onClose(reason);
+  }
+}
+
+interface HandshakeResult {
+  readonly ok: boolean;
+  readonly error: Error | null;
+  /** What was asked of the other side. */
+  readonly certificate: TlsHandshake["clientCertificate"];
+}
+
+/** Who owns a socket while its handshake goes on. */
+class Unsecured implements SocketOwner {
+  readonly #handshake: TlsHandshake;
+
+  constructor(handshake: TlsHandshake) {
+    this.#handshake = handshake;
+  }
+
+  onOpen(): void {}
+  onData(): void {}
+  onDrain(): void {}
+  onEnd(): void {}
+
+  onClose(error: SocketError | null): void {
+    this.#handshake.failed(error ?? tlsFailure(null));
   }
 }
 
@@ -114,6 +219,15 @@ const handlers = {
       throw error;
     });
   },
+};
+
+/** Of a plain socket under TLS: its TLS side tells everything. */
+const deafHandlers = {
+  data: undefined,
+  drain() {},
+  end() {},
+  close() {},
+  error() {},
 };
 
 function socketError(error: Error): SocketError {
@@ -150,15 +264,21 @@ export const bunSockets: Sockets = {
     return { address: { host: address.host, port: server.port }, stop: () => server.stop(false) };
   },
 
-  connect(address: Address, owner: SocketOwner): () => void {
+  connect(address: Address, owner: SocketOwner, tls?: TlsTarget): () => void {
     const data = new BunSocket(owner);
     const socket = {
       ...handlers,
+      ...(tls === undefined ? {} : clientHandlers(owner, tls)),
       connectError(_socket: Native, error: Error) {
         data.closed(socketError(error));
       },
     };
-    const shared = { allowHalfOpen: true, data, socket };
+    const shared = {
+      allowHalfOpen: true,
+      data,
+      socket,
+      ...(tls === undefined ? {} : { tls: clientTls(tls) }),
+    };
     const connected =
       "unixPath" in address
         ? Bun.connect<BunSocket>({ ...shared, unix: address.unixPath })
@@ -168,4 +288,31 @@ export const bunSockets: Sockets = {
     });
     return () => data.abandon();
   },
+
+  tlsContext,
+
+  acceptTls(accepted: ByteSocket, handshake: TlsHandshake): void {
+    (accepted as BunSocket).upgrade(handshake);
+  },
 };
+
+function clientTls({ context, serverName, verification }: TlsTarget) {
+  return {
+    secureContext: context.native,
+    rejectUnauthorized: verification === "full",
+    ALPNProtocols: alpnWire,
+    ...(serverName === null ? {} : { serverName }),
+  } as never;
+}
+
+function clientHandlers(owner: SocketOwner, { verification }: TlsTarget) {
+  const certificate = verification === "full" ? "required" : "ignored";
+  return {
+    open(native: Native) {
+      native.data.connected(native);
+    },
+    handshake(native: Native, ok: boolean, error: Error | null) {
+      native.data.proved(native, { ok, error, certificate }, () => owner);
+    },
+  };
+}

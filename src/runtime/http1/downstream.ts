@@ -4,7 +4,15 @@
  * not read to its end is never read as if a next one began (section 9.3).
  */
 import type { MessageLimits } from "../../snapshot.ts";
-import type { BodySink, BodySource, ByteSocket, Failure, SocketError, SocketOwner } from "../../types.ts";
+import type {
+  BodySink,
+  BodySource,
+  ByteSocket,
+  Failure,
+  SocketError,
+  SocketOwner,
+  TlsFacts,
+} from "../../types.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
 import { ANSWERS, type Answer, headAnswer, MessageFailure } from "../failures.ts";
 import { flushWires, Wire } from "../wire.ts";
@@ -28,6 +36,8 @@ export interface RequestTaker {
 
 type State = "head" | "busy" | "tunnel" | "closing" | "closed";
 
+/** While draining, how long a connection without any request yet may take to send one. */
+const FIRST_REQUEST_MS = 1_000;
 /** After the last answer, how long a caller may take to close its side. */
 const LINGER_MS = 2_000;
 
@@ -36,6 +46,10 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
   readonly answer: CallerAnswer;
   remoteAddress = "";
   localPort = 0;
+  /** What the handshake proved; null without TLS. */
+  tls: TlsFacts | null = null;
+  /** The host that the caller named in its handshake. */
+  serverName: string | null = null;
   /** What the taker keeps for this connection. */
   peer: unknown = null;
   /** From the last byte of the request to the answer's head. */
@@ -175,9 +189,14 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
 
   // ---- draining ----
 
-  /** Closes the connection when it waits for a request; else its next answer says `connection: close`. */
+  /**
+   * Closes the connection when it waits for a further request; else its next answer says `connection: close`. The
+   * caller of a new one is about to send its first, and would take the end for a failure.
+   */
   drain(): void {
-    if (this.#state === "head" && !this.request.hasInput) this.#linger();
+    if (this.#state !== "head" || this.request.hasInput) return;
+    if (this.#resting) this.#linger();
+    else this.#setDeadline(FIRST_REQUEST_MS);
   }
 
   /** Ends it at once. */
@@ -190,6 +209,7 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
   onOpen(socket: ByteSocket): void {
     this.remoteAddress = socket.remoteAddress;
     this.localPort = socket.localPort;
+    this.tls = socket.tls;
     this.#wire = new Wire(socket, this.#taker.limits.bufferLowBytes, () => this.#drained());
     this.answer.opened(this.#wire);
     this.#taker.deadlines.touch();

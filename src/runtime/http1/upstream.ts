@@ -14,6 +14,7 @@ import type {
   SocketError,
   SocketOwner,
   Sockets,
+  TlsTarget,
 } from "../../types.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
 import { MessageFailure } from "../failures.ts";
@@ -35,6 +36,14 @@ export interface CallOwner {
   onUpgraded(head: Head): void;
   /** No head will come. */
   onFailure(failure: Failure): void;
+}
+
+/** Where a connection goes. */
+export interface Destination {
+  readonly address: Address;
+  readonly tls: TlsTarget | null;
+  /** Until the connection stands, its handshake included. */
+  readonly connectTimeoutMs: number;
 }
 
 /** Who owns the connections of an endpoint. */
@@ -101,9 +110,9 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   }
 
   /** Dials; the keeper hears of the outcome, which includes that `timeoutMs` passed. */
-  open(sockets: Sockets, address: Address, timeoutMs: number): void {
-    this.#deadline.set(this.#keeper.deadlines.now + timeoutMs);
-    this.#giveUp = sockets.connect(address, this);
+  open(sockets: Sockets, to: Destination): void {
+    this.#deadline.set(this.#keeper.deadlines.now + to.connectTimeoutMs);
+    this.#giveUp = sockets.connect(to.address, this, ...(to.tls === null ? [] : [to.tls]));
   }
 
   // ---- the request ----

@@ -1,0 +1,93 @@
+/** TLS as Bun, Node and Deno share it: contexts by `node:tls`, certificates of peers, and failures in words. */
+import type { X509Certificate } from "node:crypto";
+import { createSecureContext } from "node:tls";
+import type { PeerCertificate, SocketError, TlsContext, TlsTexts } from "../../types.ts";
+
+/**
+ * What TLS 1.2 may use: forward secrecy and authenticated encryption, nothing else (the "intermediate" list of
+ * Mozilla's Server Side TLS 5.7, without DHE). TLS 1.3 has no other kind.
+ */
+const ciphers = [
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+].join(":");
+
+/** What both sides offer by ALPN. */
+export const alpnProtocols = ["http/1.1"];
+
+/** As it stands in a ClientHello (RFC 7301, section 3.1). */
+export const alpnWire: Buffer = Buffer.concat(
+  alpnProtocols.map((name) => Buffer.from([name.length, ...Buffer.from(name)])),
+);
+
+/** See `Sockets.tlsContext`. */
+export function tlsContext({ certificate, key, ca, versionMin }: TlsTexts): TlsContext {
+  const { context } = createSecureContext({
+    ...(certificate === null ? {} : { cert: certificate }),
+    ...(key === null ? {} : { key }),
+    ...(ca === null ? {} : { ca }),
+    ciphers,
+    honorCipherOrder: false,
+    minVersion: `TLSv${versionMin}`,
+  });
+  return { native: context };
+}
+
+export function peerCertificate(certificate: X509Certificate): PeerCertificate {
+  const names = subjectNames(certificate.subjectAltName);
+  return {
+    uris: names.filter(([kind]) => kind === "URI").map(([, name]) => name),
+    dnsNames: names.filter(([kind]) => kind === "DNS").map(([, name]) => name.toLowerCase()),
+    subject: certificate.subject.split("\n").reverse().join(","),
+  };
+}
+
+/**
+ * The entries of a subjectAltName as OpenSSL prints it: `DNS:a, URI:b`. A name with a comma or a quote in it is printed
+ * as a JSON string, so that it cannot pass for two (CVE-2021-44532).
+ */
+export function subjectNames(text: string | undefined): (readonly [kind: string, name: string])[] {
+  const entries = (text ?? "").matchAll(/(?:^|, )([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^,]*)/g);
+  return [...entries].map(([, kind, name]) => [
+    kind!,
+    name!.startsWith('"') ? (JSON.parse(name!) as string) : name!,
+  ]);
+}
+
+/** OpenSSL's and BoringSSL's names for what happens every day. */
+const inWords: readonly (readonly [pattern: RegExp, words: string])[] = [
+  [
+    /WRONG_VERSION_NUMBER|wrong version number|HTTP_REQUEST|http request/,
+    "the other side does not speak TLS",
+  ],
+  [/PEER_DID_NOT_RETURN_A_CERTIFICATE|peer did not return/, "the other side showed no certificate"],
+  [/CERTIFICATE_REQUIRED|certificate required/, "the other side demands a certificate"],
+  [/NO_APPLICATION_PROTOCOL|no application protocol/, "the two sides share no protocol (ALPN)"],
+  [/NO_SHARED_CIPHER|no shared cipher/, "the two sides share no cipher"],
+  [/UNSUPPORTED_PROTOCOL|unsupported protocol|ALERT_PROTOCOL_VERSION/, "the two sides share no TLS version"],
+  [/ALERT_UNKNOWN_CA|unknown ca/, "the other side does not believe the certificate it was shown"],
+];
+
+/** Codes of OpenSSL's verification, e.g. CERT_HAS_EXPIRED, SELF_SIGNED_CERT_IN_CHAIN, UNABLE_TO_GET_ISSUER_CERT. */
+const disbelief =
+  /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_|ERROR_IN_CERT|HOSTNAME_MISMATCH|PATH_)/;
+
+/** `error` as a handshake gives it; null when the connection just ended. */
+export function tlsFailure(error: Error | null | undefined): SocketError {
+  return { code: "ETLS", message: error ? failureWords(error) : "the connection ended in the handshake" };
+}
+
+function failureWords(error: Error & { code?: string }): string {
+  const { code = "", message } = error;
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return `its certificate is not for this name: ${message.slice(message.indexOf(": ") + 2)}`;
+  }
+  if (disbelief.test(code)) return `its certificate is not believed: ${message}`;
+  const known = inWords.find(([pattern]) => pattern.test(message));
+  if (known !== undefined) return known[1];
+  return code === "ECONNRESET" ? "the connection ended in the handshake" : `the handshake failed: ${message}`;
+}

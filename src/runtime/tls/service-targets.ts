@@ -1,0 +1,35 @@
+/** How the connections of one service are encrypted: one context for all, so that sessions are resumed. */
+import type { ServiceConfig } from "../../snapshot.ts";
+import type { Address, Sockets, TlsContext, TlsTarget } from "../../types.ts";
+
+export class ServiceTargets {
+  readonly #context: TlsContext;
+  readonly #serverName: string | null;
+  readonly #verification: TlsTarget["verification"];
+
+  /** Throws an Error that says what is wrong with the certificates. */
+  constructor(
+    { tls, dns }: ServiceConfig & { readonly tls: NonNullable<ServiceConfig["tls"]> },
+    sockets: Sockets,
+  ) {
+    const { ca, certificate } = tls;
+    this.#context = sockets.tlsContext({
+      ca,
+      certificate: certificate?.certificate ?? null,
+      key: certificate?.key ?? null,
+      versionMin: "1.2",
+    });
+    this.#serverName = tls.serverName ?? dns?.name ?? null;
+    this.#verification = tls.verification;
+  }
+
+  /** Where nothing else is said, the endpoint's own host has to be in its certificate. */
+  to(address: Address): TlsTarget {
+    const ownName = "host" in address ? address.host : "localhost";
+    return {
+      context: this.#context,
+      serverName: this.#serverName ?? ownName,
+      verification: this.#verification,
+    };
+  }
+}

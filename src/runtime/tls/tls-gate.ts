@@ -1,0 +1,140 @@
+/** What a caller of an https listener has to pass: its first bytes name a host, then the handshake has its time. */
+import type { ByteSocket, SocketError, SocketOwner, Sockets } from "../../types.ts";
+import type { Deadline, Deadlines } from "../deadlines.ts";
+import { helloBytesMax, readClientHello } from "./client-hello.ts";
+import type { ServerCertificates } from "./server-certificates.ts";
+
+/** From the connection to the end of the handshake. */
+const HANDSHAKE_MS = 5_000;
+/** For a caller that spoke plain HTTP, to read the answer and close. */
+const LINGER_MS = 1_000;
+
+/** To a caller that does not speak TLS; most likely it speaks HTTP and understands this. */
+const PLAIN_ANSWER = plainAnswer(
+  "tls-required: this port speaks HTTPS; begin the URL with https:// or turn on TLS at the caller\n",
+);
+
+/** A listener, as a caller at its gate sees it. */
+export interface GateKeeper {
+  readonly sockets: Sockets;
+  readonly deadlines: Deadlines;
+  /** Those of the newest generation. */
+  readonly certificates: ServerCertificates;
+  /** The handshake is done: who serves the connection? The gate is out of the way from now on. */
+  passed(gate: TlsGate): SocketOwner;
+  /** There was none; why, in words, or null for a caller that sent nothing, as a load balancer's check does. */
+  failed(gate: TlsGate, problem: string | null): void;
+}
+
+export class TlsGate implements SocketOwner {
+  remoteAddress = "";
+  /** What the caller named; null before it did, and when it named none. */
+  serverName: string | null = null;
+  readonly #keeper: GateKeeper;
+  readonly #deadline: Deadline;
+  #socket: ByteSocket | null = null;
+  #state: "hello" | "handshake" | "answered" | "over" = "hello";
+  #hello: Buffer = Buffer.alloc(0);
+
+  constructor(keeper: GateKeeper) {
+    this.#keeper = keeper;
+    this.#deadline = keeper.deadlines.create(() => this.#expired());
+  }
+
+  /** Lets a handshake that is under way end; its first request is answered as any other while draining. */
+  drain(): void {}
+
+  abort(): void {
+    const socket = this.#socket;
+    this.#fail("the node ended it");
+    socket?.reset();
+  }
+
+  onOpen(socket: ByteSocket): void {
+    this.#socket = socket;
+    this.remoteAddress = socket.remoteAddress;
+    this.#deadline.set(this.#keeper.deadlines.touch() + HANDSHAKE_MS);
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#state !== "hello") return;
+    this.#keeper.deadlines.touch();
+    this.#hello = this.#hello.length === 0 ? chunk : Buffer.concat([this.#hello, chunk]);
+    const hello = readClientHello(this.#hello);
+    if (hello.kind === "tls") this.#handshake(hello.serverName);
+    else if (hello.kind === "other") this.#refusePlain();
+    else if (this.#hello.length > helloBytesMax) {
+      this.#socket?.reset();
+      this.#fail(`the first message of its handshake is longer than ${helloBytesMax} bytes`);
+    }
+  }
+
+  #handshake(serverName: string | null): void {
+    const { sockets, certificates } = this.#keeper;
+    this.serverName = serverName;
+    const first = this.#hello;
+    this.#state = "handshake";
+    this.#hello = Buffer.alloc(0);
+    sockets.acceptTls(this.#socket!, {
+      ...certificates.find(serverName),
+      first,
+      secured: () => {
+        this.#keeper.deadlines.touch();
+        this.#end();
+        return this.#keeper.passed(this);
+      },
+      failed: (error) => this.#fail(error.message),
+    });
+  }
+
+  #refusePlain(): void {
+    this.#state = "answered";
+    this.#socket?.write(PLAIN_ANSWER, 0, PLAIN_ANSWER.length);
+    this.#socket?.end();
+    this.#deadline.set(this.#keeper.deadlines.now + LINGER_MS);
+  }
+
+  onDrain(): void {}
+
+  onEnd(): void {
+    // Half a handshake leads nowhere.
+    if (this.#state === "hello" || this.#state === "answered") this.#socket?.close();
+  }
+
+  onClose(error: SocketError | null): void {
+    if (this.#state === "answered") this.#fail("it does not speak TLS");
+    else if (this.#hello.length === 0) this.#fail(null);
+    else this.#fail(`the connection ended in its first message${error === null ? "" : `: ${error.code}`}`);
+  }
+
+  #expired(): void {
+    const seconds = HANDSHAKE_MS / 1000;
+    if (this.#state === "answered") {
+      this.#socket?.close();
+      this.#fail("it does not speak TLS");
+      return;
+    }
+    const silent = this.#state === "hello" && this.#hello.length === 0;
+    this.#socket?.reset();
+    this.#fail(silent ? `it sent nothing for ${seconds} s` : `its handshake took longer than ${seconds} s`);
+  }
+
+  #fail(problem: string | null): void {
+    if (this.#state === "over") return;
+    this.#end();
+    this.#keeper.failed(this, problem);
+  }
+
+  #end(): void {
+    this.#state = "over";
+    this.#deadline.remove();
+    this.#socket = null;
+  }
+}
+
+function plainAnswer(text: string): Buffer {
+  return Buffer.from(
+    "HTTP/1.1 400 Bad Request\r\nx-clearway-reason: tls-required\r\n" +
+      `content-type: text/plain; charset=utf-8\r\ncontent-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`,
+  );
+}
