@@ -1,5 +1,5 @@
 /** Waiting for what sockets do, with an end: a test that waits in vain says for what. */
-const limitMsDefault = 4_000;
+const limitMsDefault = 30_000;
 
 /** Callbacks of whoever waits for a change. */
 export class Changes {

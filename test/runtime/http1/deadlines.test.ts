@@ -4,7 +4,6 @@ import { bunSockets } from "../../../src/host/sockets/bun.ts";
 import { defineFilter, z } from "../../../src/plugin.ts";
 import type { FilterDefinition, Sockets } from "../../../src/types.ts";
 import { VirtualClock } from "../../virtual-clock.ts";
-import { CountedReads } from "../counted-reads.ts";
 import { statusOf, values } from "../messages.ts";
 import { RawClient } from "../raw-client.ts";
 import {
@@ -15,6 +14,7 @@ import {
 } from "../recording-upstream.ts";
 import { type GatewayText, gateway, type ProxyOptions, RunningProxy } from "../running-proxy.ts";
 import { eventually } from "../waiting.ts";
+import { WatchedSockets } from "../watched-sockets.ts";
 
 const host = "Host: shop.example\r\n";
 const get = `GET / HTTP/1.1\r\n${host}\r\n`;
@@ -30,23 +30,23 @@ afterEach(async () => {
 
 class Setting {
   readonly clock = new VirtualClock();
-  readonly reads: CountedReads;
+  readonly watched: WatchedSockets;
   upstream!: RecordingUpstream;
   proxy!: RunningProxy;
   client!: RawClient;
 
   private constructor({ sockets = bunSockets }: ProxyOptions) {
-    this.reads = new CountedReads(sockets);
+    this.watched = new WatchedSockets(sockets);
   }
 
   static async make(script: UpstreamScript, text: Partial<GatewayText> = {}, options: ProxyOptions = {}) {
     const setting = new Setting(options);
-    const { clock, reads } = setting;
+    const { clock, watched } = setting;
     const upstream = await RecordingUpstream.start(script);
     const proxy = await RunningProxy.start(gateway({ ports: [upstream.port], ...text }), {
       clock,
       ...options,
-      sockets: reads.sockets,
+      sockets: watched.sockets,
     });
     const client = await RawClient.open(proxy.port());
     open.push({ stop: () => client.close() }, proxy, upstream);
@@ -64,10 +64,8 @@ class Setting {
   }
 
   /** Sends, and waits until it was read. */
-  async send(bytes: string): Promise<void> {
-    const before = this.reads.bytes;
-    this.client.send(bytes);
-    await this.reads.reach(before + bytes.length);
+  send(bytes: string): Promise<void> {
+    return this.watched.send(this.client, bytes);
   }
 
   async head(): Promise<RecordedConnection> {

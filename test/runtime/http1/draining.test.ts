@@ -1,9 +1,11 @@
 /** A node that stops: what is idle closes, what is under way ends, what does not end is cut off. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { bunSockets } from "../../../src/host/sockets/bun.ts";
 import { statusOf, values } from "../messages.ts";
 import { RawClient } from "../raw-client.ts";
 import { okAnswer, RecordingUpstream, type UpstreamScript } from "../recording-upstream.ts";
 import { gateway, RunningProxy } from "../running-proxy.ts";
+import { WatchedSockets } from "../watched-sockets.ts";
 
 const host = "Host: shop.example\r\n";
 const get = `GET / HTTP/1.1\r\n${host}\r\n`;
@@ -17,11 +19,13 @@ afterEach(async () => {
 
 async function setting(script: UpstreamScript, listener = "") {
   const upstream = await RecordingUpstream.start(script);
-  const proxy = await RunningProxy.start(gateway({ ports: [upstream.port], listener }));
+  const watched = new WatchedSockets(bunSockets);
+  const { sockets } = watched;
+  const proxy = await RunningProxy.start(gateway({ ports: [upstream.port], listener }), { sockets });
   const port = proxy.port();
   const client = await RawClient.open(port);
   open.push({ stop: () => client.close() }, upstream);
-  return { upstream, proxy, port, client };
+  return { upstream, proxy, port, client, watched };
 }
 
 describe("draining", () => {
@@ -62,10 +66,8 @@ describe("draining", () => {
   }
 
   test("lets a head that began come to its end", async () => {
-    const { proxy, client, upstream } = await setting({ onRequest: () => okAnswer });
-    client.send(get.slice(0, 10));
-    await client.until("the bytes to arrive", () => true);
-    await Bun.sleep(5);
+    const { proxy, client, upstream, watched } = await setting({ onRequest: () => okAnswer });
+    await watched.send(client, get.slice(0, 10));
     const drained = proxy.runtime.drain(longMs);
     client.send(get.slice(10));
     expect(values(await client.answer(), "connection")).toEqual(["close"]);

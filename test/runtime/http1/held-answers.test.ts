@@ -1,5 +1,6 @@
 /** Answers and bodies that code between the sockets holds back: nothing that came is lost, nothing that failed looks whole. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { bunSockets } from "../../../src/host/sockets/bun.ts";
 import { defineFilter, z } from "../../../src/plugin.ts";
 import type { FilterDefinition, Middleware } from "../../../src/types.ts";
 import { VirtualClock } from "../../virtual-clock.ts";
@@ -8,6 +9,7 @@ import type { RawClient } from "../raw-client.ts";
 import { okAnswer, type RecordingUpstream } from "../recording-upstream.ts";
 import { caller, closeAll, proxyTo, upstreamWith } from "../setting.ts";
 import { eventually } from "../waiting.ts";
+import { WatchedSockets } from "../watched-sockets.ts";
 
 const host = "Host: shop.example\r\n";
 const get = `GET / HTTP/1.1\r\n${host}\r\n`;
@@ -49,24 +51,25 @@ const listener = "    filters: [under-test]";
 describe("an answer that a filter holds back", () => {
   async function held(
     bytes: string,
-    end: (upstream: RecordingUpstream) => Promise<void>,
+    end: (upstream: RecordingUpstream, watched: WatchedSockets) => Promise<unknown>,
   ): Promise<RawClient> {
     const upstream = await upstreamWith({ onRequest: () => bytes });
     const { filters, open, reached } = gate();
-    const proxy = await proxyTo({ ports: [upstream.port], listener }, { filters });
+    const watched = new WatchedSockets(bunSockets);
+    const { sockets } = watched;
+    const proxy = await proxyTo({ ports: [upstream.port], listener }, { filters, sockets });
     const client = await caller(proxy);
     client.send(get);
     await reached();
-    await end(upstream);
+    await end(upstream, watched);
     open();
     return client;
   }
 
   /** The service is gone before anybody reads its answer. */
-  const closed = async (upstream: RecordingUpstream) => {
+  const closed = (upstream: RecordingUpstream, watched: WatchedSockets) => {
     upstream.connections[0]!.finish();
-    await upstream.connections[0]!.until("everything to arrive", () => true);
-    for (let i = 0; i < 5; i++) await Bun.sleep(1);
+    return watched.serviceEnded();
   };
 
   const whole = [
@@ -164,11 +167,12 @@ describe("a request's body that the service does not read", () => {
   test("is the service's delay: 504, not the caller's 408", async () => {
     const clock = new VirtualClock();
     const upstream = await upstreamWith({ onConnect: (connection) => connection.pause() });
-    const proxy = await proxyTo({ ports: [upstream.port] }, { clock });
+    const watched = new WatchedSockets(bunSockets);
+    const proxy = await proxyTo({ ports: [upstream.port] }, { clock, sockets: watched.sockets });
     const client = await caller(proxy);
     client.send(`POST / HTTP/1.1\r\n${host}Content-Length: ${64 << 20}\r\n\r\n${"x".repeat(32 << 20)}`);
     await upstream.connection();
-    await Bun.sleep(100);
+    await watched.stalled();
     clock.advance(310_000);
     const answer = await client.answer();
     expect([statusOf(answer), ...values(answer, "x-clearway-reason")]).toEqual([504, "upstream-timeout"]);
