@@ -10,6 +10,7 @@
  * says `ok` also for a peer that is not believed: only `authorized` counts. Why not a TLS listener, or `node:tls`:
  * docs/decisions/tls.md.
  */
+import type { SecureContext } from "node:tls";
 import type { Socket, TCPSocketListenOptions } from "bun";
 import type {
   Address,
@@ -18,6 +19,7 @@ import type {
   SocketError,
   SocketOwner,
   Sockets,
+  TlsContext,
   TlsFacts,
   TlsHandshake,
   TlsTarget,
@@ -105,7 +107,7 @@ class BunSocket implements ByteSocket {
       allowHalfOpen: true,
       data: this,
       tls: {
-        secureContext: context.native,
+        secureContext: nativeContext(context),
         requestCert: clientCertificate !== "ignored",
         // An optional certificate that is not believed is refused in `proved`.
         rejectUnauthorized: clientCertificate === "required",
@@ -296,9 +298,14 @@ export const bunSockets: Sockets = {
   },
 };
 
+/** What Bun's own sockets take of a `node:tls` context. */
+function nativeContext({ native }: TlsContext): unknown {
+  return (native as SecureContext).context;
+}
+
 function clientTls({ context, serverName, verification }: TlsTarget) {
   return {
-    secureContext: context.native,
+    secureContext: nativeContext(context),
     rejectUnauthorized: verification === "full",
     ALPNProtocols: alpnWire,
     ...(serverName === null ? {} : { serverName }),

@@ -4,6 +4,7 @@
  */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import type { Address, ByteSocket, ListeningSocket, SocketError, SocketOwner, Sockets } from "../../types.ts";
+import { tlsContext } from "./tls.ts";
 
 const BUFFER_BYTES = 64 * 1024;
 /** Sends a keep-alive probe after this much silence, so that a peer that vanished is noticed. */
@@ -22,6 +23,7 @@ const socketOptions = {
 class NodeSocket implements ByteSocket {
   remoteAddress = "";
   localPort = 0;
+  readonly tls = null;
   readonly #owner: SocketOwner;
   readonly #socket: Socket;
   /** The owner holds bytes that a write did not take. */
@@ -164,5 +166,11 @@ export const nodeSockets: Sockets = {
     const own = new NodeSocket(socket, owner);
     socket.once("connect", () => own.opened());
     return () => own.abandon();
+  },
+
+  tlsContext,
+
+  acceptTls(): never {
+    throw new Error("TLS on this host comes later");
   },
 };

@@ -1,6 +1,6 @@
 /** TLS as Bun, Node and Deno share it: contexts by `node:tls`, certificates of peers, and failures in words. */
 import type { X509Certificate } from "node:crypto";
-import { createSecureContext } from "node:tls";
+import { createSecureContext, type SecureContext } from "node:tls";
 import type { PeerCertificate, SocketError, TlsContext, TlsTexts } from "../../types.ts";
 
 /**
@@ -26,7 +26,7 @@ export const alpnWire: Buffer = Buffer.concat(
 
 /** See `Sockets.tlsContext`. */
 export function tlsContext({ certificate, key, ca, versionMin }: TlsTexts): TlsContext {
-  const { context } = createSecureContext({
+  const native: SecureContext = createSecureContext({
     ...(certificate === null ? {} : { cert: certificate }),
     ...(key === null ? {} : { key }),
     ...(ca === null ? {} : { ca }),
@@ -34,7 +34,7 @@ export function tlsContext({ certificate, key, ca, versionMin }: TlsTexts): TlsC
     honorCipherOrder: false,
     minVersion: `TLSv${versionMin}`,
   });
-  return { native: context };
+  return { native };
 }
 
 export function peerCertificate(certificate: X509Certificate): PeerCertificate {
