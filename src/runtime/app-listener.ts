@@ -182,6 +182,7 @@ class AppExchange implements RequestOwner, RequestSource, Bindings {
 
   #end(complete: "yes" | "no"): void {
     this.#ended = true;
+    this.body?.close();
     const summary: RequestSummary = {
       listener: this.listener,
       route: null,

@@ -1,13 +1,16 @@
 /** The body of a caller's request as filters get it: streamed once, or held so that it can be sent again. */
-import type { BodySink, BodySource, Failure } from "../types.ts";
+import type { BodySink, BodySource, Failure, FieldTable } from "../types.ts";
 import { MessageFailure } from "./failures.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
 
-export class CallerBody implements BodySource {
+export class CallerBody implements BodySource, BodySink {
   readonly lengthBytes: number | null;
   readonly #connection: DownstreamConnection;
+  /** Who reads it here in the proxy. */
+  #sink: BodySink | null = null;
   #held: Buffer | null = null;
   #taken = false;
+  #over = false;
 
   constructor(connection: DownstreamConnection) {
     this.#connection = connection;
@@ -30,9 +33,36 @@ export class CallerBody implements BodySource {
       sink.end(null);
       return;
     }
+    if (this.#over) {
+      sink.fail(requestOver());
+      return;
+    }
     this.take();
+    this.#sink = sink;
     this.#connection.answer.sendContinue();
-    this.#connection.pipe(sink);
+    this.#connection.pipe(this);
+  }
+
+  data(bytes: Buffer, start: number, end: number): void {
+    this.#sink?.data(bytes, start, end);
+  }
+
+  end(trailers: FieldTable | null): void {
+    const sink = this.#sink;
+    this.#sink = null;
+    sink?.end(trailers);
+  }
+
+  fail(failure: Failure): void {
+    const sink = this.#sink;
+    this.#sink = null;
+    sink?.fail(failure);
+  }
+
+  /** The request was answered: what comes on the connection from now on belongs to the next one. */
+  close(): void {
+    this.#over = true;
+    if (this.#sink !== null) this.fail(requestOver());
   }
 
   /** Marks that the bytes go elsewhere, from socket to socket. */
@@ -46,15 +76,15 @@ export class CallerBody implements BodySource {
   }
 
   pause(): void {
-    this.#connection.pause();
+    if (!this.#over) this.#connection.pause();
   }
 
   resume(): void {
-    this.#connection.resume();
+    if (!this.#over) this.#connection.resume();
   }
 
   cancel(): void {
-    if (this.#held === null) this.#connection.cancel();
+    if (this.#held === null && !this.#over) this.#connection.cancel();
   }
 
   /** Reads the whole body into memory if it is at most `bytesMax` long. */
@@ -71,4 +101,9 @@ export class CallerBody implements BodySource {
     });
     return true;
   }
+}
+
+/** For whoever goes on with a request that was answered already, or whose caller left. */
+export function requestOver(): MessageFailure {
+  return new MessageFailure("caller-left", "the request is over", { side: "downstream" });
 }

@@ -1,6 +1,6 @@
 /** A request on its way through filters: the lightweight Request in, sendings to services, the Response back out. */
 import type { Call, RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
-import { CallerBody } from "./caller-body.ts";
+import { CallerBody, requestOver } from "./caller-body.ts";
 import type { ChainContext, ChainEnd } from "./chain.ts";
 import { type Answer, answerTo, MessageFailure } from "./failures.ts";
 import { outgoingResponse } from "./fetch/outgoing.ts";
@@ -36,12 +36,15 @@ export interface RunOwner extends CallerSide {
 
 export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   readonly exchange: RunOwner;
+  readonly method: string;
   readonly fields: KnownFields;
   readonly body: CallerBody | null;
   /** As it came; what filters hand on is compared with it. */
   readonly original: Request;
   /** Endpoints that earlier sendings used. */
   readonly tried: Endpoint[] = [];
+  readonly #authority: string;
+  readonly #target: string;
   readonly #sendings: Sending[] = [];
   #abort: AbortController | null = null;
   #answered: SentBody = null;
@@ -50,6 +53,9 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   constructor(exchange: RunOwner) {
     this.exchange = exchange;
     // The connection goes on to other requests; a filter may hold on to this one.
+    this.method = exchange.method;
+    this.#authority = exchange.authority;
+    this.#target = exchange.target;
     this.fields = exchange.connection.request.head.detached();
     this.body = exchange.connection.request.bodyBytes === 0 ? null : new CallerBody(exchange.connection);
     this.original = lightRequest(this);
@@ -57,18 +63,14 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
 
   // ---- what filters see ----
 
-  get method(): string {
-    return this.exchange.method;
-  }
-
   get path(): string {
     const { path } = this.exchange.head;
     return path === "*" ? "/*" : path;
   }
 
   get url(): string {
-    const { scheme, authority, target } = this.exchange;
-    return `${scheme}://${authority === "" ? "unknown.invalid" : authority}${target === "*" ? "/*" : target}`;
+    const authority = this.#authority === "" ? "unknown.invalid" : this.#authority;
+    return `${this.exchange.scheme}://${authority}${this.#target === "*" ? "/*" : this.#target}`;
   }
 
   get signal(): AbortSignal {
@@ -111,6 +113,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   }
 
   forward(request: Request, context: ChainContext): Response | Promise<Response> {
+    if (this.#ended) return Promise.reject(requestOver());
     const { route, peer } = this.exchange;
     const { config } = route;
     if (config === null) return ownResponse(this.exchange.unrouted);
@@ -155,7 +158,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
 
   /** One sending; rejects with a MessageFailure when no head of an answer came. */
   send(request: Request, service: Service, change: SendChange): Promise<Response> {
-    if (this.#ended) return Promise.reject(callerLeft());
+    if (this.#ended) return Promise.reject(requestOver());
     return this.#begin(request, service, rethrown).start(change);
   }
 
@@ -207,6 +210,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     if (this.#ended) return;
     this.#ended = true;
     this.#answered?.cancel();
+    this.body?.close();
     for (const sending of this.#sendings) sending.stop("unwanted");
     this.#abort?.abort();
   }
@@ -216,10 +220,6 @@ const NO_CONTEXT: ChainContext = { var: {} };
 
 function rethrown(error: unknown): never {
   throw error;
-}
-
-function callerLeft(): MessageFailure {
-  return new MessageFailure("caller-left", "the caller is gone", { side: "downstream" });
 }
 
 function pairs(flat: readonly string[]): [string, string][] {
