@@ -156,12 +156,13 @@ function onStop(stop: () => void): void {
 }
 
 async function configLoader(file: string) {
-  const [{ loadConfig }, { filters }] = await Promise.all([
+  const [{ loadConfig }, { filters }, { certificates }] = await Promise.all([
     import("./config/load.ts"),
     import("./filters/index.ts"),
+    import("./host/certificates/node.ts"),
   ]);
   return (through: Files, version: number) =>
-    loadConfig({ file, files: through, filters, environment, version });
+    loadConfig({ file, files: through, filters, certificates, clock, environment, version });
 }
 
 async function problemFormatter(stream: "out" | "error"): Promise<(problem: Problem) => string> {

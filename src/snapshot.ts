@@ -129,7 +129,7 @@ export interface CertificateConfig {
   /** The leaf, then what leads to the root. */
   readonly certificate: string;
   readonly key: string;
-  /** Where the two were read: absolute paths, for messages. */
+  /** Where the two were read, for messages. */
   readonly files: { readonly certificate: string; readonly key: string };
   /** The host names that the leaf is for, in lower case, `*.shop.example` among them. */
   readonly names: readonly string[];
@@ -142,6 +142,7 @@ export interface CertificateConfig {
 export interface ListenerCertificate extends CertificateConfig {
   /** PEM of the authorities whose client certificates are believed; null when none is asked for. */
   readonly clientCa: string | null;
+  readonly clientCaFile: string | null;
   /** `optional` lets callers without a certificate pass, with no identity; one that is not believed is refused. */
   readonly clientAuth: "required" | "optional";
   readonly versionMin: "1.2" | "1.3";
@@ -186,6 +187,14 @@ export interface DnsConfig {
   readonly refreshMaxMs: number;
 }
 
+/** Who is asked for names. */
+export interface ResolverConfig {
+  /** IP addresses; empty for those of this machine's /etc/resolv.conf. */
+  readonly servers: readonly { readonly host: string; readonly port: number }[];
+  /** Of one try. */
+  readonly timeoutMs: number;
+}
+
 /** What the supervisor asks an endpoint; a status of 200 to 399 within the time says that it is well. */
 export interface HealthCheckConfig {
   /** Null asks for a connection only. */
@@ -212,6 +221,7 @@ export interface OutlierDetectionConfig {
 export interface ServiceTls {
   /** PEM of the authorities that are believed; null for the host's own list. */
   readonly ca: string | null;
+  readonly caFile: string | null;
   /** Whom the certificate must name, and what SNI says; null for the endpoint's host name. */
   readonly serverName: string | null;
   readonly verification: "full" | "none";
@@ -273,6 +283,7 @@ export interface Snapshot {
   /** Open downstream connections of the whole node. */
   readonly connectionsMax: number;
   readonly paths: PathPolicy;
+  readonly resolver: ResolverConfig;
   readonly log: { readonly level: LogLevel; readonly format: "json" | "text" };
   readonly listeners: readonly ListenerConfig[];
   readonly services: readonly ServiceConfig[];

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { duration } from "../units.ts";
 import { bindAddress } from "./address.ts";
 import { serviceGrammar } from "./grammar/service.ts";
+import { certificatesMax, listenerTlsGrammar } from "./grammar/tls.ts";
 import {
   count,
   deadline,
@@ -124,14 +125,21 @@ export const routeGrammar = z.strictObject({
 });
 
 /** Values of the whole design that this version does not have yet. */
-const laterProtocols = ["https", "tcp", "tls"];
+const laterProtocols = ["tcp", "tls"];
 
 export const listenerGrammar = z.strictObject({
   bind: bindAddress().describe("Where it listens: HOST:PORT or unix:PATH"),
   protocol: z
-    .literal("http", { error: notYet(laterProtocols, "http") })
+    .enum(["http", "https"], { error: notYet(laterProtocols, "http or https") })
     .default("http")
-    .describe("http: HTTP/1.1 without encryption"),
+    .describe("http, or https: HTTP/1.1 over TLS, with the certificates of `tls`"),
+  tls: z
+    .array(listenerTlsGrammar)
+    .max(certificatesMax)
+    .default([])
+    .describe(
+      "Certificates, chosen by the host that a caller names; the first is for callers that name none",
+    ),
   trustedHops: count(0, 16)
     .default(0)
     .describe("How many proxies in front of this one are believed when they name the caller"),
@@ -172,7 +180,7 @@ export const rootGrammar = z.strictObject({
 /** Keys of the whole design that this version does not have yet: no typing mistakes. */
 export const laterKeys = {
   root: ["trustDomain", "defaults", "traces", "mesh"],
-  listener: ["tls", "clientAuth"],
+  listener: [],
   service: [
     ...[
       "dns",

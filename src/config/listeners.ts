@@ -2,6 +2,7 @@
 import type { ListenerConfig, MessageLimits } from "../snapshot.ts";
 import type { Address } from "../types.ts";
 import { formatAddress, placeAddress } from "./address.ts";
+import type { CertificateContext } from "./certificates.ts";
 import { checkFields, checkList } from "./check.ts";
 import { type FilterContext, readFilters } from "./filter-list.ts";
 import { laterKeys, limitsGrammar, listenerGrammar, routesMax } from "./grammar.ts";
@@ -10,15 +11,16 @@ import { childOf, type Part, spotOf } from "./located.ts";
 import type { Report } from "./problem.ts";
 import { readRoutes } from "./routes.ts";
 import { lineOf, placeName } from "./source.ts";
+import { readListenerTls } from "./tls.ts";
 
 /** Null when anything in it is wrong. */
 export function readListener(
   name: string,
   part: Part,
-  context: FilterContext & { readonly limits: MessageLimits },
+  context: FilterContext & CertificateContext & { readonly limits: MessageLimits },
 ): ListenerConfig | null {
   const { report } = context;
-  const except = ["limits", "filters", "routes"];
+  const except = ["tls", "limits", "filters", "routes"];
   const { some, complete } = checkFields(listenerGrammar, part, {
     report,
     except,
@@ -35,10 +37,11 @@ export function readListener(
   const routes = list === null ? null : readRoutes(list, timeoutMs, context);
   const bind = some.bind === undefined ? null : placeAddress(some.bind, childOf(part, "bind")!, report);
   const { protocol, trustedHops } = some;
+  const tls = protocol === undefined ? null : readListenerTls(part, protocol, context);
   if (!complete || limits === null || filters === null || routes === null || bind === null) return null;
-  if (protocol === undefined || trustedHops === undefined) return null;
+  if (protocol === undefined || tls === null || trustedHops === undefined) return null;
   const place = { file: part.key.file.name, line: lineOf(part.key) };
-  return { name, bind, protocol, tls: [], trustedHops, limits, filters, routes, place };
+  return { name, bind, protocol, tls, trustedHops, limits, filters, routes, place };
 }
 
 /** Null when they are wrong. */

@@ -3,8 +3,9 @@
  * put in the environment and the secrets, check every part by its grammar, then what the parts say about each other.
  */
 import type { ListenerConfig, MessageLimits, Problem, ServiceConfig, Snapshot } from "../snapshot.ts";
-import type { FilterRegistry } from "../types.ts";
+import type { Certificates, Clock, FilterRegistry } from "../types.ts";
 import { placeAddress } from "./address.ts";
+import { type CertificateContext, readTlsFiles } from "./certificates.ts";
 import { checkFields, isMisspelt } from "./check.ts";
 import type { Environment } from "./environment.ts";
 import { type ConfigFiles, WatchedFiles } from "./files.ts";
@@ -27,6 +28,9 @@ export interface LoadOptions {
   readonly files: ConfigFiles;
   readonly filters: FilterRegistry;
   readonly environment: Environment;
+  readonly certificates: Certificates;
+  /** Certificates have their time. */
+  readonly clock: Pick<Clock, "epochMs">;
   /** The new snapshot's. */
   readonly version: number;
   /** What a relative `file` is relative to; without it the host decides. */
@@ -52,7 +56,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   let read: ReadSnapshot | null = null;
   if (config !== null) {
     await readSecrets(config.root, files, report);
-    read = readSnapshot(config, { report, shown, filters: options.filters, version: options.version });
+    const tlsFiles = await readTlsFiles(config.root, files, report);
+    read = readSnapshot(config, { ...options, report, shown, tlsFiles });
   }
   const resolved = read === null ? null : resolvedConfig(read.snapshot, read.limits, shown);
   return { snapshot: read?.snapshot ?? null, problems: report.list(), files: files.names, resolved };
@@ -60,7 +65,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
 
 const rootKeys = Object.keys(rootGrammar.shape);
 
-type SnapshotContext = Pick<FilterContext, "report" | "shown" | "filters"> & { readonly version: number };
+type SnapshotContext = Omit<FilterContext, "services"> & CertificateContext & { readonly version: number };
 
 interface ReadSnapshot {
   readonly snapshot: Snapshot;
@@ -76,7 +81,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
   const paths = checkFields(pathsGrammar, childOf(root, "paths") ?? emptyPart(root), { report });
   const log = checkFields(logGrammar, childOf(root, "log") ?? emptyPart(root), { report });
   const admin = readAdmin(root, some.admin, report);
-  const general = { report, limits: limits ?? defaultLimits };
+  const general = { ...context, limits: limits ?? defaultLimits };
 
   const serviceParts = namedParts(root, "services", report);
   const services = serviceParts?.map(([name, part]) => readService(name, part, general)) ?? [];
@@ -84,7 +89,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
   const names = named && serviceParts !== null ? new Set(serviceParts.map(([name]) => name)) : null;
 
   const listenerParts = namedParts(root, "listeners", report);
-  const inListeners = { ...context, ...general, services: names };
+  const inListeners = { ...general, services: names };
   const listeners = (listenerParts ?? []).map(([name, part]) => ({
     part,
     config: readListener(name, part, inListeners),

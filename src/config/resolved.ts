@@ -1,12 +1,14 @@
 /** A snapshot written back in the config's own grammar, every default included. */
 import type {
   FilterEntry,
+  ListenerCertificate,
   ListenerConfig,
   MessageLimits,
   NamedValueMatch,
   RouteAction,
   RouteConfig,
   ServiceConfig,
+  ServiceTls,
   Snapshot,
 } from "../snapshot.ts";
 import { formatDuration, formatSize } from "../units.ts";
@@ -34,11 +36,25 @@ function listenerOf(listener: ListenerConfig, shown: Shown): unknown {
   return {
     bind: formatAddress(listener.bind),
     protocol: listener.protocol,
+    ...(listener.tls.length > 0 ? { tls: listener.tls.map(listenerCertificateOf) } : {}),
     trustedHops: listener.trustedHops,
     limits: limitsOf(listener.limits),
     filters: listener.filters.map((entry) => filterOf(entry, shown)),
     routes: listener.routes.map((route) => routeOf(route, shown)),
   };
+}
+
+function listenerCertificateOf(entry: ListenerCertificate): object {
+  const { clientCaFile, clientAuth, versionMin } = entry;
+  return {
+    ...entry.files,
+    ...(clientCaFile === null ? {} : { clientCa: clientCaFile, clientAuth }),
+    minVersion: versionMin,
+  };
+}
+
+function serviceTlsOf({ caFile, serverName, certificate, verification }: ServiceTls): object {
+  return { ...given({ ca: caFile, serverName }), ...certificate?.files, verification };
 }
 
 function routeOf(route: RouteConfig, shown: Shown): unknown {
@@ -84,6 +100,7 @@ function serviceOf(service: ServiceConfig): unknown {
     })),
     loadBalancing: service.loadBalancing.policy,
     limits: { ...limits, ...service.limits },
+    ...(service.tls === null ? {} : { tls: serviceTlsOf(service.tls) }),
     timeouts: { connect: formatDuration(connectMs), idle: formatDuration(idleMs) },
   };
 }

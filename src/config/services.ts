@@ -2,6 +2,7 @@
 import type { EndpointConfig, MessageLimits, ServiceConfig } from "../snapshot.ts";
 import type { Address } from "../types.ts";
 import { formatAddress, placeAddress } from "./address.ts";
+import type { CertificateContext } from "./certificates.ts";
 import { check, checkFields, checkList, isMisspelt } from "./check.ts";
 import {
   endpointGrammar,
@@ -15,24 +16,27 @@ import { mergeLimits } from "./limits.ts";
 import { childOf, emptyPart, isNothing, type Part, spotOf } from "./located.ts";
 import type { Report } from "./problem.ts";
 import { lineOf, placeName } from "./source.ts";
+import { readServiceTls } from "./tls.ts";
 
 /** Null when anything in it is wrong. */
 export function readService(
   name: string,
   part: Part,
-  context: { readonly limits: MessageLimits; readonly report: Report },
+  context: CertificateContext & { readonly limits: MessageLimits },
 ): ServiceConfig | null {
   const { report } = context;
-  const except = ["endpoints", "limits", "timeouts"];
+  const except = ["endpoints", "tls", "limits", "timeouts"];
   const { some, complete } = checkFields(serviceGrammar, part, { report, except, later: laterKeys.service });
   const endpoints = readEndpoints(part, report);
   const limitsPart = childOf(part, "limits") ?? emptyPart(part);
   const limits = checkFields(serviceLimitsGrammar, limitsPart, { report });
   const timeouts = checkFields(timeoutsGrammar, childOf(part, "timeouts") ?? emptyPart(part), { report });
+  const tls = readServiceTls(part, context);
   const merged = mergeLimits(context.limits, limits.some, { part: limitsPart, report });
   const { connections, pending, requests } = limits.some;
   const { connect, idle } = timeouts.some;
   if (!complete || !limits.complete || !timeouts.complete || endpoints === null) return null;
+  if (tls === "wrong") return null;
   if (connections === undefined || pending === undefined || requests === undefined) return null;
   if (connect === undefined || idle === undefined || some.loadBalancing === undefined) return null;
   return {
@@ -44,7 +48,7 @@ export function readService(
     panicShare: 0,
     healthCheck: null,
     outlierDetection: null,
-    tls: null,
+    tls,
     limits: { connections, pending, requests },
     timeouts: { connectMs: connect, idleMs: idle },
     messageLimits: { ...merged, idleTimeoutMs: idle },

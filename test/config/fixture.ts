@@ -1,6 +1,7 @@
 /** Filters and files for tests of the config. */
 import { type LoadResult, loadConfig } from "../../src/config/load.ts";
 import type { Paint } from "../../src/config/problem.ts";
+import { certificates } from "../../src/host/certificates/node.ts";
 import { defineFilter, duration, key, percent, service, size, z } from "../../src/plugin.ts";
 import type { FilterRegistry, Middleware, UpstreamFilter } from "../../src/types.ts";
 
@@ -58,6 +59,9 @@ export const filters: FilterRegistry = new Map(
 const plain = (text: string) => text;
 export const noPaint: Paint = { place: plain, path: plain, message: plain, quiet: plain, mark: plain };
 
+/** What `loadConfig` needs of the machine. */
+export const host = { certificates, clock: { epochMs: Date.now } };
+
 export type Texts = Readonly<Record<string, string>>;
 
 /** Loads `clearway.yaml` of these texts. */
@@ -72,7 +76,7 @@ export function loadWith(
   environment: Readonly<Record<string, string>> = {},
 ): Promise<LoadResult> {
   const files = filesOf(texts);
-  return loadConfig({ file: "clearway.yaml", files, filters: known, environment, version: 7 });
+  return loadConfig({ ...host, file: "clearway.yaml", files, filters: known, environment, version: 7 });
 }
 
 export function filesOf(texts: Texts) {

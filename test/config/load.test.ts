@@ -4,7 +4,7 @@ import { stringify } from "yaml";
 import { loadConfig } from "../../src/config/load.ts";
 import { formatProblem, problemsMax } from "../../src/config/problem.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
-import { filesOf, filters, load, noPaint, type Texts, withRoute } from "./fixture.ts";
+import { filesOf, filters, host, load, noPaint, type Texts, withRoute } from "./fixture.ts";
 
 const full = `
 admin: 127.0.0.1:9901
@@ -160,6 +160,7 @@ test("loadConfig names every file and directory that it read or looked for", asy
     "etc/page": "hello\n",
   };
   const result = await loadConfig({
+    ...host,
     file: "etc/clearway.yaml",
     files: filesOf(texts),
     filters,
@@ -179,6 +180,7 @@ test("loadConfig names every file and directory that it read or looked for", asy
 test("loadConfig reads relative names from the directory that it is given", async () => {
   const files = filesOf({ "/srv/clearway.yaml": 'listeners: { web: { bind: ":80", bnd: 1 } }' });
   const result = await loadConfig({
+    ...host,
     file: "clearway.yaml",
     directory: "/srv",
     files,
@@ -203,7 +205,14 @@ test("loadConfig says why the host cannot read a file", async () => {
     read: async () => Promise.reject(new Error("EACCES: permission denied")),
     list: async () => [],
   };
-  const { problems } = await loadConfig({ file: "a.yaml", files, filters, environment: {}, version: 1 });
+  const { problems } = await loadConfig({
+    ...host,
+    file: "a.yaml",
+    files,
+    filters,
+    environment: {},
+    version: 1,
+  });
   expect(problems[0]?.message).toBe('cannot read "a.yaml": EACCES: permission denied');
 });
 
@@ -249,6 +258,7 @@ test("loadConfig says a problem once, however many aliases lead to it", async ()
 
 test("loadConfig reports a filter whose schema throws, and goes on", async () => {
   const { problems } = await loadConfig({
+    ...host,
     file: "clearway.yaml",
     files: filesOf({ "clearway.yaml": 'listeners: { web: { bind: ":80", filters: [token], bnd: 1 } }' }),
     filters: new Map([

@@ -1,8 +1,10 @@
 /** The runtime in the test's own process: config text in, a listening port out. */
 import { loadConfig } from "../../src/config/load.ts";
 import { filters as builtIn } from "../../src/filters/index.ts";
+import { certificates } from "../../src/host/certificates/node.ts";
 import { systemClock } from "../../src/host/clock/node.ts";
 import { bunSockets } from "../../src/host/sockets/bun.ts";
+import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
 import type { Clock, FilterRegistry, LogFields, Meters, Random, Sockets } from "../../src/types.ts";
@@ -50,6 +52,7 @@ export class RunningProxy {
       log: this.#logger(),
       open: () => ({ line: () => {}, dropped: 0 }),
       fetch,
+      share: new NodeMemory(new ArrayBuffer(nodeMemoryBytes), new SeededRandom(2)).share(0),
       nodeId: "test",
     });
   }
@@ -69,6 +72,8 @@ export class RunningProxy {
   async #load(yaml: string): Promise<Snapshot> {
     const missing = Object.assign(new Error("no such file"), { code: "ENOENT" });
     const { snapshot, problems } = await loadConfig({
+      certificates,
+      clock: systemClock,
       file: "/clearway.yaml",
       files: {
         read: (path) => (path.endsWith("clearway.yaml") ? Promise.resolve(yaml) : Promise.reject(missing)),

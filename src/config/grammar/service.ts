@@ -1,6 +1,7 @@
 /** The grammar of a service. */
 import { z } from "zod";
 import { endpointAddress } from "../address.ts";
+import { serviceTlsGrammar } from "./tls.ts";
 import { count, deadline, messageLimits, notYet, partName, weight } from "./values.ts";
 
 export const endpointsMax = 10_000;
@@ -34,5 +35,6 @@ export const serviceGrammar = z.strictObject({
     .default("least-latency")
     .describe("How an endpoint is chosen: the one that answers sooner of two, or each in turn"),
   limits: serviceLimitsGrammar.prefault({}).describe("What is sent to it at most, and what it may answer"),
+  tls: serviceTlsGrammar.describe("How connections to it are encrypted; plain without it").optional(),
   timeouts: timeoutsGrammar.prefault({}).describe("Deadlines of its connections"),
 });
