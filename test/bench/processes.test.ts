@@ -30,9 +30,9 @@ test("processTree has the children, and stop waits for them all", async () => {
 });
 
 test("stop kills and counts what does not end by itself", async () => {
-  const program = run("sleep 600 & wait");
+  const program = run("trap '' TERM; sleep 600 & wait");
   await until(() => processTree(program.pid).length === 2);
-  expect(await program.stop(10)).toBe(1);
+  expect(await program.stop(10)).toBe(2);
 });
 
 test("processTree finds what outlived its parent", async () => {

@@ -1,7 +1,8 @@
 /**
  * Bytes that nobody thought of. Fixtures are cut at every place, and mutated with a seed; the invariants: the process
  * lives, a connection ends or serves on, a service gets whole requests only, never more than its callers sent, and a
- * caller gets answers or a reset. CLEARWAY_FUZZ_SEED repeats a run.
+ * caller gets answers or a reset. The seed is the same every time, so that a run can be trusted and repeated; to look for
+ * more, run it with another CLEARWAY_FUZZ_SEED.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { SeededRandom } from "../../seeded-random.ts";
@@ -16,8 +17,9 @@ import { malformedBodies, malformedHeads, truncatedAnswers } from "./tables/malf
 import { refusedBodies } from "./tables/refused-bodies.ts";
 import { refusedHeads } from "./tables/refused-heads.ts";
 
-const seed = Number(process.env.CLEARWAY_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const budgetMs = 5_000;
+const seed = Number(process.env.CLEARWAY_FUZZ_SEED ?? 1);
+const requestCases = 50_000;
+const answerCases = 30_000;
 const host = "Host: shop.example\r\n";
 const second = `GET /second HTTP/1.1\r\n${host}\r\n`;
 const marked = "HTTP/1.1 200 Second\r\nContent-Length: 6\r\n\r\nsecond";
@@ -54,7 +56,6 @@ function serve(connection: MemoryConnection): void {
 }
 
 beforeAll(async () => {
-  console.log(`fuzz seed ${seed}`);
   sockets = new MemorySockets();
   sockets.connected = serve;
   proxy = await RunningProxy.start(gateway({ ports: [1] }), { sockets, clock: new VirtualClock() });
@@ -116,7 +117,7 @@ describe("bytes of a caller", () => {
       expect({ fixture, ...dripped }).toEqual({ fixture, ...expected });
     }
     expect(nonsense).toEqual([]);
-  }, 60_000);
+  });
 
   test("mean the same when sockets take little at a time", async () => {
     const fixtures = requestFixtures.slice(0, forwardedRequests.length);
@@ -132,13 +133,11 @@ describe("bytes of a caller", () => {
     }
     sockets.takenBytesMax = Number.POSITIVE_INFINITY;
     dropServed();
-  }, 60_000);
+  });
 
   test("never reach a service as more than what they are, whatever they are", async () => {
     const random = new SeededRandom(seed);
-    const endMs = performance.now() + budgetMs;
-    let count = 0;
-    for (; performance.now() < endMs; count++) {
+    for (let count = 0; count < requestCases; count++) {
       const bytes = mutated(random, requestFixtures);
       const place = `seed ${seed}, case ${count}: ${JSON.stringify(bytes.toString("latin1"))}`;
       const outcome = await send(cut(random, bytes));
@@ -146,14 +145,13 @@ describe("bytes of a caller", () => {
       if (proxy.open.downstream !== 0) throw new Error(`${place}: a connection is left`);
       if (nonsense.length > 0) throw new Error(`${place}: the service got ${nonsense[0]}`);
     }
-    expect(count).toBeGreaterThan(100);
     expect(proxy.runtime.report().activeRequests).toBe(0);
     expect(
       statusOf(
         readResponse((await send([bytesOf(second)])).received, { method: "GET", ended: false })!.message,
       ),
     ).toBe(200);
-  }, 60_000);
+  });
 });
 
 /** The requests in what a caller sent, by the other reading: how many are whole, up to the first that is none. */
@@ -215,10 +213,8 @@ describe("bytes of a service", () => {
 
   test("never become another answer than its own, whatever they are", async () => {
     const random = new SeededRandom(seed + 1);
-    const endMs = performance.now() + budgetMs;
     const texts = answerFixtures.map(({ bytes }) => bytes);
-    let count = 0;
-    for (; performance.now() < endMs; count++) {
+    for (let count = 0; count < answerCases; count++) {
       const after = random.fraction() < 0.3 ? "close" : "stay";
       answer = { bytes: mutated(random, texts).toString("latin1"), after };
       const place = `seed ${seed}, case ${count}, ${JSON.stringify(answer)}`;
@@ -226,9 +222,8 @@ describe("bytes of a service", () => {
       checkAnswers(outcome, place);
       if (proxy.open.downstream !== 0) throw new Error(`${place}: a connection is left`);
     }
-    expect(count).toBeGreaterThan(100);
     expect(proxy.runtime.report().activeRequests).toBe(0);
-  }, 60_000);
+  });
 });
 
 /** Interim ones and an answer to the first request, then only the marked one, or our own, to the second. */

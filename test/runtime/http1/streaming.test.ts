@@ -10,7 +10,7 @@ const piece = Buffer.alloc(64 * 1024, 120);
 /** What may stand on the way: socket buffers of the system on four sockets, and the proxy's own. */
 const onTheWayBytesMax = 48 * mebibyte;
 const rssBytesMax = 160 * mebibyte;
-const timeoutMs = 60_000;
+const timeoutMs = 120_000;
 
 const host = "Host: shop.example\r\n";
 const filters = "    filters: [request-id]";
