@@ -94,6 +94,11 @@ export function path(): z.ZodType<string, string> {
     .meta({ mark: "path" satisfies Mark });
 }
 
+/** Text that is shown to nobody, such as a password. Whoever writes the config had better read it by `file:PATH`. */
+export function secret(): z.ZodType<string, string> {
+  return z.string({ error: "wanted text" }).meta({ mark: "secret" satisfies Mark });
+}
+
 /** What tells callers apart: for limits and for hashing. */
 export type Key =
   | { readonly kind: "ip" | "route" | "identity" }

@@ -245,6 +245,14 @@ export interface Processes {
   exit(code: number): never;
 }
 
+/** Code that is not part of the program: packages in a folder `node_modules`. */
+export interface Modules {
+  /** The file that this name stands for in the code of a folder; null when there is none. */
+  find(name: string, folder: string): string | null;
+  /** What the file exports. It runs in this process, once; rejects with what it throws. */
+  load(file: string): Promise<Readonly<Record<string, unknown>>>;
+}
+
 /** Where a person reads: whole lines, written at once. */
 export interface Terminal {
   out(text: string): void;
@@ -425,6 +433,33 @@ export type FilterDefinition<Options = unknown> = FilterBase<Options> &
 
 /** Every filter that a config may name, by name. */
 export type FilterRegistry = ReadonlyMap<string, FilterDefinition>;
+
+/** Why there is no filter of a name that somebody might expect to be one. */
+export interface RefusedFilter {
+  /** Follows "cannot use the filter NAME: ". */
+  readonly refused: string;
+  readonly hints: readonly string[];
+}
+
+/** Filters that are found by their names, when a config uses these. */
+export interface FilterFamily {
+  takes(name: string): boolean;
+  /** Those that are known without looking. */
+  readonly names: readonly string[];
+  /** `folder` is the config's. Null for a name that nothing has. */
+  find(name: string, folder: string): Promise<FilterDefinition | RefusedFilter | null>;
+}
+
+/** What the names of a config stand for. */
+export interface FoundFilters {
+  readonly filters: FilterRegistry;
+  readonly refused: ReadonlyMap<string, RefusedFilter>;
+  /** Every name that could have been used, as far as it is known. */
+  readonly known: readonly string[];
+}
+
+/** Never rejects. */
+export type FindFilters = (names: ReadonlySet<string>, folder: string) => Promise<FoundFilters>;
 
 // ---- what is measured and said ----
 

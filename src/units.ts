@@ -5,7 +5,7 @@
 import { z } from "zod";
 
 /** The value of `mark` in the metadata of a schema that config/ treats specially. */
-export type Mark = "duration" | "size" | "percent" | "service" | "key" | "path";
+export type Mark = "duration" | "size" | "percent" | "service" | "key" | "path" | "secret";
 
 export interface DurationBounds {
   readonly minMs?: number;

@@ -1,11 +1,13 @@
 import { directFetch } from "./fetch/bun.ts";
 import type { Host } from "./host.ts";
+import { bunModules } from "./modules/bun.ts";
 import { bunProcesses } from "./processes/bun.ts";
 import { bunSockets } from "./sockets/bun.ts";
 
 export const bunHost: Host = {
   name: `Bun ${Bun.version}`,
   sockets: bunSockets,
+  modules: bunModules,
   processes: bunProcesses,
   directFetch,
   // Only a supervisor needs it, and it loads the foreign function interface.

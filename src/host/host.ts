@@ -1,10 +1,11 @@
-import type { Address, ProcessEnd, Processes, SignalName, Sockets } from "../types.ts";
+import type { Address, Modules, ProcessEnd, Processes, SignalName, Sockets } from "../types.ts";
 
 /** What differs between hosts; what is the same on all of them is imported where it is needed. */
 export interface Host {
   /** With its version, as a message names it: `Bun 1.4.5`. */
   readonly name: string;
   readonly sockets: Sockets;
+  readonly modules: Modules;
   /** `entry` is the file of this program's first module: what to start again. */
   processes(entry: string): HostProcesses;
   /** To the outside: follows no redirect and obeys no proxy variable. */

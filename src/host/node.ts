@@ -2,6 +2,7 @@
 import { tryBind } from "./binding/node.ts";
 import { directFetch } from "./fetch/node.ts";
 import type { Host } from "./host.ts";
+import { nodeModules } from "./modules/node.ts";
 import { nodeProcesses } from "./processes/node.ts";
 import { nodeSockets } from "./sockets/node.ts";
 
@@ -9,6 +10,7 @@ export const nodeHost: Host = {
   name:
     process.versions.deno === undefined ? `Node ${process.versions.node}` : `Deno ${process.versions.deno}`,
   sockets: nodeSockets,
+  modules: nodeModules,
   processes: nodeProcesses,
   directFetch,
   tryBind,

@@ -17,6 +17,7 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   "units.ts": { ours: [], packages: ["zod"] },
   "plugin.ts": { ours: [...nouns, "units.ts"], packages: ["zod", "hono"] },
   "filters/": { ours: ["plugin.ts"], packages: ["clearway", "jose"] },
+  "filters/hono/": { ours: ["plugin.ts", "filters/factory.ts"], packages: ["hono"] },
   "config/": { ours: [...nouns, "units.ts"], packages: ["zod", "yaml"] },
   "runtime/": { ours: nouns, packages: ["hono"] },
   "telemetry/": { ours: nouns, packages: ["@opentelemetry"] },
@@ -52,8 +53,11 @@ export function importTableFindings(sources: readonly Source[]): Finding[] {
 function areaOf(path: string): string | null {
   if (path.startsWith("plugins/")) return "plugins/";
   if (!path.startsWith("src/") || path === "src/main.ts") return null;
-  const [first = "", ...rest] = path.slice("src/".length).split("/");
-  return rest.length === 0 ? first : `${first}/`;
+  const inside = path.slice("src/".length);
+  const [first = "", ...rest] = inside.split("/");
+  if (rest.length === 0) return first;
+  const rows = Object.keys(importTable).filter((row) => row.endsWith("/") && inside.startsWith(row));
+  return rows.sort((a, b) => b.length - a.length)[0] ?? `${first}/`;
 }
 
 function mayImport(from: string, area: string, to: { allowed: Allowed; specifier: string }): boolean {
