@@ -56,6 +56,6 @@ test("processes.usage reads what the system says of a process, null when it is n
   const usage = await processes.usage(process.pid);
   expect(usage!.residentBytes).toBeGreaterThan(10_000_000);
   expect(usage!.cpuSeconds).toBeGreaterThan(0);
-  expect(Math.abs(usage!.startEpochMs - (Date.now() - performance.now()))).toBeLessThan(5000);
+  expect(Math.abs(usage!.startEpochMs - (Date.now() - performance.now()))).toBeLessThan(60_000);
   expect(await processes.usage(2 ** 30)).toBeNull();
 });

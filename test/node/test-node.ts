@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "../program.ts";
 
 /** A node as a child process, and what it says. */
 export class TestNode {
@@ -91,4 +92,14 @@ export async function gone(pid: number): Promise<void> {
     }
     await Bun.sleep(5);
   }
+}
+
+/** Resolves when nobody listens on the port any more. */
+export function refused(port: number): Promise<unknown> {
+  const outcome = () =>
+    fetch(`http://127.0.0.1:${port}/`, { keepalive: false }).then(
+      () => "answered",
+      (error: Error & { code: string }) => error.code,
+    );
+  return until(outcome, (seen) => seen === "ECONNREFUSED");
 }
