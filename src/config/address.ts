@@ -11,6 +11,12 @@ const endpointWanted =
 /** What a socket address holds on Linux, without its final zero (unix(7)). */
 const unixPathBytesMax = 107;
 
+const dnsWanted =
+  "wanted NAME:PORT such as orders.internal:9000, or the name of SRV records such as _http._tcp.orders.internal";
+const serverWanted =
+  'wanted the IP address of a DNS server, with or without a port: 10.0.0.2, 127.0.0.1:5353 or "[fd00::2]:53"';
+const dnsPort = 53;
+
 const hostAndPort = /^(\[[^\]]*\]|[^:[\]]*):(\d{1,5})$/;
 const ipv4 = /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/;
 const dnsName =
@@ -28,9 +34,32 @@ export function bindAddress(): z.ZodType<Address, string> {
 export function endpointAddress(): z.ZodType<Address, string> {
   return addressType(endpointWanted, (host, port) => {
     if (port === 0) return null;
-    // A name whose last label is a number would be an IPv4 address with a mistake in it.
-    const named = dnsName.test(host) && !/(^|\.)\d+\.?$/.test(host);
-    return isLiteral(host) || named ? { host: bare(host), port } : null;
+    return isLiteral(host) || isName(host) ? { host: bare(host), port } : null;
+  });
+}
+
+/** A name to look up, in lower case; without a port it has SRV records. */
+export function dnsNameAndPort(): z.ZodType<{ name: string; port?: number }, string> {
+  return textType(dnsWanted, (text) => {
+    const [, name = "", port] = /^([^:]*)(?::(\d{1,5}))?$/.exec(text.toLowerCase()) ?? [];
+    if (!isName(name)) return null;
+    if (port === undefined) return { name };
+    return Number(port) > 0 && Number(port) <= 65_535 ? { name, port: Number(port) } : null;
+  });
+}
+
+export function dnsNameOnly(): z.ZodType<string, string> {
+  const wanted = "wanted a name such as orders.internal";
+  return textType(wanted, (text) => (isName(text.toLowerCase()) ? text.toLowerCase() : null));
+}
+
+export function serverAddress(): z.ZodType<{ host: string; port: number }, string> {
+  return textType(serverWanted, (text) => {
+    const whole = /:\d+$/.test(text) ? text : `${text}:${dnsPort}`;
+    const found = parse(whole, (host, port) =>
+      isLiteral(host) && port > 0 ? { host: bare(host), port } : null,
+    );
+    return found === null || "unixPath" in found ? null : found;
   });
 }
 
@@ -44,8 +73,12 @@ function addressType(
   wanted: string,
   read: (host: string, port: number) => Address | null,
 ): z.ZodType<Address, string> {
-  return z.string({ error: wanted }).transform((text, context): Address => {
-    const found = parse(text, read);
+  return textType(wanted, (text) => parse(text, read));
+}
+
+function textType<Value>(wanted: string, read: (text: string) => Value | null): z.ZodType<Value, string> {
+  return z.string({ error: wanted }).transform((text, context): Value => {
+    const found = read(text);
     if (found !== null) return found;
     context.addIssue({ code: "custom", message: wanted, input: text });
     return z.NEVER;
@@ -60,6 +93,11 @@ function parse(text: string, read: (host: string, port: number) => Address | nul
   const match = hostAndPort.exec(text);
   const port = Number(match?.[2]);
   return match === null || port > 65_535 ? null : read(match[1]!.toLowerCase(), port);
+}
+
+/** One whose last label is a number would be an IPv4 address with a mistake in it. */
+function isName(host: string): boolean {
+  return dnsName.test(host) && !/(^|\.)\d+\.?$/.test(host);
 }
 
 function isLiteral(host: string): boolean {

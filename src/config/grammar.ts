@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { duration } from "../units.ts";
 import { bindAddress } from "./address.ts";
+import { resolverGrammar } from "./grammar/discovery.ts";
 import { serviceGrammar } from "./grammar/service.ts";
 import { certificatesMax, listenerTlsGrammar } from "./grammar/tls.ts";
 import {
@@ -167,6 +168,7 @@ export const rootGrammar = z.strictObject({
     .describe("How long requests may take to end when the node stops"),
   limits: limitsGrammar.default({}).describe("Limits for all listeners and services"),
   paths: pathsGrammar.prefault({}).describe("What happens to unusual paths before they are matched"),
+  resolver: resolverGrammar.prefault({}).describe("Who is asked for the names of services"),
   listeners: z.record(partName, listenerGrammar).describe("Addresses that accept connections, by name"),
   services: z.record(partName, serviceGrammar).default({}).describe("Groups of endpoints, by name"),
   log: logGrammar.prefault({}).describe("What the node says about itself"),
@@ -182,17 +184,7 @@ export const laterKeys = {
   root: ["trustDomain", "defaults", "traces", "mesh"],
   listener: [],
   service: [
-    ...[
-      "dns",
-      "healthCheck",
-      "outlierDetection",
-      "allow",
-      "audit",
-      "inbound",
-      "outbound",
-      "split",
-      "timeout",
-    ],
+    ...["outlierDetection", "allow", "audit", "inbound", "outbound", "split", "timeout"],
     ...["retry", "mirror", "fault", "routes", "mtls"],
   ],
   route: [],

@@ -7,6 +7,7 @@ import type { Certificates, Clock, FilterRegistry } from "../types.ts";
 import { placeAddress } from "./address.ts";
 import { type CertificateContext, readTlsFiles } from "./certificates.ts";
 import { checkFields, isMisspelt } from "./check.ts";
+import { readResolver } from "./discovery.ts";
 import type { Environment } from "./environment.ts";
 import { type ConfigFiles, WatchedFiles } from "./files.ts";
 import type { FilterContext } from "./filter-list.ts";
@@ -75,11 +76,12 @@ interface ReadSnapshot {
 
 function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): ReadSnapshot | null {
   const { report } = context;
-  const except = ["limits", "paths", "log", "listeners", "services"];
+  const except = ["limits", "paths", "resolver", "log", "listeners", "services"];
   const { some, complete } = checkFields(rootGrammar, root, { report, except, later: laterKeys.root });
   const limits = readLimits(childOf(root, "limits"), defaultLimits, report);
   const paths = checkFields(pathsGrammar, childOf(root, "paths") ?? emptyPart(root), { report });
   const log = checkFields(logGrammar, childOf(root, "log") ?? emptyPart(root), { report });
+  const resolver = readResolver(root, report);
   const admin = readAdmin(root, some.admin, report);
   const general = { ...context, limits: limits ?? defaultLimits };
 
@@ -103,6 +105,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
   }
   const { drain } = some;
   if (!complete || !report.empty || limits === null || admin === null || drain === undefined) return null;
+  if (resolver === null) return null;
   const { dotSegments, merge, escapedSlash } = paths.some as Required<typeof paths.some>;
   const snapshot: Snapshot = {
     version: context.version,
@@ -111,6 +114,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
     zone: null,
     connectionsMax: limits.connections,
     paths: { dotSegments, slashes: merge ? "merge" : "keep", escapedSlash },
+    resolver,
     log: log.some as Required<typeof log.some>,
     listeners: listeners
       .map(({ config }) => config)

@@ -49,6 +49,16 @@ export function rewritePath(): z.ZodType<string, string> {
   });
 }
 
+/** What a request of our own asks for, as it is sent. */
+export function pathAndQuery(): z.ZodType<string, string> {
+  const wanted = "wanted a path such as /healthz or /health?full=1, with other characters as %20";
+  return checked(wanted, (text) =>
+    text.length <= pathCharactersMax && /^\/[\x21\x22\x24-\x7e]*$/.test(text)
+      ? { value: text }
+      : { fault: wanted },
+  );
+}
+
 /** With a port where it is needed. */
 export function rewriteHost(): z.ZodType<string, string> {
   return checked("wanted a host such as shop.example or shop.example:8443", (text) => {

@@ -1,5 +1,6 @@
 /** A snapshot written back in the config's own grammar, every default included. */
 import type {
+  EndpointConfig,
   FilterEntry,
   ListenerCertificate,
   ListenerConfig,
@@ -13,6 +14,7 @@ import type {
 } from "../snapshot.ts";
 import { formatDuration, formatSize } from "../units.ts";
 import { formatAddress } from "./address.ts";
+import { writtenDns, writtenHealthCheck, writtenResolver } from "./discovery.ts";
 import { limitNames } from "./limits.ts";
 
 /** What filters and answers look like without their secrets, by the entry or the action. */
@@ -26,6 +28,7 @@ export function resolvedConfig(snapshot: Snapshot, limits: MessageLimits, shown:
     drain: formatDuration(snapshot.drainMs),
     limits: limitsOf(limits),
     paths: { dotSegments, merge: slashes === "merge", escapedSlash },
+    resolver: writtenResolver(snapshot.resolver),
     listeners: named(snapshot.listeners, (listener) => listenerOf(listener, shown)),
     services: named(snapshot.services, serviceOf),
     log: snapshot.log,
@@ -93,16 +96,19 @@ function serviceOf(service: ServiceConfig): unknown {
   const { connectMs, idleMs } = service.timeouts;
   const { headerTimeout, idleTimeout, routeTimeout, ...limits } = limitsOf(service.messageLimits);
   return {
-    endpoints: service.endpoints.map(({ address, weight, zone }) => ({
-      address: formatAddress(address),
-      weight,
-      ...given({ zone }),
-    })),
+    ...(service.dns === null
+      ? { endpoints: service.endpoints.map(endpointOf) }
+      : { dns: writtenDns(service.dns) }),
     loadBalancing: service.loadBalancing.policy,
+    ...(service.healthCheck === null ? {} : { healthCheck: writtenHealthCheck(service.healthCheck) }),
     limits: { ...limits, ...service.limits },
     ...(service.tls === null ? {} : { tls: serviceTlsOf(service.tls) }),
     timeouts: { connect: formatDuration(connectMs), idle: formatDuration(idleMs) },
   };
+}
+
+function endpointOf({ address, weight, zone }: EndpointConfig): object {
+  return { address: formatAddress(address), weight, ...given({ zone }) };
 }
 
 function limitsOf(limits: MessageLimits): Record<string, string | number> {

@@ -4,6 +4,7 @@ import type { Address } from "../types.ts";
 import { formatAddress, placeAddress } from "./address.ts";
 import type { CertificateContext } from "./certificates.ts";
 import { check, checkFields, checkList, isMisspelt } from "./check.ts";
+import { readDns, readHealthCheck } from "./discovery.ts";
 import {
   endpointGrammar,
   endpointsMax,
@@ -25,9 +26,10 @@ export function readService(
   context: CertificateContext & { readonly limits: MessageLimits },
 ): ServiceConfig | null {
   const { report } = context;
-  const except = ["endpoints", "tls", "limits", "timeouts"];
+  const except = ["endpoints", "dns", "healthCheck", "tls", "limits", "timeouts"];
   const { some, complete } = checkFields(serviceGrammar, part, { report, except, later: laterKeys.service });
-  const endpoints = readEndpoints(part, report);
+  const source = readSource(part, report);
+  const healthCheck = readHealthCheck(part, report);
   const limitsPart = childOf(part, "limits") ?? emptyPart(part);
   const limits = checkFields(serviceLimitsGrammar, limitsPart, { report });
   const timeouts = checkFields(timeoutsGrammar, childOf(part, "timeouts") ?? emptyPart(part), { report });
@@ -35,18 +37,17 @@ export function readService(
   const merged = mergeLimits(context.limits, limits.some, { part: limitsPart, report });
   const { connections, pending, requests } = limits.some;
   const { connect, idle } = timeouts.some;
-  if (!complete || !limits.complete || !timeouts.complete || endpoints === null) return null;
-  if (tls === "wrong") return null;
+  if (!complete || !limits.complete || !timeouts.complete || source === null) return null;
+  if (tls === "wrong" || healthCheck === "wrong") return null;
   if (connections === undefined || pending === undefined || requests === undefined) return null;
   if (connect === undefined || idle === undefined || some.loadBalancing === undefined) return null;
   return {
     name,
-    endpoints,
-    dns: null,
+    ...source,
     loadBalancing: { policy: some.loadBalancing },
     slowStartMs: 0,
     panicShare: 0,
-    healthCheck: null,
+    healthCheck,
     outlierDetection: null,
     tls,
     limits: { connections, pending, requests },
@@ -56,13 +57,32 @@ export function readService(
   };
 }
 
+/** Where its endpoints come from: exactly one of the two keys says so. */
+function readSource(service: Part, report: Report): Pick<ServiceConfig, "endpoints" | "dns"> | null {
+  const dnsPart = childOf(service, "dns");
+  if (dnsPart === null) {
+    const endpoints = readEndpoints(service, report);
+    return endpoints === null ? null : { endpoints, dns: null };
+  }
+  const dns = readDns(dnsPart, report);
+  const list = childOf(service, "endpoints");
+  if (list !== null) {
+    const message = "cannot use `dns` beside `endpoints`: wanted one of the two";
+    const hints = [`endpoints stand at ${placeName(list.key)}`];
+    report.add(dnsPart.key, dnsPart.path, { message, hints });
+    return null;
+  }
+  return dns === null ? null : { endpoints: [], dns };
+}
+
 function readEndpoints(service: Part, report: Report): readonly EndpointConfig[] | null {
   const list = childOf(service, "endpoints");
   const wanted = "a list of addresses";
   if (service.node.kind !== "map" && !isNothing(service)) return null;
   if (list === null || isNothing(list)) {
-    if (isMisspelt("endpoints", service, Object.keys(serviceGrammar.shape))) return null;
-    const message = `cannot find \`endpoints\` here: wanted ${wanted}`;
+    const keys = Object.keys(serviceGrammar.shape);
+    if (["endpoints", "dns"].some((key) => isMisspelt(key, service, keys))) return null;
+    const message = `cannot find \`endpoints\` here: wanted ${wanted}, or \`dns\` instead`;
     report.add(list?.key ?? service.key, [...service.path, "endpoints"], { message });
     return null;
   }

@@ -96,7 +96,11 @@ services:
     endpoints: [10.0.0.1:9000, { address: 10.0.0.2:9000, weight: 2, zone: b }]
     loadBalancing: least-latency
     limits: { connections: 1024, pending: 1024, requests: 1024 }
+    healthCheck: { path: /healthz, host: orders.example, interval: 5s, timeout: 1s, healthy: 2, unhealthy: 3 }
     timeouts: { connect: 1s, idle: 55s }
+  accounts: { dns: accounts.internal:9000 }
+  products: { dns: { name: _http._tcp.products.internal, refreshMin: 2s, refreshMax: 1m } }
+resolver: { servers: [127.0.0.1:5353, 10.0.0.2], timeout: 500ms }
 log: { level: info, format: json }
 include: [conf.d/*.yaml]
 `;

@@ -43,6 +43,9 @@ services:
     limits: { connections: 10, headerFields: 20 }
     timeouts: { connect: 250ms }
   next: { endpoints: [orders.internal:9000] }
+  accounts: { dns: accounts.internal:9000, healthCheck: { path: /healthz, host: accounts.example, unhealthy: 5 } }
+  products: { dns: { name: _http._tcp.products.internal, refreshMin: 2s }, healthCheck: {} }
+resolver: { servers: ["127.0.0.1:5353"], timeout: 250ms }
 log: { level: debug, format: text }
 `;
 
@@ -125,6 +128,11 @@ test("loadConfig makes the snapshot of the whole grammar", async () => {
     timeouts: { connectMs: 250, idleMs: 55_000 },
     messageLimits: { headerFields: 20, headerBytes: 8192, connections: 10 },
   });
+  expect(snapshot?.services.slice(2)).toMatchObject([
+    { endpoints: [], dns: { name: "accounts.internal", port: 9000, records: "address", refreshMinMs: 1000 } },
+    { dns: { port: null, records: "srv", refreshMinMs: 2000 }, healthCheck: { path: null, unhealthy: 3 } },
+  ]);
+  expect(snapshot?.resolver).toEqual({ servers: [{ host: "127.0.0.1", port: 5353 }], timeoutMs: 250 });
 });
 
 test("loadConfig makes plain data, which survives the way to another process", async () => {

@@ -1,6 +1,7 @@
 /** The grammar of a service. */
 import { z } from "zod";
 import { endpointAddress } from "../address.ts";
+import { dnsGrammar, healthCheckGrammar } from "./discovery.ts";
 import { serviceTlsGrammar } from "./tls.ts";
 import { count, deadline, messageLimits, notYet, partName, weight } from "./values.ts";
 
@@ -29,11 +30,19 @@ const endpointFields = z.strictObject({
 export const endpointGrammar = z.union([endpointAddress(), endpointFields]);
 
 export const serviceGrammar = z.strictObject({
-  endpoints: z.array(endpointGrammar).max(endpointsMax).describe("Its addresses"),
+  endpoints: z.array(endpointGrammar).max(endpointsMax).describe("Its addresses").optional(),
+  dns: dnsGrammar
+    .describe(
+      "Instead of endpoints: NAME:PORT to look up, or the name of SRV records such as _http._tcp.NAME",
+    )
+    .optional(),
   loadBalancing: z
     .enum(["least-latency", "round-robin"], { error: notYet(laterBalancing, "least-latency or round-robin") })
     .default("least-latency")
     .describe("How an endpoint is chosen: the one that answers sooner of two, or each in turn"),
+  healthCheck: healthCheckGrammar
+    .describe("What each endpoint is asked again and again; one that fails gets no requests")
+    .optional(),
   limits: serviceLimitsGrammar.prefault({}).describe("What is sent to it at most, and what it may answer"),
   tls: serviceTlsGrammar.describe("How connections to it are encrypted; plain without it").optional(),
   timeouts: timeoutsGrammar.prefault({}).describe("Deadlines of its connections"),
