@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, renameSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileAppenders } from "../../src/host/appenders/node.ts";
-import { VirtualClock } from "./virtual-clock.ts";
+import { VirtualClock } from "../virtual-clock.ts";
 
 function folder(): string {
   return mkdtempSync(join(tmpdir(), "clearway-appenders-"));

@@ -6,7 +6,7 @@ import { systemClock } from "../../src/host/clock/node.ts";
 import { systemFiles } from "../../src/host/files/node.ts";
 import { type ConfigWatch, watchConfig } from "../../src/node/config-watch.ts";
 import { hasChanged, recordReads, sameContents } from "../../src/node/readings.ts";
-import { VirtualClock } from "../host/virtual-clock.ts";
+import { VirtualClock } from "../virtual-clock.ts";
 
 let watch: ConfigWatch | null = null;
 afterEach(() => watch?.close());

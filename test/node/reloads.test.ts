@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { type Loaded, type Outcome, Reloads } from "../../src/node/reloads.ts";
 import type { Problem, Snapshot } from "../../src/snapshot.ts";
-import { VirtualClock } from "../host/virtual-clock.ts";
+import { VirtualClock } from "../virtual-clock.ts";
 
 const problem: Problem = {
   file: "clearway.yaml",

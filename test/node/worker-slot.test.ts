@@ -5,7 +5,7 @@ import { WorkerSlot } from "../../src/node/worker-slot.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
 import type { MeterDelta } from "../../src/telemetry/index.ts";
 import type { ProcessEnd, Processes } from "../../src/types.ts";
-import { VirtualClock } from "../host/virtual-clock.ts";
+import { VirtualClock } from "../virtual-clock.ts";
 
 /** The other end of a channel, which answers when a test says so. */
 class FakeChild {
