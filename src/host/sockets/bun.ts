@@ -6,8 +6,8 @@
  * after `shutdown()` calls back `close` without `end`.
  *
  * TLS: `upgradeTLS` takes the bytes that were read already as `initialData`, and may call back before it returns. The
- * plain socket under it goes on calling `data` with what is encrypted unless its handlers are replaced. `handshake`
- * says `ok` also for a peer that is not believed: only `authorized` counts. Why not a TLS listener, or `node:tls`:
+ * plain socket under it goes on calling `data` with what is encrypted, and its handlers are the listener's: `reload` would
+ * replace them for all. `handshake` says `ok` also for a peer that is not believed: only `authorized` counts. Why not a TLS listener, or `node:tls`:
  * docs/decisions/tls.md.
  */
 import type { SecureContext } from "node:tls";
@@ -123,7 +123,7 @@ class BunSocket implements ByteSocket {
         },
       },
     } as never);
-    raw.reload({ socket: deafHandlers as never });
+    raw.data = deaf;
     if (this.#socket === plain) this.#socket = secured;
   }
 
@@ -224,13 +224,12 @@ const handlers = {
 };
 
 /** Of a plain socket under TLS: its TLS side tells everything. */
-const deafHandlers = {
-  data: undefined,
-  drain() {},
-  end() {},
-  close() {},
-  error() {},
-};
+const deaf = {
+  received() {},
+  drained() {},
+  ended() {},
+  closed() {},
+} as unknown as BunSocket;
 
 function socketError(error: Error): SocketError {
   const { code } = error as Error & { code?: string };
