@@ -217,6 +217,13 @@ export interface ChildProcess {
   kill(): void;
 }
 
+/** Memory that processes see at the same time, and that is gone with the last of them. */
+export interface SharedMemory {
+  readonly bytes: ArrayBuffer;
+  /** What a process inherits to see it too. */
+  readonly descriptor: number;
+}
+
 /** The channel of a process that was itself started by `Processes.start`. */
 export interface ParentChannel {
   send(message: unknown): void;
@@ -225,15 +232,21 @@ export interface ParentChannel {
   onClosed(run: () => void): void;
 }
 
-export type SignalName = "SIGTERM" | "SIGINT" | "SIGHUP";
+export type SignalName = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGUSR2";
 
 export interface Processes {
   readonly pid: number;
   /** What stands after the program's name on its command line. */
   readonly args: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** How many of them the machine runs at the same time. */
+  readonly cores: number;
   /** Starts this program once more with these arguments; it shares stdout and stderr, and its stdin is empty. */
-  start(args: readonly string[], receive: (message: unknown) => void): ChildProcess;
+  start(
+    args: readonly string[],
+    receive: (message: unknown) => void,
+    memory?: SharedMemory | null,
+  ): ChildProcess;
   /** Null when nobody waits at the other end. */
   readonly parent: ParentChannel | null;
   /** Null when there is no such process, or the system does not tell. */
@@ -251,6 +264,12 @@ export interface Modules {
   find(name: string, folder: string): string | null;
   /** What the file exports. It runs in this process, once; rejects with what it throws. */
   load(file: string): Promise<Readonly<Record<string, unknown>>>;
+}
+
+/** Whoever started this node as a service, e.g. systemd. */
+export interface ServiceManager {
+  /** Assignments as sd_notify(3) lists them, e.g. `READY=1`, `STATUS=…`, `WATCHDOG=1`. */
+  notify(lines: readonly string[]): void;
 }
 
 /** Where a person reads: whole lines, written at once. */
