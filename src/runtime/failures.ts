@@ -41,9 +41,13 @@ export const ANSWERS = {
   "bad-path": answer(400, "bad-path", "the path is not one that may be forwarded"),
   "header-timeout": answer(408, "header-timeout", "the request's head did not arrive in time"),
   "body-timeout": answer(408, "body-timeout", "the request's body stopped arriving"),
+  "body-too-large": answer(413, "body-too-large", "the request's body is larger than a filter may hold"),
   "bad-body": answer(400, "bad-body", "the request's body is not framed as HTTP asks"),
   draining: answer(503, "draining", "the node is about to stop"),
 } as const satisfies Record<string, Answer>;
+
+/** The reason of an answer that a filter itself refused with; status and body are the filter's. */
+export const REFUSED_BY_FILTER = "refused-by-filter";
 
 export type FailureKind =
   | keyof typeof ANSWERS

@@ -13,7 +13,7 @@ export const STREAM_LOW_BYTES = 32 * 1024;
 /** A body that a filter reads is larger than what may be held. */
 export class BodyTooLarge extends Error {
   readonly kind = "body-too-large";
-  readonly side = "downstream";
+  readonly side: "downstream" | "upstream" = "upstream";
   readonly retryable = false;
   override readonly name = "BodyTooLarge";
 }

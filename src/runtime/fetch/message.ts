@@ -1,4 +1,5 @@
 /** What Request and Response have in common: fields, and a body that can be read once. */
+import { BodyTooLarge } from "./body-limits.ts";
 import { decodeText, LightStream, usedError } from "./body-stream.ts";
 import { headersOf, LightHeaders } from "./headers.ts";
 import { NativeResponse } from "./natives.ts";
@@ -98,9 +99,19 @@ export abstract class LightMessage {
     return this.#body;
   }
 
+  /** What is said of a body that is larger than may be held. */
+  protected tooLarge(error: BodyTooLarge): BodyTooLarge {
+    return error;
+  }
+
   async #whole(): Promise<Uint8Array<ArrayBuffer>> {
     const body = this.#stream();
-    return body === null ? new Uint8Array(0) : body.readWhole();
+    if (body === null) return new Uint8Array(0);
+    try {
+      return await body.readWhole();
+    } catch (error) {
+      throw error instanceof BodyTooLarge ? this.tooLarge(error) : error;
+    }
   }
 
   #type(): string {

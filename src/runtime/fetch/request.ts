@@ -1,5 +1,8 @@
 /** The lightweight Request: every member of the real one, around a head and a body that stay where they are. */
+import { ANSWERS } from "../failures.ts";
+import { ownResponse } from "../own-response.ts";
 import { type BodyInput, bodyFrom } from "./body-input.ts";
+import { BodyTooLarge } from "./body-limits.ts";
 import { LightStream } from "./body-stream.ts";
 import { isToken } from "./field-names.ts";
 import { type HeadersInput, LightHeaders } from "./headers.ts";
@@ -138,12 +141,25 @@ export class LightRequest extends LightMessage {
     return new LightRequest(this, copy === null ? undefined : { body: copy });
   }
 
+  protected override tooLarge({ message }: BodyTooLarge): BodyTooLarge {
+    return new RequestTooLarge(message);
+  }
+
   get [Symbol.toStringTag](): string {
     return "Request";
   }
 
   [Symbol.for("nodejs.util.inspect.custom")](): unknown {
     return { method: this.#method, url: this.url, headers: this.headers, bodyUsed: this.bodyUsed };
+  }
+}
+
+/** It brings the answer with it: a filter that lets it through has refused the request, and not failed. */
+class RequestTooLarge extends BodyTooLarge {
+  override readonly side = "downstream";
+
+  getResponse(): Response {
+    return ownResponse(ANSWERS["body-too-large"]);
   }
 }
 

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { bunSockets } from "../../../src/host/sockets/bun.ts";
 import { defineFilter, z } from "../../../src/plugin.ts";
+import { RETAINED_BYTES_MAX } from "../../../src/runtime/fetch/body-limits.ts";
 import type { FilterDefinition, Middleware } from "../../../src/types.ts";
 import { VirtualClock } from "../../virtual-clock.ts";
 import { statusOf, values } from "../messages.ts";
@@ -190,6 +191,25 @@ describe("a request's body that the service does not read", () => {
     expect((await client.exchange(get)).body).toBe("got ");
     expect(upstream.bytes).toBe(0);
   });
+
+  const chunk = `10000\r\n${"x".repeat(65_536)}\r\n`;
+  for (const [framing, body] of [
+    [`Content-Length: ${RETAINED_BYTES_MAX + 1}`, ""],
+    ["Transfer-Encoding: chunked", chunk.repeat(RETAINED_BYTES_MAX / 65_536 + 1)],
+  ] as const) {
+    test(`that a filter reads whole and that is larger than it may hold is refused (${framing})`, async () => {
+      const upstream = await upstreamWith({ onRequest: () => okAnswer });
+      const filters = filterOf(async (c) => new Response(await c.req.text()));
+      const proxy = await proxyTo({ ports: [upstream.port], listener }, { filters });
+      const client = await caller(proxy);
+      client.send(`POST / HTTP/1.1\r\n${host}${framing}\r\n\r\n${body}`);
+      const answer = await client.answer();
+      expect([statusOf(answer), ...values(answer, "x-clearway-reason")]).toEqual([413, "body-too-large"]);
+      expect(values(answer, "connection")).toEqual(["close"]);
+      expect(upstream.bytes).toBe(0);
+      expect(proxy.log).toEqual([]);
+    });
+  }
 
   test("that a filter did not read is dropped, and what follows it is the next request", async () => {
     const filters = filterOf(async () => new Response("no"));
