@@ -11,7 +11,7 @@ const outfile = process.argv[2] ?? `${root}dist/clearway`;
 
 const result = await Bun.build({
   entrypoints: [`${root}src/main.ts`],
-  compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
+  compile: { outfile, autoloadDotenv: false, autoloadBunfig: false, autoloadPackageJson: true },
   target: "bun",
   format: "esm",
   bytecode: true,

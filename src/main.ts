@@ -14,7 +14,7 @@ import { patientTerminal, systemTerminal } from "./host/terminal/node.ts";
 import type { NodeParts } from "./node/supervisor.ts";
 import { WorkerProcess, workerVerb } from "./node/worker-process.ts";
 import type { Problem } from "./snapshot.ts";
-import type { Files } from "./types.ts";
+import type { Files, FilterFamily, FindFilters } from "./types.ts";
 
 const programVersion = packageJson.version;
 const clock = systemClock;
@@ -46,17 +46,17 @@ async function carryRequests(nodeId: string): Promise<void> {
   // Before any filter is loaded: what it sees as Request and Response from its first line on.
   const { installGlobals } = await import("./runtime/fetch/globals.ts");
   installGlobals();
-  const [{ runWorker }, { createRuntime }, { createWorkerMeters }, { filters }] = await Promise.all([
+  const [{ runWorker }, { createRuntime }, { createWorkerMeters }, findFilters] = await Promise.all([
     import("./node/worker.ts"),
     import("./runtime/runtime.ts"),
     import("./telemetry/index.ts"),
-    import("./filters/index.ts"),
+    filterFinding(),
   ]);
   const parts = { sockets, clock, random, processes, appenders, open: appenders.open, fetch: directFetch };
   runWorker({
     ...parts,
     parent: processes.parent!,
-    filters,
+    findFilters,
     meters: createWorkerMeters(),
     nodeId,
     createRuntime,
@@ -108,10 +108,12 @@ async function check(file: string): Promise<Checked> {
 }
 
 async function schema(): Promise<number> {
-  const [{ configJsonSchema }, { filters }] = await Promise.all([
+  const [{ configJsonSchema }, findFilters, families] = await Promise.all([
     import("./config/json-schema.ts"),
-    import("./filters/index.ts"),
+    filterFinding(),
+    filterFamilies(),
   ]);
+  const { filters } = await findFilters(new Set(families.flatMap(({ names }) => names)), "");
   terminal.out(JSON.stringify(configJsonSchema(filters), null, 2));
   return 0;
 }
@@ -155,14 +157,32 @@ function onStop(stop: () => void): void {
   for (const name of ["SIGTERM", "SIGINT"] as const) processes.onSignal(name, stop);
 }
 
-async function configLoader(file: string) {
-  const [{ loadConfig }, { filters }, { certificates }] = await Promise.all([
-    import("./config/load.ts"),
+async function filterFinding(): Promise<FindFilters> {
+  const [{ filterFinder }, { filters: builtIn }] = await Promise.all([
+    import("./node/filter-finder.ts"),
     import("./filters/index.ts"),
+  ]);
+  return filterFinder({ builtIn, clock, families: filterFamilies });
+}
+
+/** Loaded when a config names a filter that is not built in. */
+async function filterFamilies(): Promise<readonly FilterFamily[]> {
+  const [{ honoFilters }, { npmFilters }, { untypedFactoryFilter: makeFilter }] = await Promise.all([
+    import("./filters/hono/index.ts"),
+    import("./node/npm-filters.ts"),
+    import("./filters/factory.ts"),
+  ]);
+  return [honoFilters, npmFilters({ modules: host.modules, makeFilter })];
+}
+
+async function configLoader(file: string) {
+  const [{ loadConfig }, findFilters, { certificates }] = await Promise.all([
+    import("./config/load.ts"),
+    filterFinding(),
     import("./host/certificates/node.ts"),
   ]);
   return (through: Files, version: number) =>
-    loadConfig({ file, files: through, filters, certificates, clock, environment, version });
+    loadConfig({ file, files: through, findFilters, certificates, clock, environment, version });
 }
 
 async function problemFormatter(stream: "out" | "error"): Promise<(problem: Problem) => string> {

@@ -276,6 +276,8 @@ export interface Ejection {
 export interface Snapshot {
   /** Grows by one with every snapshot of this supervisor. */
   readonly version: number;
+  /** The main config file's, as it was named; empty for the current one. Packages are looked for from here. */
+  readonly folder: string;
   readonly admin: Address;
   readonly drainMs: number;
   /** Where this node stands; its own zone's endpoints come first. */

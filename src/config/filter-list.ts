@@ -1,23 +1,30 @@
 /** A list of filters: every entry's name and options, and their order. */
+
+import type { z } from "zod";
 import type { FilterEntry } from "../snapshot.ts";
-import type { FilterDefinition, FilterRegistry } from "../types.ts";
+import type { FilterDefinition, FilterRegistry, FoundFilters } from "../types.ts";
 import { check, checkList } from "./check.ts";
 import { directoryOf, joinPath } from "./file-path.ts";
+import { entryKeys } from "./filter-names.ts";
 import { filtersMax } from "./grammar.ts";
-import { childrenOf, emptyPart, isNothing, type Part, plainOf, spotOf, writtenOf } from "./located.ts";
-import { markedValues, withDefaults } from "./marks.ts";
-import { nearestHints } from "./nearest.ts";
+import { childrenOf, emptyPart, isNothing, nothingBehind, type Part, plainOf, spotOf } from "./located.ts";
+import { inputOf, type Marked, markedValues } from "./marks.ts";
+import { nearest, nearestHints } from "./nearest.ts";
 import type { Report } from "./problem.ts";
+import { shownOptions } from "./shown-options.ts";
 import { lineOf, type Range } from "./source.ts";
 import { quoted } from "./wanted.ts";
 
-const ownKeys = ["id", "onError"];
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-const laterNames = /^(\.{0,2}\/|hono\/|npm:)/;
+const fileNames = /^\.{0,2}\//;
 
 export interface FilterContext {
   readonly report: Report;
   readonly filters: FilterRegistry;
+  /** Names that somebody might expect to be filters, and why they are none. */
+  readonly refused: FoundFilters["refused"];
+  /** Every name that could have been used. */
+  readonly known: readonly string[];
   /** The names of all services; null when not all are known. */
   readonly services: ReadonlySet<string> | null;
   /** What entries look like with their defaults and without their secrets, for --resolved. */
@@ -56,7 +63,7 @@ function readEntry(part: Part, context: FilterContext): ReadEntry | null {
     return readNamed(
       {
         name: node.value,
-        options: { ...emptyPart(part), path: [...part.path, node.value] },
+        options: { ...nothingBehind(part), path: [...part.path, node.value] },
         extras: noExtras,
       },
       part.key,
@@ -64,7 +71,7 @@ function readEntry(part: Part, context: FilterContext): ReadEntry | null {
     );
   }
   const children = childrenOf(part);
-  const named = children.filter(([name]) => !ownKeys.includes(name));
+  const named = children.filter(([name]) => !entryKeys.includes(name));
   const [first, second] = named;
   if (node.kind !== "map" || first === undefined) {
     const message = `cannot read ${quoted(plainOf(node))}: wanted the name of a filter, or a map with one`;
@@ -99,7 +106,7 @@ function readExtras(children: readonly [string, Part][], report: Report): Extras
     const value = plainOf(part.node);
     if (name === "id" && typeof value === "string" && idPattern.test(value)) extras.id = value;
     else if (name === "onError" && (value === "fail" || value === "open")) extras.onError = value;
-    else if (ownKeys.includes(name)) {
+    else if (entryKeys.includes(name)) {
       const wanted =
         name === "id" ? "a name of at most 63 letters, digits, dashes, dots and underscores" : "fail or open";
       report.add(spotOf(part), part.path, { message: `cannot read ${quoted(value)}: wanted ${wanted}` });
@@ -120,66 +127,97 @@ function readNamed(
     reportUnknown(name, { range: key, path: source.options.path.slice(0, -1) }, context);
     return null;
   }
-  // `request-id:` with nothing behind it is the filter without options.
-  const options = isNothing(source.options) ? emptyPart(source.options) : source.options;
-  if (!checkOptions(definition, options, context)) return { name, right: false };
+  const read = readOptions(definition, source.options, context);
+  if (read === null) return { name, right: false };
   const place = { file: key.file.name, line: lineOf(key) };
-  const value: FilterEntry = { name, ...extras, options: withPaths(definition, options), place };
-  context.shown.set(value, withDefaults(definition.options, writtenOf(options.node)));
+  const value: FilterEntry = { name, ...extras, options: read.options, place };
+  context.shown.set(value, read.shown);
   return { name, right: true, value };
 }
 
-/** The options with the names of files made relative to where the config file is seen from. */
-function withPaths(definition: FilterDefinition, options: Part): unknown {
-  const plain = plainOf(options.node);
-  for (const { mark, value, path } of markedValues(definition.options, plain)) {
-    if (mark !== "path" || typeof value !== "string" || path.length === 0) continue;
-    const holder = path.slice(0, -1).reduce<unknown>((item, step) => (item as never)[step], plain);
-    const file = joinPath(directoryOf(options.node.range.file.name), value);
-    (holder as Record<string | number, unknown>)[path[path.length - 1] as string | number] = file;
-  }
-  return plain;
-}
-
-function reportUnknown(name: string, at: { range: Range; path: Part["path"] }, context: FilterContext): void {
-  if (laterNames.test(name)) {
-    const message = `cannot use the filter "${name}": only built-in filters are in this version`;
-    context.report.add(at.range, at.path, { message });
-    return;
-  }
-  const hints = nearestHints(name, [...context.filters.keys()]);
-  context.report.add(at.range, at.path, { message: `unknown filter "${name}"`, hints });
-}
-
-function checkOptions(definition: FilterDefinition, options: Part, context: FilterContext): boolean {
-  const { report, services } = context;
+/** Null when they are wrong. `shown` is what `--resolved` shows of them. */
+function readOptions(
+  definition: FilterDefinition,
+  part: Part,
+  context: FilterContext,
+): { readonly options: unknown; readonly shown: unknown } | null {
+  const { report } = context;
   try {
-    if (!check(definition.options, options, report).ok) return false;
-    let right = true;
-    for (const { mark, value, path } of markedValues(definition.options, plainOf(options.node))) {
-      const place = path.reduce<Part>(
-        (part, step) => childrenOf(part).find(([name]) => name === String(step))![1],
-        options,
-      );
-      if (mark === "service" && services !== null && !services.has(String(value))) {
-        reportUnknownService(String(value), place, { report, services });
-        right = false;
-      }
-      if (mark === "percent" && typeof value === "number" && path[path.length - 1] !== "percent") {
-        const message = `cannot read ${value}: wanted a percentage such as ${value}%`;
-        report.add(spotOf(place), place.path, { message });
-        right = false;
-      }
-    }
-    return right;
+    const written = isNothing(part) && !takesNothing(definition) ? emptyPart(part) : part;
+    if (!check(definition.options, written, report).ok) return null;
+    const options = plainOf(written.node);
+    const marked = markedValues(definition.options, options);
+    if (!checkMarked(marked, written, context)) return null;
+    const shown = shownOptions(definition.options, written.node, marked);
+    return { options: withPaths(options, written, marked), shown };
   } catch (error) {
     // A schema is the filter author's code.
     const reason = error instanceof Error ? error.message : String(error);
-    report.add(options.key, options.path, {
-      message: `cannot check the options of "${definition.name}": ${reason}`,
-    });
-    return false;
+    const message = `cannot check the options of "${definition.name}": ${reason}`;
+    report.add(part.key, part.path, { message });
+    return null;
   }
+}
+
+/** Whether a name alone says nothing at all, and not a map without keys. It may still be refused further on. */
+function takesNothing({ options }: FilterDefinition): boolean {
+  return options.safeParse(null).success || (inputOf(options) as z.ZodType).safeParse(null).success;
+}
+
+/** The options with the names of files made relative to where the config file is seen from. */
+function withPaths(options: unknown, part: Part, marked: readonly Marked[]): unknown {
+  for (const { mark, value, path } of marked) {
+    if (mark !== "path" || typeof value !== "string" || path.length === 0) continue;
+    const holder = path.slice(0, -1).reduce<unknown>((item, step) => (item as never)[step], options);
+    const file = joinPath(directoryOf(part.node.range.file.name), value);
+    (holder as Record<string | number, unknown>)[path[path.length - 1] as string | number] = file;
+  }
+  return options;
+}
+
+function reportUnknown(name: string, at: { range: Range; path: Part["path"] }, context: FilterContext): void {
+  const refusal = context.refused.get(name);
+  const reason = fileNames.test(name) ? "files of your own are not in this version" : refusal?.refused;
+  if (reason === undefined) {
+    const hints = nameHints(name, context.known);
+    context.report.add(at.range, at.path, { message: `unknown filter "${name}"`, hints });
+  } else {
+    const message = `cannot use the filter "${name}": ${reason}`;
+    context.report.add(at.range, at.path, { message, hints: refusal?.hints ?? [] });
+  }
+}
+
+/** Somebody may have left out, or put in front, where a filter comes from: `cors` is `hono/cors`. */
+function nameHints(name: string, known: readonly string[]): string[] {
+  const bare = (whole: string) => whole.slice(whole.indexOf("/") + 1);
+  const near = nearest(bare(name), known.map(bare));
+  if (near !== null) return [`did you mean \`${known.find((one) => bare(one) === near)}\`?`];
+  return nearestHints(
+    name,
+    known.filter((one) => one.includes("/") === name.includes("/")),
+  );
+}
+
+function checkMarked(marked: readonly Marked[], options: Part, context: FilterContext): boolean {
+  const { report, services } = context;
+  let right = true;
+  for (const { mark, value, path } of marked) {
+    if (mark !== "service" && mark !== "percent") continue;
+    const place = path.reduce<Part>(
+      (part, step) => childrenOf(part).find(([name]) => name === String(step))![1],
+      options,
+    );
+    if (mark === "service" && services !== null && !services.has(String(value))) {
+      reportUnknownService(String(value), place, { report, services });
+      right = false;
+    }
+    if (mark === "percent" && typeof value === "number" && path[path.length - 1] !== "percent") {
+      const message = `cannot read ${value}: wanted a percentage such as ${value}%`;
+      report.add(spotOf(place), place.path, { message });
+      right = false;
+    }
+  }
+  return right;
 }
 
 export function reportUnknownService(

@@ -31,22 +31,40 @@ export function configJsonSchema(filters: FilterRegistry): object {
 
 /** The name where no option is needed, or a map with one filter's key. */
 function entrySchema(filters: readonly FilterDefinition[]): JsonSchema {
-  const bare = filters.filter((filter) => takesNothing(filter)).map(({ name }) => name);
+  const bare = filters.filter((filter) => standsAlone(filter)).map(({ name }) => name);
   const maps = filters.map(
     ({ name, summary }): JsonSchema => ({
       type: "object",
       description: summary,
-      properties: { [name]: { $ref: `#/definitions/${name}` }, ...extras },
+      properties: { [name]: { $ref: `#/definitions/${definitionName(name)}` }, ...extras },
       required: [name],
       additionalProperties: false,
     }),
   );
-  return { oneOf: bare.length > 0 ? [{ enum: bare }, ...maps] : maps };
+  return { oneOf: [...(bare.length > 0 ? [{ enum: bare }] : []), ...maps, ...ofPackages] };
 }
 
-function takesNothing(filter: FilterDefinition): boolean {
+/** Packages are known where the config is, not to the schema. */
+const ofPackages: readonly JsonSchema[] = [
+  { type: "string", pattern: "^npm:" },
+  {
+    type: "object",
+    description: "A middleware of a package",
+    properties: extras,
+    patternProperties: { "^npm:": {} },
+    additionalProperties: false,
+    minProperties: 1,
+  },
+];
+
+/** In a reference some characters mean something. */
+function definitionName(filter: string): string {
+  return filter.replaceAll(/[/#]/g, ".");
+}
+
+function standsAlone({ options }: FilterDefinition): boolean {
   try {
-    return filter.options.safeParse({}).success;
+    return options.safeParse(null).success || options.safeParse({}).success;
   } catch {
     // A schema is the filter author's code; one that throws wants to be told more.
     return false;
@@ -56,13 +74,11 @@ function takesNothing(filter: FilterDefinition): boolean {
 /** The options of a filter; what its schema defines by itself moves up, under the filter's name. */
 function define(filter: FilterDefinition, definitions: Record<string, JsonSchema>): void {
   const { $schema, definitions: own = {}, ...options } = convert(filter.options);
-  const moved = JSON.stringify({ options, own }).replaceAll(
-    '"#/definitions/',
-    `"#/definitions/${filter.name}.`,
-  );
+  const name = definitionName(filter.name);
+  const moved = JSON.stringify({ options, own }).replaceAll('"#/definitions/', `"#/definitions/${name}.`);
   const result = JSON.parse(moved) as { options: JsonSchema; own: Record<string, JsonSchema> };
-  definitions[filter.name] = { description: filter.summary, ...result.options };
-  for (const [name, schema] of Object.entries(result.own)) definitions[`${filter.name}.${name}`] = schema;
+  definitions[name] = { description: filter.summary, ...result.options };
+  for (const [inner, schema] of Object.entries(result.own)) definitions[`${name}.${inner}`] = schema;
 }
 
 function convert(schema: z.core.$ZodType): JsonSchema {

@@ -1,16 +1,19 @@
 /**
  * Config files -> a snapshot, or every problem at once. The steps: read the files and parse them with their places,
- * put in the environment and the secrets, check every part by its grammar, then what the parts say about each other.
+ * put in the environment and the secrets, find the filters that are named, check every part by its grammar, then what
+ * the parts say about each other.
  */
 import type { ListenerConfig, MessageLimits, Problem, ServiceConfig, Snapshot } from "../snapshot.ts";
-import type { Certificates, Clock, FilterRegistry } from "../types.ts";
+import type { Certificates, Clock, FindFilters } from "../types.ts";
 import { placeAddress } from "./address.ts";
 import { type CertificateContext, readTlsFiles } from "./certificates.ts";
 import { checkFields, isMisspelt } from "./check.ts";
 import { readResolver } from "./discovery.ts";
 import type { Environment } from "./environment.ts";
+import { directoryOf, joinPath } from "./file-path.ts";
 import { type ConfigFiles, WatchedFiles } from "./files.ts";
 import type { FilterContext } from "./filter-list.ts";
+import { filterNames } from "./filter-names.ts";
 import { partName } from "./grammar/values.ts";
 import { laterKeys, logGrammar, pathsGrammar, rootGrammar } from "./grammar.ts";
 import { readWhole, type WholeConfig } from "./inclusion.ts";
@@ -27,7 +30,7 @@ export interface LoadOptions {
   /** The main file; problems spell it, and what it includes, the same way. */
   readonly file: string;
   readonly files: ConfigFiles;
-  readonly filters: FilterRegistry;
+  readonly findFilters: FindFilters;
   readonly environment: Environment;
   readonly certificates: Certificates;
   /** Certificates have their time. */
@@ -58,7 +61,9 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   if (config !== null) {
     await readSecrets(config.root, files, report);
     const tlsFiles = await readTlsFiles(config.root, files, report);
-    read = readSnapshot(config, { ...options, report, shown, tlsFiles });
+    const folder = directoryOf(joinPath(options.directory ?? "", options.file));
+    const found = await options.findFilters(filterNames(config.root.node), folder);
+    read = readSnapshot(config, { ...options, ...found, folder, report, shown, tlsFiles });
   }
   const resolved = read === null ? null : resolvedConfig(read.snapshot, read.limits, shown);
   return { snapshot: read?.snapshot ?? null, problems: report.list(), files: files.names, resolved };
@@ -66,7 +71,9 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
 
 const rootKeys = Object.keys(rootGrammar.shape);
 
-type SnapshotContext = Omit<FilterContext, "services"> & CertificateContext & { readonly version: number };
+type SnapshotContext = Omit<FilterContext, "services"> &
+  CertificateContext &
+  Pick<Snapshot, "version" | "folder">;
 
 interface ReadSnapshot {
   readonly snapshot: Snapshot;
@@ -109,6 +116,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
   const { dotSegments, merge, escapedSlash } = paths.some as Required<typeof paths.some>;
   const snapshot: Snapshot = {
     version: context.version,
+    folder: context.folder,
     admin: admin.address,
     drainMs: drain,
     zone: null,

@@ -117,6 +117,11 @@ export function isNothing({ node }: Part): boolean {
   return node.kind === "scalar" && node.value === null;
 }
 
+/** A part of which only the key was written. */
+export function nothingBehind(part: Part): Part {
+  return { ...part, node: { kind: "scalar", range: part.key, value: null, written: null, origin: "text" } };
+}
+
 /** A map that was not written, so that its defaults are read like written ones. */
 export function emptyPart(part: Part): Part {
   return { ...part, node: { kind: "map", range: part.key, entries: new Map() } };

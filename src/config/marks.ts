@@ -4,7 +4,8 @@ import { formatDuration, formatPercent, formatSize, type Mark } from "../units.t
 import type { Path } from "./problem.ts";
 
 export interface Marked {
-  readonly mark: Mark;
+  /** Untyped is what the schema takes whatever it is. */
+  readonly mark: Mark | "untyped";
   readonly value: unknown;
   readonly path: Path;
 }
@@ -18,10 +19,16 @@ export function markedValues(schema: z.core.$ZodType, value: unknown, path: Path
   if (mark !== null) return [{ mark, value, path }];
   const { def } = schema._zod as z.core.$ZodTypes["_zod"];
   switch (def.type) {
-    case "object":
-      return Object.entries(def.shape).flatMap(([name, field]) =>
-        markedValues(field, (value as Record<string, unknown>)[name], [...path, name]),
-      );
+    case "unknown":
+    case "any":
+      return [{ mark: "untyped", value, path }];
+    case "object": {
+      const { shape, catchall } = def;
+      return Object.entries(value).flatMap(([name, item]) => {
+        const field = Object.hasOwn(shape, name) ? shape[name] : catchall;
+        return field === undefined ? [] : markedValues(field, item, [...path, name]);
+      });
+    }
     case "record":
       return Object.entries(value).flatMap(([name, item]) =>
         markedValues(def.valueType, item, [...path, name]),
@@ -84,6 +91,12 @@ function defaultOf(schema: z.core.$ZodType): unknown {
   if (def.type === "default") return writtenDefault(schema, def.defaultValue);
   if (def.type === "prefault") return withDefaults(def.innerType, def.defaultValue);
   return undefined;
+}
+
+/** What reads the value first, inside all that is wrapped around it. */
+export function inputOf(schema: z.core.$ZodType): z.core.$ZodType {
+  const inner = innerOf(schema);
+  return inner === null ? schema : inputOf(inner);
 }
 
 /** What a wrapper wraps, on its input side; null for a schema that wraps nothing. */

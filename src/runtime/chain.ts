@@ -3,12 +3,12 @@
  * The app's router does not route: matching is done, so it answers always the same handlers.
  */
 import { type Context, Hono } from "hono";
-import type { Params, Result, Router } from "hono/router";
+import type { ParamIndexMap, Result, Router } from "hono/router";
 import type { Bindings, Call, Send, SendChange, UpstreamFilter, Variables } from "../types.ts";
 import { ANSWERS, answerTo } from "./failures.ts";
 import { isRefusal, wasThrownByFilter } from "./filter-guard.ts";
 import type { LiveFilter } from "./live-filter.ts";
-import { ownResponse } from "./own-response.ts";
+import { ownResponse, refusalResponse } from "./own-response.ts";
 
 /** The env object of one request: what filters see, and the end of the chain. */
 export interface ChainEnd extends Bindings {
@@ -31,11 +31,14 @@ interface ChainEnvironment {
   Variables: Variables;
 }
 
-/** Null when none of the filters is a downstream one. The chain answers always; it never rejects. */
-export function compileChain(filters: readonly LiveFilter[]): Chain | null {
+/**
+ * Null when none of the filters is a downstream one. The chain answers always; it never rejects. `path` is what the
+ * route matches, whose `:names` are Hono's params.
+ */
+export function compileChain(filters: readonly LiveFilter[], path: string | null = null): Chain | null {
   const downstream = filters.filter(({ middleware }) => middleware !== null);
   if (downstream.length === 0) return null;
-  const app = new Hono<ChainEnvironment>({ router: new FixedRouter(), getPath });
+  const app = new Hono<ChainEnvironment>({ router: new FixedRouter(path), getPath });
   for (const { middleware } of downstream) app.use(middleware as never);
   app.all("*", (c) => c.env.forward(c.req.raw, c));
   app.onError((error, c) => answerError(error, c, downstream));
@@ -105,18 +108,40 @@ class ChangedCall implements Call {
   }
 }
 
-/** Hono's three-member router: these handlers, no params. */
+/** The `:names` in a path of the config, and which of its segments they are. */
+export function paramNames(
+  path: string | null,
+): readonly { readonly name: string; readonly segment: number }[] {
+  const segments = path?.split("/") ?? [];
+  return segments.flatMap((text, segment) =>
+    text.startsWith(":") ? [{ name: text.slice(1), segment }] : [],
+  );
+}
+
+/** Hono's three-member router: these handlers always, and the params of the one path that got here. */
 class FixedRouter<Handler> implements Router<Handler> {
   readonly name = "fixed";
-  readonly #handlers: [Handler, Params][] = [];
-  readonly #result: Result<Handler> = [this.#handlers];
+  readonly #handlers: [Handler, ParamIndexMap][] = [];
+  /** Which segments are params; Hono finds their names in `#indices`. */
+  readonly #segments: readonly number[];
+  readonly #indices: ParamIndexMap;
+  readonly #result: Result<Handler>;
 
-  add(_method: string, _path: string, handler: Handler): void {
-    this.#handlers.push([handler, {}]);
+  constructor(path: string | null) {
+    const params = paramNames(path);
+    this.#segments = params.map(({ segment }) => segment);
+    this.#indices = Object.fromEntries(params.map(({ name }, index) => [name, index]));
+    this.#result = [this.#handlers, []];
   }
 
-  match(): Result<Handler> {
-    return this.#result;
+  add(_method: string, _path: string, handler: Handler): void {
+    this.#handlers.push([handler, this.#indices]);
+  }
+
+  match(_method: string, path: string): Result<Handler> {
+    if (this.#segments.length === 0) return this.#result;
+    const texts = path.split("/");
+    return [this.#handlers, this.#segments.map((segment) => texts[segment] ?? "")];
   }
 }
 
@@ -127,7 +152,7 @@ function getPath(_request: Request, options?: { readonly env?: ChainEnd }): stri
 
 function answerError(error: Error, c: Context, filters: readonly LiveFilter[]): Response {
   if (isRefusal(error)) {
-    const response = error.getResponse();
+    const response = refusalResponse(error.getResponse());
     return c.newResponse(response.body, response);
   }
   const unfinished = c.error !== error;

@@ -1,6 +1,7 @@
 /** A snapshot becomes a generation: services attached or made, filters created, chains folded. Nothing is bound here. */
 import type { ListenerConfig, RouteConfig, ServiceConfig, Snapshot, SourcePlace } from "../snapshot.ts";
-import { type Chain, compileChain, type SendWrap, wrapSend } from "./chain.ts";
+import type { FilterRegistry } from "../types.ts";
+import { type Chain, compileChain, paramNames, type SendWrap, wrapSend } from "./chain.ts";
 import { Generation, type GenerationParts, type LiveRoute, type WeightedService } from "./generation.ts";
 import { createFilters, type FilterParts, type LiveFilter } from "./live-filter.ts";
 import { createMatcher } from "./match.ts";
@@ -11,8 +12,9 @@ import { ServerCertificates } from "./tls/server-certificates.ts";
 export interface CompileParts {
   readonly services: ServiceParts;
   readonly generation: GenerationParts;
+  readonly filters: FilterRegistry;
   /** What filters get; `call` goes to this generation's services. */
-  filterParts(call: (service: string) => Service | null, version: string): FilterParts;
+  filterParts(call: (service: string) => Service | null, version: string): Omit<FilterParts, "filters">;
 }
 
 export interface Compiled {
@@ -45,7 +47,8 @@ export function* compile(
     yield;
   }
   const generation = new Generation(snapshot, services, parts.generation);
-  const filterParts = parts.filterParts((name) => services.get(name) ?? null, String(snapshot.version));
+  const toolParts = parts.filterParts((name) => services.get(name) ?? null, String(snapshot.version));
+  const filterParts = { ...toolParts, filters: parts.filters };
   const filters: LiveFilter[] = [];
   try {
     for (const listener of snapshot.listeners)
@@ -72,10 +75,12 @@ interface Folded {
 function* addListener(generation: Generation, config: ListenerConfig, making: FilterMaking): Steps<void> {
   const { meters } = generation.parts;
   const shared = create(config, making);
-  const plain = fold(shared);
+  const plain = fold(shared, null);
   const routes: LiveRoute[] = [];
   for (const route of config.routes) {
-    const folded = route.filters.length === 0 ? plain : fold([...shared, ...create(route, making)]);
+    const { filters, match } = route;
+    const asListener = filters.length === 0 && paramNames(match.path).length === 0;
+    const folded = asListener ? plain : fold([...shared, ...create(route, making)], match.path);
     routes.push(liveRoute(generation, route, { ...folded, meter: meters.route(config.name, route.name) }));
     yield;
   }
@@ -115,8 +120,8 @@ function create(owner: ListenerConfig | RouteConfig, { filterParts, filters }: F
   return created;
 }
 
-function fold(filters: readonly LiveFilter[]): Folded {
-  return { chain: compileChain(filters), wrap: wrapSend(filters) };
+function fold(filters: readonly LiveFilter[], path: string | null): Folded {
+  return { chain: compileChain(filters, path), wrap: wrapSend(filters) };
 }
 
 function liveRoute(

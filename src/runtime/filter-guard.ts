@@ -7,6 +7,7 @@ import type { FilterEntry } from "../snapshot.ts";
 import type { FilterEnvironment, Log, Middleware, Send, UpstreamFilter } from "../types.ts";
 import { MessageFailure } from "./failures.ts";
 import { FilterTimer, type Stopwatch, type TimerParts } from "./filter-timer.ts";
+import { refusalResponse } from "./own-response.ts";
 
 const ERRORS_HELP = "Calls of a filter that threw";
 
@@ -116,7 +117,7 @@ export class FilterGuard {
 
   #recover(error: unknown, latest: Promise<Response> | Send): Promise<Response> | Response {
     const failure = this.blame(error);
-    if (isRefusal(failure)) return failure.getResponse();
+    if (isRefusal(failure)) return refusalResponse(failure.getResponse());
     if (this.#onError === "open") return typeof latest === "function" ? latest() : latest;
     throw new MessageFailure("filter-error", `the filter "${this.#name}" failed: ${failure.message}`, {
       side: "downstream",

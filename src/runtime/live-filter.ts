@@ -39,7 +39,7 @@ function createFilter(entry: FilterEntry, parts: FilterParts): LiveFilter {
     new Error(`${place.file}:${place.line}: cannot create the filter "${name}": ${text}`, { cause });
   const definition = parts.filters.get(name);
   if (definition === undefined) throw problem("wanted the name of a filter that is there");
-  const read = definition.options.safeParse(entry.options ?? {});
+  const read = definition.options.safeParse(entry.options);
   if (!read.success) {
     throw problem(read.error.issues.map(({ path, message }) => [...path, message].join(": ")).join("; "));
   }

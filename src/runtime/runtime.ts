@@ -1,9 +1,10 @@
 /** The runtime of one worker: applies snapshots while requests flow, reports, drains. */
 import type { Ejection, ListenerConfig, ServiceState, Snapshot, SourcePlace } from "../snapshot.ts";
-import type { Address, Appender, Clock, FilterRegistry, Log, Meters, Random, Sockets } from "../types.ts";
+import type { Address, Appender, Clock, FindFilters, Log, Meters, Random, Sockets } from "../types.ts";
 import { type Compiled, CompileError, type CompileParts, compile } from "./compile.ts";
 import { Deadlines } from "./deadlines.ts";
 import { installGlobals } from "./fetch/globals.ts";
+import { filtersOf } from "./found-filters.ts";
 import type { GenerationParts } from "./generation.ts";
 import { HttpDate } from "./http-date.ts";
 import { type ConnectionCount, Listener } from "./listener.ts";
@@ -17,7 +18,7 @@ export interface RuntimeParts {
   readonly sockets: Sockets;
   readonly clock: Clock;
   readonly random: Random;
-  readonly filters: FilterRegistry;
+  readonly findFilters: FindFilters;
   readonly meters: Meters;
   readonly log: Log;
   /** "stdout", "stderr" or a path. */
@@ -57,7 +58,7 @@ class WorkerRuntime implements Runtime {
   readonly #parts: RuntimeParts;
   readonly #deadlines: Deadlines;
   readonly #connections: ConnectionCount = { open: 0, max: 0 };
-  readonly #compileParts: CompileParts;
+  readonly #compileParts: Omit<CompileParts, "filters">;
   /** By address: an address that stays is never let go of. */
   readonly #listeners = new Map<string, Listener>();
   /** Stopped ones with connections left. */
@@ -71,7 +72,7 @@ class WorkerRuntime implements Runtime {
     this.#compileParts = this.#makeCompileParts();
   }
 
-  #makeCompileParts(): CompileParts {
+  #makeCompileParts(): Omit<CompileParts, "filters"> {
     const { sockets, clock, random, meters, log, nodeId } = this.#parts;
     const deadlines = this.#deadlines;
     const date = new HttpDate(clock);
@@ -111,10 +112,12 @@ class WorkerRuntime implements Runtime {
 
   async apply(snapshot: Snapshot): Promise<ApplyResult> {
     const { clock } = this.#parts;
+    const { filters, problems: unknown } = await filtersOf(snapshot, this.#parts.findFilters);
+    if (unknown.length > 0) return { ok: false, problems: unknown };
     const running = this.#current?.generation.services ?? new Map();
     let compiled: Awaited<ReturnType<typeof inSlices<Compiled>>>;
     try {
-      compiled = await inSlices(compile(snapshot, running, this.#compileParts), clock);
+      compiled = await inSlices(compile(snapshot, running, { ...this.#compileParts, filters }), clock);
     } catch (error) {
       if (!(error instanceof CompileError)) throw error;
       return { ok: false, problems: [{ place: error.place, message: error.message }] };

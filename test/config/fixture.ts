@@ -4,6 +4,7 @@ import type { Paint } from "../../src/config/problem.ts";
 import { certificates } from "../../src/host/certificates/node.ts";
 import { defineFilter, duration, key, percent, service, size, z } from "../../src/plugin.ts";
 import type { FilterRegistry, Middleware, UpstreamFilter } from "../../src/types.ts";
+import { onlyFilters } from "../found-filters.ts";
 
 const pass = (): Middleware => async (_c, next) => next();
 const forward = (): UpstreamFilter => async (_call, send) => send();
@@ -59,8 +60,8 @@ export const filters: FilterRegistry = new Map(
 const plain = (text: string) => text;
 export const noPaint: Paint = { place: plain, path: plain, message: plain, quiet: plain, mark: plain };
 
-/** What `loadConfig` needs of the machine. */
-export const host = { certificates, clock: { epochMs: Date.now } };
+/** What `loadConfig` needs of the machine and the program. */
+export const host = { certificates, clock: { epochMs: Date.now }, findFilters: onlyFilters(filters) };
 
 export type Texts = Readonly<Record<string, string>>;
 
@@ -76,7 +77,8 @@ export function loadWith(
   environment: Readonly<Record<string, string>> = {},
 ): Promise<LoadResult> {
   const files = filesOf(texts);
-  return loadConfig({ ...host, file: "clearway.yaml", files, filters: known, environment, version: 7 });
+  const findFilters = onlyFilters(known);
+  return loadConfig({ ...host, file: "clearway.yaml", files, findFilters, environment, version: 7 });
 }
 
 export function filesOf(texts: Texts) {

@@ -4,6 +4,7 @@ import { stringify } from "yaml";
 import { loadConfig } from "../../src/config/load.ts";
 import { formatProblem, problemsMax } from "../../src/config/problem.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
+import { onlyFilters } from "../found-filters.ts";
 import { filesOf, filters, host, load, noPaint, type Texts, withRoute } from "./fixture.ts";
 
 const full = `
@@ -171,7 +172,6 @@ test("loadConfig names every file and directory that it read or looked for", asy
     ...host,
     file: "etc/clearway.yaml",
     files: filesOf(texts),
-    filters,
     environment: {},
     version: 1,
   });
@@ -192,7 +192,6 @@ test("loadConfig reads relative names from the directory that it is given", asyn
     file: "clearway.yaml",
     directory: "/srv",
     files,
-    filters,
     environment: {},
     version: 1,
   });
@@ -217,7 +216,6 @@ test("loadConfig says why the host cannot read a file", async () => {
     ...host,
     file: "a.yaml",
     files,
-    filters,
     environment: {},
     version: 1,
   });
@@ -269,9 +267,9 @@ test("loadConfig reports a filter whose schema throws, and goes on", async () =>
     ...host,
     file: "clearway.yaml",
     files: filesOf({ "clearway.yaml": 'listeners: { web: { bind: ":80", filters: [token], bnd: 1 } }' }),
-    filters: new Map([
-      ["token", { ...filters.get("token")!, options: { safeParse: () => fail() } as never }],
-    ]),
+    findFilters: onlyFilters(
+      new Map([["token", { ...filters.get("token")!, options: { safeParse: () => fail() } as never }]]),
+    ),
     environment: {},
     version: 1,
   });

@@ -17,6 +17,7 @@ import type { Runtime, RuntimeParts } from "../../src/runtime/runtime.ts";
 import type { Problem, Snapshot } from "../../src/snapshot.ts";
 import { createWorkerMeters } from "../../src/telemetry/index.ts";
 import type { Files, ListeningSocket } from "../../src/types.ts";
+import { onlyFilters } from "../found-filters.ts";
 
 const clock = systemClock;
 const processes = bunProcesses(import.meta.filename);
@@ -34,7 +35,7 @@ if (file === workerVerb) {
     createRuntime: fakeRuntime,
     sockets: bunSockets,
     random: systemRandom(),
-    filters: new Map(),
+    findFilters: onlyFilters(new Map()),
     open: appenders.open,
     fetch,
     nodeId: "node",

@@ -218,7 +218,7 @@ describe("onError fail", () => {
     const response = await run([filter], end);
     expect([response.status, await response.text()]).toEqual([401, "who?"]);
     expect(response.headers.get("www-authenticate")).toBe("Basic");
-    expect(response.headers.get(reasonHeader)).toBeNull();
+    expect(response.headers.get(reasonHeader)).toBe("refused-by-filter");
     expect(end.forwarded).toEqual([]);
     expect(parts.logged).toEqual([]);
   });

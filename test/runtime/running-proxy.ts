@@ -1,13 +1,21 @@
 /** The runtime in the test's own process: config text in, a listening port out. */
 import { loadConfig } from "../../src/config/load.ts";
-import { filters as builtIn } from "../../src/filters/index.ts";
 import { certificates } from "../../src/host/certificates/node.ts";
 import { systemClock } from "../../src/host/clock/node.ts";
 import { bunSockets } from "../../src/host/sockets/bun.ts";
 import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
-import type { Clock, FilterRegistry, LogFields, Meters, Random, Sockets } from "../../src/types.ts";
+import type {
+  Clock,
+  FilterRegistry,
+  FindFilters,
+  LogFields,
+  Meters,
+  Random,
+  Sockets,
+} from "../../src/types.ts";
+import { findFilters, onlyFilters } from "../found-filters.ts";
 import { SeededRandom } from "../seeded-random.ts";
 
 export interface LogLine {
@@ -29,6 +37,7 @@ export interface ProxyOptions {
   readonly clock?: Clock;
   readonly sockets?: Sockets;
   readonly random?: Random;
+  /** What configs may name; the built-in ones, and Hono's, without it. */
   readonly filters?: FilterRegistry;
 }
 
@@ -38,16 +47,16 @@ export class RunningProxy {
   /** Open connections by side, as the meters say. */
   readonly open = { downstream: 0, upstream: 0 };
   readonly runtime: Runtime;
-  readonly #filters: FilterRegistry;
+  readonly #findFilters: FindFilters;
   #version = 0;
 
   private constructor(options: ProxyOptions) {
-    this.#filters = options.filters ?? builtIn;
+    this.#findFilters = options.filters === undefined ? findFilters : onlyFilters(options.filters);
     this.runtime = createRuntime({
       sockets: options.sockets ?? bunSockets,
       clock: options.clock ?? systemClock,
       random: options.random ?? new SeededRandom(1),
-      filters: this.#filters,
+      findFilters: this.#findFilters,
       meters: this.#meters(),
       log: this.#logger(),
       open: () => ({ line: () => {}, dropped: 0 }),
@@ -79,7 +88,7 @@ export class RunningProxy {
         read: (path) => (path.endsWith("clearway.yaml") ? Promise.resolve(yaml) : Promise.reject(missing)),
         list: () => Promise.reject(missing),
       },
-      filters: this.#filters,
+      findFilters: this.#findFilters,
       environment: {},
       version: ++this.#version,
     });

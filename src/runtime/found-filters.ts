@@ -1,0 +1,27 @@
+/** The filters that a snapshot names, found in this worker. */
+import type { FilterEntry, Snapshot, SourcePlace } from "../snapshot.ts";
+import type { FilterRegistry, FindFilters } from "../types.ts";
+
+export interface FiltersOfSnapshot {
+  readonly filters: FilterRegistry;
+  /** Names that are no filters here, each at the first place that has it. */
+  readonly problems: readonly { readonly place: SourcePlace; readonly message: string }[];
+}
+
+export async function filtersOf(snapshot: Snapshot, find: FindFilters): Promise<FiltersOfSnapshot> {
+  const first = new Map<string, FilterEntry>();
+  const note = (entry: FilterEntry): void => {
+    if (!first.has(entry.name)) first.set(entry.name, entry);
+  };
+  for (const { filters, routes } of snapshot.listeners) {
+    filters.forEach(note);
+    for (const route of routes) route.filters.forEach(note);
+  }
+  const { filters, refused } = await find(new Set(first.keys()), snapshot.folder);
+  const problems = [...refused].flatMap(([name, { refused: reason }]) => {
+    const place = first.get(name)?.place;
+    const message = `cannot use the filter "${name}": ${reason}`;
+    return place === undefined ? [] : [{ place, message }];
+  });
+  return { filters, problems };
+}

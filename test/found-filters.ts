@@ -1,0 +1,22 @@
+/** How tests find filters: as the program does, or in a list of their own. */
+import { untypedFactoryFilter } from "../src/filters/factory.ts";
+import { honoFilters } from "../src/filters/hono/index.ts";
+import { filters as builtIn } from "../src/filters/index.ts";
+import { systemClock } from "../src/host/clock/node.ts";
+import { host } from "../src/host/index.ts";
+import { filterFinder } from "../src/node/filter-finder.ts";
+import { npmFilters } from "../src/node/npm-filters.ts";
+import type { FilterRegistry, FindFilters } from "../src/types.ts";
+
+export const findFilters: FindFilters = filterFinder({
+  builtIn,
+  clock: systemClock,
+  families: async () => [
+    honoFilters,
+    npmFilters({ modules: host.modules, makeFilter: untypedFactoryFilter }),
+  ],
+});
+
+export function onlyFilters(filters: FilterRegistry): FindFilters {
+  return async () => ({ filters, refused: new Map(), known: [...filters.keys()] });
+}
