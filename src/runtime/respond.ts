@@ -15,7 +15,11 @@ export function respond(
   const own = fields.source === null && namedValue(fields.added, "date") === null;
   const added = own ? [...fields.added, "date", date] : fields.added;
   const edited = { status, reason, fields: fields.source, removed: fields.removed, added };
-  connection.answer.edited(edited, framingOf(body));
+  const dropped =
+    body.kind === "none" && connection.request.method === "HEAD" ? body.droppedBytes : undefined;
+  const framing =
+    dropped === undefined ? framingOf(body) : ({ framing: "length", bodyBytes: dropped } as const);
+  connection.answer.edited(edited, framing);
   const source = deliver(body, connection.answer);
   flushWires();
   return source;

@@ -13,7 +13,7 @@ import { lowerName } from "./field-names.ts";
 import { editsOf, headersOf, type LightHeaders, nameAt, sourceOf } from "./headers.ts";
 import { bodyOf, headersIn, type LightMessage, sourceIn } from "./message.ts";
 import { isLightRequest } from "./request.ts";
-import { isLightResponse, reasonOf } from "./response.ts";
+import { bodilessOf, isLightResponse, type LightResponse, reasonOf } from "./response.ts";
 import type {
   FieldEdits,
   MessageSource,
@@ -32,7 +32,7 @@ const noPairs: readonly string[] = [];
 export function outgoingResponse(response: Response): OutgoingResponse {
   if (isLightResponse(response)) {
     const source = fieldSource(response);
-    const body = messageBody(response);
+    const body = responseBody(response);
     const edits = changedFields(response) ?? untouched(source);
     return {
       status: response.status,
@@ -171,6 +171,14 @@ function messageBody(message: LightMessage): OutgoingBody {
   const outgoing = body.outgoing();
   if (outgoing === null) throw notPutBack();
   return outgoing;
+}
+
+function responseBody(response: LightResponse): OutgoingBody {
+  const body = messageBody(response);
+  const whole = bodilessOf(response);
+  if (body.kind !== "none" || whole === null) return body;
+  const dropped = bodyOf(whole)?.outgoing();
+  return dropped?.kind === "bytes" ? { kind: "none", droppedBytes: dropped.bytes.length } : none;
 }
 
 function nativeBody(message: Request | Response): OutgoingBody {

@@ -15,15 +15,19 @@ const REDIRECTS = [301, 302, 303, 307, 308];
 
 /** The reason phrase as it came; null when a filter made the Response and gave none. */
 export let reasonOf: (response: LightResponse) => string | null;
+/** The one that it was made from without its body. */
+export let bodilessOf: (response: LightResponse) => LightResponse | null;
 /** Whether this is one of ours. */
 export let isLightResponse: (value: unknown) => value is LightResponse;
 
 export class LightResponse extends LightMessage {
   readonly #status: number;
   readonly #reason: string | null;
+  readonly #bodilessOf: LightResponse | null;
 
   static {
     reasonOf = (response) => response.#reason;
+    bodilessOf = (response) => response.#bodilessOf;
     isLightResponse = (value): value is LightResponse =>
       typeof value === "object" && value !== null && #status in value;
   }
@@ -34,13 +38,16 @@ export class LightResponse extends LightMessage {
       super(source, null, undefined);
       this.#status = source.status;
       this.#reason = source.reason;
+      this.#bodilessOf = null;
       return;
     }
     const options = init as LightResponseInit | null | undefined;
     const headers = new LightHeaders(options?.headers);
     super(null, headers, body === null || body === undefined ? null : bodyFrom(body as BodyInput, headers));
     this.#status = checkedStatus(options?.status);
-    this.#reason = isLightResponse(options) ? options.#reason : checkedReason(options?.statusText);
+    const from = isLightResponse(options) ? options : null;
+    this.#reason = from === null ? checkedReason(options?.statusText) : from.#reason;
+    this.#bodilessOf = body === null ? from : null;
   }
 
   static error(): LightResponse {

@@ -30,7 +30,8 @@ export interface FieldEdits {
 }
 
 export type OutgoingBody =
-  | { readonly kind: "none" }
+  /** `droppedBytes`: how long the body was that Hono left out, which answers HEAD so; not told where it is not known. */
+  | { readonly kind: "none"; readonly droppedBytes?: number }
   /** No filter touched it: it goes from socket to socket. */
   | { readonly kind: "source"; readonly source: BodySource }
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }

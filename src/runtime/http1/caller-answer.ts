@@ -112,11 +112,13 @@ export class CallerAnswer implements BodySink {
   edited(edited: EditedHead, body: { framing: BodyFraming; bodyBytes: number }): void {
     if (this.#wire === null) return;
     const { request } = this.#keeper;
-    const bodiless = isBodiless(edited.status) || request.method === "HEAD";
-    const framing = this.#frame(bodiless ? "none" : body.framing);
-    const said = framing === "none" && !bodiless ? "length" : framing;
+    const bodiless = isBodiless(edited.status);
+    const isHead = request.method === "HEAD";
+    const framing = this.#frame(bodiless || isHead ? "none" : body.framing);
+    // HEAD hears of the body that GET would get (RFC 9110 section 9.3.2), where that is known.
+    const hasLength = isHead ? body.framing === "length" : framing === "none";
     writeEditedHead(this.#wire, edited, {
-      framing: said,
+      framing: hasLength && !bodiless ? "length" : framing,
       bodyBytes: body.bodyBytes,
       connection: this.connection,
       minor: request.minor,
@@ -125,8 +127,8 @@ export class CallerAnswer implements BodySink {
 
   /** A whole small answer of our own. */
   whole(edited: EditedHead, body: Buffer): void {
-    this.edited(edited, { framing: body.length === 0 ? "none" : "length", bodyBytes: body.length });
-    if (this.#framing === "length") this.data(body, 0, body.length);
+    this.edited(edited, { framing: "length", bodyBytes: body.length });
+    this.data(body, 0, body.length);
     this.end(null);
   }
 

@@ -1,6 +1,6 @@
 /** What is said while a request is under way: Expect and interim answers, Via, the caller's origin, the path policy. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { statusOf, values } from "../messages.ts";
+import { type Message, statusOf, values } from "../messages.ts";
 import { okAnswer, type RecordingUpstream } from "../recording-upstream.ts";
 import { gateway, RunningProxy } from "../running-proxy.ts";
 import { caller, closeAll, setting, upstreamWith } from "../setting.ts";
@@ -199,4 +199,37 @@ describe("the path policy", () => {
     expect(await seen("", "http://shop.example/admin/a")).toEqual([403, null]);
     expect(await seen("", "http://shop.example/x/../admin/a")).toEqual([400, null]);
   });
+});
+
+describe("an answer that no service gives", () => {
+  const routes = `
+      - match: { path: /text }
+        respond: { status: 403, body: private }
+      - match: { path: /empty }
+        respond: { status: 200 }
+      - match: { path: /moved }
+        redirect: { path: /text }
+      - match: { path: /nothing }
+        respond: { status: 204 }
+`;
+  for (const [listener, paths] of [
+    ["", ["/text", "/empty", "/moved", "/nothing", "/a/../b"]],
+    [chain, ["/text", "/nothing"]],
+  ] as const) {
+    test(`tells HEAD what it tells GET, its length too, without a body${listener}`, async () => {
+      const { client } = await setting({ onRequest: () => okAnswer }, { listener, route: routes });
+      for (const path of paths) {
+        const get = await client.exchange(`GET ${path} HTTP/1.1\r\n${host}\r\n`);
+        const head = await client.exchange(`HEAD ${path} HTTP/1.1\r\n${host}\r\n`, "HEAD");
+        const varying = ["date", "x-request-id"];
+        const told = ({ start, fields }: Message) => [
+          start,
+          ...fields.filter(([name]) => !varying.includes(name.toLowerCase())),
+        ];
+        expect(told(head)).toEqual(told(get));
+        expect(values(head, "content-length")).toEqual(path === "/nothing" ? [] : [`${get.body.length}`]);
+        expect(head.body).toBe("");
+      }
+    });
+  }
 });
