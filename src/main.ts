@@ -5,6 +5,7 @@
  */
 import packageJson from "../package.json" with { type: "json" };
 import type { Checked } from "./cli/check.ts";
+import type { RunOptions } from "./cli/run.ts";
 import { fileAppenders } from "./host/appenders/node.ts";
 import { systemClock } from "./host/clock/node.ts";
 import { systemFiles } from "./host/files/node.ts";
@@ -12,7 +13,8 @@ import { host } from "./host/index.ts";
 import { systemRandom } from "./host/random/node.ts";
 import { patientTerminal, systemTerminal } from "./host/terminal/node.ts";
 import type { NodeParts } from "./node/supervisor.ts";
-import { WorkerProcess, workerVerb } from "./node/worker-process.ts";
+import { type WorkerPlace, WorkerProcess, workersMax, workerVerb } from "./node/worker-process.ts";
+import { NodeMemory, nodeMemoryBytes } from "./runtime/node-memory/index.ts";
 import type { Problem } from "./snapshot.ts";
 import type { Files, FilterFamily, FindFilters } from "./types.ts";
 
@@ -28,7 +30,8 @@ const { environment } = processes;
 const lastWordsMs = 1000;
 
 if (processes.args[0] === workerVerb && processes.parent !== null) {
-  await carryRequests(processes.args[1] ?? "");
+  const [, nodeId = "", number, seat] = processes.args;
+  await carryRequests({ nodeId, number: Number(number), seat: Number(seat) });
 } else {
   const code = await obey();
   // Not longer: whoever reads the log may have stopped reading.
@@ -39,10 +42,15 @@ if (processes.args[0] === workerVerb && processes.parent !== null) {
 async function obey(): Promise<number> {
   const { runCommandLine } = await import("./cli/command-line.ts");
   const line = { args: processes.args, version: programVersion, terminal };
-  return runCommandLine(line, { run, check: { load: check, terminal }, schema, demo });
+  return runCommandLine(line, {
+    run: { start: run, workersMax },
+    check: { load: check, terminal },
+    schema,
+    demo,
+  });
 }
 
-async function carryRequests(nodeId: string): Promise<void> {
+async function carryRequests({ nodeId, number, seat }: WorkerPlace & { nodeId: string }): Promise<void> {
   // Before any filter is loaded: what it sees as Request and Response from its first line on.
   const { installGlobals } = await import("./runtime/fetch/globals.ts");
   installGlobals();
@@ -56,6 +64,8 @@ async function carryRequests(nodeId: string): Promise<void> {
   runWorker({
     ...parts,
     parent: processes.parent!,
+    number,
+    share: new NodeMemory(await host.inheritSharedMemory(nodeMemoryBytes), random).share(seat),
     findFilters,
     meters: createWorkerMeters(),
     nodeId,
@@ -63,11 +73,15 @@ async function carryRequests(nodeId: string): Promise<void> {
   });
 }
 
-async function run({ file }: { readonly file: string }): Promise<number> {
+async function run({ file, workers }: RunOptions): Promise<number> {
+  const memory = await host.createSharedMemory(nodeMemoryBytes);
+  const workersLimit = memory === null ? 1 : workersMax;
+  const count = workers === "auto" ? Math.min(processes.cores, workersLimit) : workers;
+  if (count > workersLimit) return needsBun(`run --workers ${count}`);
   // It stands in the Via field of every message, so it is short.
   const nodeId = random.id().slice(0, 12);
-  const startWorker = () => new WorkerProcess(processes, clock, nodeId);
-  const first = startWorker();
+  const startWorker = (place: WorkerPlace) => new WorkerProcess({ processes, clock, nodeId, memory }, place);
+  const first = Array.from({ length: count }, (_, seat) => startWorker({ number: seat + 1, seat }));
   const { installGlobals } = await import("./runtime/fetch/globals.ts");
   installGlobals();
   const [{ runNode }, { serveApp }, { defaultLimits: limits }, load, formatProblem] = await Promise.all([
@@ -81,9 +95,10 @@ async function run({ file }: { readonly file: string }): Promise<number> {
     serveApp({ sockets, clock, log }, { address, limits }, (request) => app.fetch(request));
   const patient = patientTerminal(appenders.open, appenders.flush);
   const { tryBind } = host;
+  const seen = memory === null ? null : new NodeMemory(memory.bytes, random);
   const parts = { clock, files, processes, terminal: patient, tryBind, stderr: appenders.open("stderr") };
   return runNode(
-    { ...parts, programVersion, startWorker, load, formatProblem, serve },
+    { ...parts, memory: seen, programVersion, startWorker, load, formatProblem, serve },
     { file, nodeId },
     first,
   );
@@ -149,7 +164,9 @@ async function demo({ duration }: { readonly duration: string | null }): Promise
 }
 
 function needsBun(verb: string): number {
-  terminal.error(`clearway: ${verb} needs Bun: this is ${host.name}, on which run, check and schema work`);
+  terminal.error(
+    `clearway: ${verb} needs Bun: this is ${host.name}, on which run (with one worker), check and schema work`,
+  );
   return 1;
 }
 

@@ -3,11 +3,11 @@ import { Command, CommanderError } from "commander";
 import type { Terminal } from "../types.ts";
 import { type CheckVerb, checkCommand } from "./check.ts";
 import { type DemoVerb, demoCommand } from "./demo.ts";
-import { type RunVerb, runCommand } from "./run.ts";
+import { type RunParts, runCommand } from "./run.ts";
 import { type SchemaVerb, schemaCommand } from "./schema.ts";
 
 export interface Verbs {
-  readonly run: RunVerb;
+  readonly run: RunParts;
   readonly check: CheckVerb;
   readonly schema: SchemaVerb;
   readonly demo: DemoVerb;

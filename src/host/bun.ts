@@ -9,6 +9,10 @@ export const bunHost: Host = {
   sockets: bunSockets,
   modules: bunModules,
   processes: bunProcesses,
+  createSharedMemory: async (sizeBytes) =>
+    (await import("./shared-memory/bun.ts")).createSharedMemory(sizeBytes),
+  inheritSharedMemory: async (sizeBytes) =>
+    (await import("./shared-memory/bun.ts")).inheritSharedMemory(sizeBytes),
   directFetch,
   // Only a supervisor needs it, and it loads the foreign function interface.
   tryBind: async (address) => (await import("./binding/bun.ts")).tryBind(address),

@@ -1,4 +1,4 @@
-import type { Address, Modules, ProcessEnd, Processes, SignalName, Sockets } from "../types.ts";
+import type { Address, Modules, ProcessEnd, Processes, SharedMemory, SignalName, Sockets } from "../types.ts";
 
 /** What differs between hosts; what is the same on all of them is imported where it is needed. */
 export interface Host {
@@ -8,6 +8,10 @@ export interface Host {
   readonly modules: Modules;
   /** `entry` is the file of this program's first module: what to start again. */
   processes(entry: string): HostProcesses;
+  /** Zeroed memory for this process and those that it starts; null where they cannot share any. */
+  createSharedMemory(sizeBytes: number): Promise<SharedMemory | null>;
+  /** That of the process that started this one, or zeroed memory of its own. */
+  inheritSharedMemory(sizeBytes: number): Promise<ArrayBuffer>;
   /** To the outside: follows no redirect and obeys no proxy variable. */
   directFetch(url: string, init?: RequestInit): Promise<Response>;
   /** Binds an address alone and releases it. Rejects as `Sockets.listen` does. */

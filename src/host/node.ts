@@ -12,6 +12,8 @@ export const nodeHost: Host = {
   sockets: nodeSockets,
   modules: nodeModules,
   processes: nodeProcesses,
+  createSharedMemory: async () => null,
+  inheritSharedMemory: async (sizeBytes) => new ArrayBuffer(sizeBytes),
   directFetch,
   tryBind,
 };

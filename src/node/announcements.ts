@@ -20,6 +20,7 @@ export interface StartFacts {
   readonly programVersion: string;
   readonly file: string;
   readonly snapshot: Snapshot;
+  readonly workers: number;
   readonly listeners: readonly ListenerReport[];
   readonly admin: Address | null;
   readonly tookMs: number;
@@ -35,7 +36,9 @@ export class Announcements {
 
   started(facts: StartFacts): void {
     const { out } = this.#parts.terminal;
-    out(`clearway ${facts.programVersion} serves ${facts.file} (started in ${Math.round(facts.tookMs)} ms)`);
+    const workers = facts.workers === 1 ? "" : ` with ${facts.workers} workers`;
+    const tookMs = Math.round(facts.tookMs);
+    out(`clearway ${facts.programVersion} serves ${facts.file}${workers} (started in ${tookMs} ms)`);
     for (const { name, bind, routes } of facts.snapshot.listeners) {
       // As bound: the system chose the port where the config says 0.
       const address =

@@ -1,10 +1,11 @@
 /** What `/snapshot` shows: the live configuration, and beside it what its parts are doing. Without secrets. */
-import type { EndpointReport, ListenerReport, RuntimeReport, ServiceReport } from "../runtime/report.ts";
+import type { EndpointReport, ListenerReport, ServiceReport } from "../runtime/report.ts";
 import type { ListenerConfig, RouteConfig, ServiceConfig, Snapshot } from "../snapshot.ts";
 import type { RouteTotals } from "../telemetry/index.ts";
 import type { Address } from "../types.ts";
 import { addressText } from "./addresses.ts";
-import type { WorkerStatus } from "./worker-slot.ts";
+import { mergedReport } from "./merged-report.ts";
+import type { ReportedWorker } from "./worker-pool.ts";
 
 export interface SnapshotSources {
   readonly node: string;
@@ -15,27 +16,32 @@ export interface SnapshotSources {
   readonly resolved: unknown;
   /** As bound. */
   readonly admin: Address | null;
-  readonly worker: WorkerStatus;
-  /** Null when the worker did not answer. */
-  readonly report: RuntimeReport | null;
+  readonly workers: readonly ReportedWorker[];
   readonly totals: readonly RouteTotals[];
 }
 
 export function snapshotView(sources: SnapshotSources): object {
-  const { live, admin, worker, report, totals } = sources;
+  const { live, admin, workers, totals } = sources;
+  const report = mergedReport(workers.flatMap((worker) => worker.report ?? []));
   return {
     node: sources.node,
     program: sources.programVersion,
     version: live?.version ?? null,
     file: sources.file,
     admin: admin === null ? null : addressText(admin),
-    workers: [
-      { ...worker, generations: report?.generations ?? null, activeRequests: report?.activeRequests ?? null },
-    ],
-    listeners:
-      live?.listeners.map((listener) => listenerView(listener, report?.listeners ?? [], totals)) ?? [],
-    services: live?.services.map((service) => serviceView(service, report?.services ?? [])) ?? [],
+    workers: workers.map(workerView),
+    listeners: live?.listeners.map((listener) => listenerView(listener, report.listeners, totals)) ?? [],
+    services: live?.services.map((service) => serviceView(service, report.services)) ?? [],
     config: sources.resolved,
+  };
+}
+
+function workerView({ report, ...status }: ReportedWorker): object {
+  return {
+    ...status,
+    connections: report?.listeners.reduce((sum, { connections }) => sum + connections, 0) ?? null,
+    generations: report?.generations ?? null,
+    activeRequests: report?.activeRequests ?? null,
   };
 }
 

@@ -1,5 +1,6 @@
-/** A node: reads the configuration, keeps a worker with it, serves admin, and ends in order. */
+/** A node: reads the configuration, keeps its workers with it, serves admin, and ends in order. */
 import type { AppListener } from "../runtime/app-listener.ts";
+import type { NodeMemory } from "../runtime/node-memory/index.ts";
 import type { Problem, Snapshot, SourcePlace } from "../snapshot.ts";
 import { type Aggregator, createAggregator, type ProcessFacts } from "../telemetry/index.ts";
 import type { Address, Appender, Clock, Files, Processes, Terminal } from "../types.ts";
@@ -19,8 +20,8 @@ import { createLog, errorText, type NodeLog } from "./log.ts";
 import { recordReads } from "./readings.ts";
 import { type Loaded, Reloads, type RightConfig } from "./reloads.ts";
 import { snapshotView } from "./snapshot-view.ts";
-import type { WorkerProcess } from "./worker-process.ts";
-import { WorkerSlot } from "./worker-slot.ts";
+import { WorkerPool } from "./worker-pool.ts";
+import type { WorkerPlace, WorkerProcess } from "./worker-process.ts";
 
 export interface NodeParts {
   readonly clock: Clock;
@@ -30,7 +31,9 @@ export interface NodeParts {
   readonly stderr: Appender;
   readonly tryBind: TryBind;
   readonly programVersion: string;
-  startWorker(): WorkerProcess;
+  /** Null when workers share none: then there is one. */
+  readonly memory: NodeMemory | null;
+  startWorker(place: WorkerPlace): WorkerProcess;
   load(files: Files, version: number): Promise<Omit<Loaded, "reading">>;
   formatProblem(problem: Problem): string;
   /** Rejects as `Sockets.listen` does. */
@@ -43,8 +46,12 @@ export interface NodeOptions {
   readonly nodeId: string;
 }
 
-/** Runs until a signal ends it; returns the exit code. `first` was started before this code was loaded. */
-export async function runNode(parts: NodeParts, options: NodeOptions, first: WorkerProcess): Promise<number> {
+/** Runs until a signal ends it; returns the exit code. `first` were started before this code was loaded. */
+export async function runNode(
+  parts: NodeParts,
+  options: NodeOptions,
+  first: readonly WorkerProcess[],
+): Promise<number> {
   return new Supervisor(parts, options, first).run();
 }
 
@@ -54,7 +61,7 @@ class Supervisor {
   readonly #log: NodeLog;
   readonly #announcements: Announcements;
   readonly #aggregator: Aggregator = createAggregator();
-  readonly #slot: WorkerSlot;
+  readonly #pool: WorkerPool;
   readonly #admin: AdminServer;
   readonly #startedAtMs: number;
   readonly #stop = Promise.withResolvers<void>();
@@ -64,7 +71,7 @@ class Supervisor {
   #reloads: Reloads | null = null;
   #watch: ConfigWatch | null = null;
 
-  constructor(parts: NodeParts, options: NodeOptions, first: WorkerProcess) {
+  constructor(parts: NodeParts, options: NodeOptions, first: readonly WorkerProcess[]) {
     this.#parts = parts;
     this.#options = options;
     this.#startedAtMs = parts.clock.now();
@@ -73,15 +80,14 @@ class Supervisor {
       pid: parts.processes.pid,
     });
     this.#announcements = new Announcements({ ...parts, log: this.#log });
-    this.#slot = new WorkerSlot(
+    this.#pool = new WorkerPool(
       {
         clock: parts.clock,
         log: this.#log,
         start: parts.startWorker,
-        clearAfterDeath: (snapshot) => this.#clearSocketFiles(snapshot),
         onMeasured: (process, measured) => this.#aggregator.add(process.pid, measured),
         onEjections: () => {},
-        onEnded: (process) => this.#aggregator.forget(process.pid),
+        onEnded: (process) => this.#forget(process),
       },
       first,
     );
@@ -98,10 +104,11 @@ class Supervisor {
     // Whoever started this node and listens to it, as the demo does, does not leave it behind.
     processes.parent?.onClosed(() => this.#terminate());
     processes.onSignal("SIGHUP", () => this.#reloads?.request("signal"));
+    processes.onSignal("SIGUSR2", () => this.#replaceWorkers());
     const problems = await Promise.race([this.#start(), this.#stop.promise.then((): Problem[] => [])]);
     if (problems.length > 0) {
       this.#parts.terminal.error(startFailure(problems, this.#options.file, this.#parts.formatProblem));
-      this.#slot.kill();
+      this.#pool.kill();
       return 1;
     }
     await this.#stop.promise;
@@ -150,11 +157,11 @@ class Supervisor {
       const binding = { address: snapshot.admin, path: "admin", place: this.#wholeFile };
       return [bindingProblem({ ...binding, reason: listenFailure(error) })];
     }
-    const result = await this.#slot.apply(snapshot);
+    const result = await this.#pool.apply(snapshot);
     if (result?.ok !== true) {
       move.abandon();
       if (result !== null) return result.problems.map(({ message, place }) => plainProblem(message, place));
-      return [plainProblem("the worker ended while it made this configuration live", this.#wholeFile)];
+      return [plainProblem("a worker ended while it made this configuration live", this.#wholeFile)];
     }
     move.commit();
     this.#live = snapshot;
@@ -175,21 +182,31 @@ class Supervisor {
 
   async #announceStart(snapshot: Snapshot): Promise<void> {
     const { clock, programVersion } = this.#parts;
+    const workers = await this.#pool.report();
     this.#announcements.started({
       programVersion,
       file: this.#options.file,
       snapshot,
-      listeners: (await this.#slot.report())?.listeners ?? [],
+      workers: workers.length,
+      listeners: workers[0]?.report?.listeners ?? [],
       admin: this.#admin.address,
       tookMs: clock.now() - this.#startedAtMs,
       migration: await this.#requestMigration(),
     });
   }
 
-  /** A killed worker leaves the files of its unix sockets; trying them removes those that nobody listens on. */
-  async #clearSocketFiles({ listeners }: Snapshot): Promise<void> {
-    const unixPaths = listeners.map(({ bind }) => bind).filter((bind) => "unixPath" in bind);
-    await Promise.allSettled(unixPaths.map((address) => this.#parts.tryBind(address)));
+  /** Returns how many connections it had open. */
+  #forget({ pid, seat }: WorkerProcess): number | null {
+    this.#aggregator.forget(pid);
+    const { memory } = this.#parts;
+    if (memory === null) return null;
+    const connections = memory.connectionsOf(seat);
+    memory.forget(seat);
+    return connections;
+  }
+
+  #replaceWorkers(): void {
+    if (!this.#stopping && this.#live !== null) this.#pool.replaceAll();
   }
 
   async #requestMigration(): Promise<RequestMigration> {
@@ -215,18 +232,16 @@ class Supervisor {
   #unready(): string | null {
     if (this.#stopping) return "the node is draining";
     if (this.#live === null) return "the node is starting";
-    const { state, version } = this.#slot.status;
-    if (version === this.#live.version) return null;
-    return `worker 1 is ${state} and serves ${version === null ? "nothing" : `version ${version}`}, wanted version ${this.#live.version}`;
+    return this.#pool.lacking(this.#live.version);
   }
 
   async #metrics(): Promise<string> {
-    await this.#slot.measure();
+    await this.#pool.measure();
     const { processes, programVersion } = this.#parts;
-    const named: [string, number | null][] = [
-      ["supervisor", processes.pid],
-      ["worker-1", this.#slot.status.pid],
-    ];
+    const named: [string, number | null][] = [["supervisor", processes.pid]];
+    for (const { number, pid, state } of this.#pool.status) {
+      named.push([state === "leaving" ? `worker-${number}-leaving` : `worker-${number}`, pid]);
+    }
     const facts: ProcessFacts[] = [];
     for (const [name, pid] of named) {
       const usage = pid === null ? null : await processes.usage(pid);
@@ -236,7 +251,7 @@ class Supervisor {
   }
 
   async #view(): Promise<unknown> {
-    await this.#slot.measure();
+    await this.#pool.measure();
     const { file, nodeId } = this.#options;
     return snapshotView({
       node: nodeId,
@@ -245,8 +260,7 @@ class Supervisor {
       live: this.#live,
       resolved: this.#resolved,
       admin: this.#admin.address,
-      worker: this.#slot.status,
-      report: await this.#slot.report(),
+      workers: await this.#pool.report(),
       totals: this.#aggregator.summary(),
     });
   }
@@ -257,7 +271,7 @@ class Supervisor {
 
   #terminate(): void {
     if (this.#stopping) {
-      this.#slot.kill();
+      this.#pool.kill();
       return;
     }
     this.#stopping = true;
@@ -271,7 +285,7 @@ class Supervisor {
     this.#parts.terminal.error(
       `clearway: draining (at most ${drainMs / 1000} s; a second signal ends it now)`,
     );
-    await this.#slot.drain(drainMs);
+    await this.#pool.drain(drainMs);
     await this.#admin.close();
   }
 }

@@ -1,7 +1,8 @@
 /** One worker, as its supervisor sees it. Loads nothing else, so that a worker is started before anything heavy is. */
+import { processesMax } from "../runtime/node-memory/index.ts";
 import type { ApplyResult } from "../runtime/runtime.ts";
-import type { Snapshot } from "../snapshot.ts";
-import type { ChildProcess, Clock, ProcessEnd, Processes } from "../types.ts";
+import type { ServiceState, Snapshot } from "../snapshot.ts";
+import type { ChildProcess, Clock, ProcessEnd, Processes, SharedMemory } from "../types.ts";
 import type { Answer, Beat, Question, QuestionKind, Questions } from "./messages.ts";
 import { cutSnapshot } from "./parts.ts";
 
@@ -9,15 +10,36 @@ import { cutSnapshot } from "./parts.ts";
 const pendingMax = 256;
 
 /** Longer than any worker may be silent. */
-const beatWaitMs = 60_000;
+const silenceMaxMs = 60_000;
 
-/** The verb of the program under which a worker starts. */
+/** Each may have a successor at the same time. */
+export const workersMax = processesMax / 2;
+
+/** The verb of the program under which a worker starts; after it come the node's id, the worker's number and its seat. */
 export const workerVerb = "worker";
+
+export interface WorkerProcessParts {
+  readonly processes: Processes;
+  readonly clock: Clock;
+  readonly nodeId: string;
+  /** Null for the only worker of a node. */
+  readonly memory: SharedMemory | null;
+}
+
+/** Which one of a node's workers. */
+export interface WorkerPlace {
+  /** 1, 2 …; that which takes the place of another has the same one. */
+  readonly number: number;
+  /** Where it counts in the node's memory: no other process has it at the same time. */
+  readonly seat: number;
+}
 
 export class WorkerProcess {
   /** Set by its owner. */
   onBeat: (beat: Beat) => void = () => {};
   lastHeardMs: number;
+  readonly startedAtMs: number;
+  readonly seat: number;
   readonly pid: number;
   readonly ended: Promise<ProcessEnd>;
   readonly #child: ChildProcess;
@@ -25,14 +47,32 @@ export class WorkerProcess {
   readonly #pending = new Map<number, { kind: QuestionKind; settle: (answer: unknown) => void }>();
   #lastId = 0;
   #beating = false;
+  #version: number | null = null;
+  #dismissed = false;
+  /** To be sent when the worker took those before. */
+  #states: readonly ServiceState[] | null = null;
+  #sendingStates = false;
 
-  constructor(processes: Processes, clock: Clock, nodeId: string) {
+  constructor({ processes, clock, nodeId, memory }: WorkerProcessParts, { number, seat }: WorkerPlace) {
     this.#clock = clock;
-    this.lastHeardMs = clock.now();
-    this.#child = processes.start([workerVerb, nodeId], (message) => this.#receive(message as Answer));
+    this.startedAtMs = clock.now();
+    this.lastHeardMs = this.startedAtMs;
+    this.seat = seat;
+    const args = [workerVerb, nodeId, String(number), String(seat)];
+    this.#child = processes.start(args, (message) => this.#receive(message as Answer), memory);
     this.pid = this.#child.pid;
     this.ended = this.#child.ended;
     this.ended.then(() => this.#settleAll());
+  }
+
+  /** Of the snapshot that it serves. */
+  get version(): number | null {
+    return this.#version;
+  }
+
+  /** Whether its end was wanted. */
+  get dismissed(): boolean {
+    return this.#dismissed;
   }
 
   /** Null when there is no answer in time, or never will be. */
@@ -63,14 +103,29 @@ export class WorkerProcess {
   async apply(snapshot: Snapshot, waitMs: number): Promise<ApplyResult | null> {
     const { parts, rest } = cutSnapshot(snapshot);
     for (const part of parts) if ((await this.ask("part", part, waitMs)) === null) return null;
-    return this.ask("apply", rest, waitMs);
+    const result = await this.ask("apply", rest, waitMs);
+    if (result?.ok === true) this.#version = snapshot.version;
+    return result;
+  }
+
+  /** The newest states, and no older ones after them; at once, unless the worker is still taking others. */
+  async updateServices(states: readonly ServiceState[]): Promise<void> {
+    this.#states = states;
+    if (this.#sendingStates) return;
+    this.#sendingStates = true;
+    while (this.#states !== null) {
+      const next: readonly ServiceState[] = this.#states;
+      this.#states = null;
+      await this.ask("services", next, silenceMaxMs);
+    }
+    this.#sendingStates = false;
   }
 
   /** Asks for a sign of life, one at a time. */
   async beat(): Promise<void> {
     if (this.#beating) return;
     this.#beating = true;
-    await this.ask("measure", null, beatWaitMs);
+    await this.ask("measure", null, silenceMaxMs);
     this.#beating = false;
   }
 
@@ -82,6 +137,12 @@ export class WorkerProcess {
 
   kill(): void {
     this.#child.kill();
+  }
+
+  /** Ends it because it is not wanted any more. */
+  dismiss(): void {
+    this.#dismissed = true;
+    this.kill();
   }
 
   #receive({ kind, id, answer }: Answer): void {

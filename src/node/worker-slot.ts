@@ -1,18 +1,17 @@
-/** Keeps one worker alive, with the current snapshot. */
-import type { RuntimeReport } from "../runtime/report.ts";
+/** One of a node's workers: whatever process it is at the moment, it has the current snapshot. */
 import type { ApplyResult } from "../runtime/runtime.ts";
-import type { Ejection, Snapshot } from "../snapshot.ts";
+import type { Ejection, ServiceState, Snapshot } from "../snapshot.ts";
 import type { MeterDelta } from "../telemetry/index.ts";
 import type { Clock, Log, ProcessEnd } from "../types.ts";
-import type { WorkerProcess } from "./worker-process.ts";
+import { counted } from "./announcements.ts";
+import type { WorkerPlace, WorkerProcess } from "./worker-process.ts";
 
 /** A worker is asked every second; one that left two questions unanswered is replaced. */
 const beatPeriodMs = 1000;
-const silenceMs = 3 * beatPeriodMs;
+const silenceMs = 2.5 * beatPeriodMs;
 /** For one that starts or compiles a configuration. */
 const applySilenceMs = 30_000;
-/** Questions that a healthy worker answers at once. */
-const answerMs = 1000;
+/** Beyond the time in which a worker is to have finished its requests. */
 const endMs = 2000;
 /** A worker that lived so long is restarted at once, others after a pause that doubles. */
 const healthyAfterMs = 10_000;
@@ -22,30 +21,35 @@ const pauseMaxMs = 5000;
 export interface SlotParts {
   readonly clock: Clock;
   readonly log: Log;
-  start(): WorkerProcess;
-  /** Before a new worker gets the snapshot of one that died. */
-  clearAfterDeath(snapshot: Snapshot): Promise<void>;
+  start(place: WorkerPlace): WorkerProcess;
+  /** What every process is told before its first snapshot. */
+  states(): readonly ServiceState[];
   onMeasured(process: WorkerProcess, measured: MeterDelta): void;
   /** Endpoints that this worker took out by itself. */
   onEjections(process: WorkerProcess, ejections: readonly Ejection[]): void;
-  onEnded(process: WorkerProcess): void;
+  /** Returns how many connections it had open; null when nobody can know. */
+  onEnded(process: WorkerProcess): number | null;
 }
 
 export type SlotState = "starting" | "serving" | "restarting" | "draining";
 
-export interface WorkerStatus {
-  readonly pid: number | null;
-  readonly state: SlotState;
-  /** Of the snapshot that it serves. */
-  readonly version: number | null;
+/** The worker's number, and what its processes are called by: one may have a successor, or a predecessor that finishes. */
+export interface SlotOptions {
+  readonly number: number;
+  /** Two, so that a process and its successor never share one. */
+  readonly seats: readonly [number, number];
 }
 
 export class WorkerSlot {
+  readonly number: number;
   readonly #parts: SlotParts;
+  readonly #seats: readonly [number, number];
   #process: WorkerProcess | null = null;
-  #startedAtMs = 0;
+  /** Started to take over, not serving yet. */
+  #successor: WorkerProcess | null = null;
+  /** Taken over from, finishing its requests. */
+  #leaving: WorkerProcess | null = null;
   #current: Snapshot | null = null;
-  #version: number | null = null;
   #state: SlotState = "starting";
   #failures = 0;
   #changes: Promise<unknown> = Promise.resolve();
@@ -53,15 +57,27 @@ export class WorkerSlot {
   #tickAtMs: number;
 
   /** Takes over a worker that was started before this code was even loaded. */
-  constructor(parts: SlotParts, first: WorkerProcess) {
+  constructor(parts: SlotParts, options: SlotOptions, first: WorkerProcess) {
     this.#parts = parts;
+    this.number = options.number;
+    this.#seats = options.seats;
     this.#tickAtMs = parts.clock.now();
     this.#adopt(first);
+    this.#process = first;
     parts.clock.every(beatPeriodMs, () => this.#beat());
   }
 
-  get status(): WorkerStatus {
-    return { pid: this.#process?.pid ?? null, state: this.#state, version: this.#version };
+  get state(): SlotState {
+    return this.#state;
+  }
+
+  /** The one that serves, or will. */
+  get process(): WorkerProcess | null {
+    return this.#process;
+  }
+
+  get leaving(): WorkerProcess | null {
+    return this.#leaving;
   }
 
   /** On failure the worker serves what it served; null when it ended, or was ended, over this snapshot. */
@@ -71,43 +87,83 @@ export class WorkerSlot {
       const result = await process.apply(snapshot, applySilenceMs);
       if (result?.ok === true) {
         this.#current = snapshot;
-        this.#serving(snapshot.version);
+        this.#serving();
       } else if (result === null) {
         process.kill();
-      } else if (this.#version === null) {
+      } else if (process.version === null) {
         await this.#applyCurrent(process);
       }
       return result;
     });
   }
 
-  /** Waits for what was measured until now. */
-  async measure(): Promise<void> {
-    await this.#process?.ask("measure", null, answerMs);
+  /** Back to a snapshot that it served before. */
+  revert(snapshot: Snapshot): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#current = snapshot;
+      if (this.#process !== null) await this.#applyCurrent(this.#process);
+    });
   }
 
-  async report(): Promise<RuntimeReport | null> {
-    return (await this.#process?.ask("report", null, answerMs)) ?? null;
+  /**
+   * Starts a successor, and lets the worker finish once that one serves. Null when it does, else why not: then the
+   * worker goes on.
+   */
+  async replace(): Promise<string | null> {
+    await this.#leaving?.ended;
+    return this.#inTurn(async () => {
+      const [current, old] = [this.#current, this.#process];
+      // Another replacement, or a restart, just did what is wanted.
+      if (current === null || old === null || this.#leaving !== null) return null;
+      const successor = this.#start();
+      this.#successor = successor;
+      const result = await successor.apply(current, applySilenceMs);
+      this.#successor = null;
+      if (result?.ok !== true) {
+        successor.dismiss();
+        if (this.#process === null && this.#state !== "draining") this.#restartAfter(0);
+        return problemsOf(result);
+      }
+      this.#leaving = this.#process;
+      this.#process = successor;
+      this.#serving();
+      if (this.#leaving !== null) this.#finish(this.#leaving, current.drainMs);
+      return null;
+    });
+  }
+
+  updateServices(states: readonly ServiceState[]): void {
+    for (const process of this.#processes) process.updateServices(states);
   }
 
   /** Resolves when the worker has finished its requests, or `timeoutMs` later, and has ended. */
   async drain(timeoutMs: number): Promise<{ readonly forced: number }> {
     this.#state = "draining";
     this.#cancelRestart();
-    const process = this.#process;
-    if (process === null) return { forced: 0 };
-    const answer = await process.ask("drain", { timeoutMs }, timeoutMs + endMs);
-    if (answer !== null) this.#parts.onMeasured(process, answer.measured);
-    // It has written everything and says so: nothing is lost by ending it here.
-    process.kill();
-    await process.ended;
-    return { forced: answer?.forced ?? 0 };
+    this.#successor?.dismiss();
+    const leaving = this.#leaving;
+    const forced = this.#process === null ? 0 : await this.#finish(this.#process, timeoutMs);
+    await leaving?.ended;
+    return { forced };
   }
 
   kill(): void {
     this.#state = "draining";
     this.#cancelRestart();
-    this.#process?.kill();
+    for (const process of this.#processes) process.dismiss();
+  }
+
+  get #processes(): readonly WorkerProcess[] {
+    return [this.#process, this.#successor, this.#leaving].filter((process) => process !== null);
+  }
+
+  async #finish(process: WorkerProcess, timeoutMs: number): Promise<number> {
+    const answer = await process.ask("drain", { timeoutMs }, timeoutMs + endMs);
+    if (answer !== null) this.#parts.onMeasured(process, answer.measured);
+    // It has written everything and says so: nothing is lost by ending it here.
+    process.dismiss();
+    await process.ended;
+    return answer?.forced ?? 0;
   }
 
   /** A snapshot must not overtake another on its way to the worker. */
@@ -117,85 +173,105 @@ export class WorkerSlot {
     return result;
   }
 
-  #serving(version: number): void {
-    this.#version = version;
+  #serving(): void {
     if (this.#state !== "draining") this.#state = "serving";
   }
 
+  #start(): WorkerProcess {
+    const taken = this.#processes.map((process) => process.seat);
+    const seat = this.#seats.find((one) => !taken.includes(one))!;
+    const process = this.#parts.start({ number: this.number, seat });
+    this.#adopt(process);
+    return process;
+  }
+
   #adopt(process: WorkerProcess): void {
-    this.#process = process;
-    this.#startedAtMs = this.#parts.clock.now();
     process.onBeat = ({ measured, ejections }) => {
       this.#parts.onMeasured(process, measured);
       if (ejections.length > 0) this.#parts.onEjections(process, ejections);
     };
+    const states = this.#parts.states();
+    if (states.length > 0) process.updateServices(states);
     process.ended.then((end) => this.#ended(process, end));
   }
 
   #restart(): WorkerProcess {
     this.#cancelRestart();
-    const process = this.#parts.start();
-    this.#adopt(process);
-    return process;
+    this.#process = this.#start();
+    return this.#process;
   }
 
-  #revive(): void {
+  #restartAfter(pauseMs: number): void {
+    const diedAtMs = this.#parts.clock.now();
+    this.#cancelRestart = this.#parts.clock.after(pauseMs, () => this.#revive(diedAtMs));
+  }
+
+  #revive(diedAtMs: number): void {
     const process = this.#restart();
-    this.#inTurn(() => this.#applyCurrent(process));
+    this.#inTurn(async () => {
+      await this.#applyCurrent(process);
+      if (process !== this.#process || process.version === null) return;
+      const tookMs = Math.round(this.#parts.clock.now() - diedAtMs);
+      this.#parts.log.info(`worker ${this.number} serves again after ${tookMs} ms`, { pid: process.pid });
+    });
   }
 
   async #applyCurrent(process: WorkerProcess): Promise<void> {
     if (this.#current === null) return;
-    const snapshot = this.#current;
-    await this.#parts.clearAfterDeath(snapshot);
-    const result = await process.apply(snapshot, applySilenceMs);
+    const result = await process.apply(this.#current, applySilenceMs);
     if (result?.ok === true) {
-      this.#serving(snapshot.version);
+      this.#serving();
       return;
     }
-    const problems = result?.problems.map(({ message }) => message).join("; ") ?? "no answer";
-    this.#parts.log.error("a restarted worker refused the current configuration", { problems });
+    const problems = problemsOf(result);
+    this.#parts.log.error(`worker ${this.number} refused the current configuration`, { problems });
     process.kill();
   }
 
   #ended(process: WorkerProcess, end: ProcessEnd): void {
     process.onBeat = () => {};
-    this.#parts.onEnded(process);
-    this.#process = null;
-    this.#version = null;
-    if (this.#state === "draining") return;
+    const connections = this.#parts.onEnded(process);
+    const served = process === this.#process;
+    if (served) this.#process = null;
+    if (process === this.#leaving) this.#leaving = null;
+    if (process.dismissed || this.#state === "draining") return;
+    const livedMs = Math.round(this.#parts.clock.now() - process.startedAtMs);
+    const lost = connections === null ? "" : `: ${counted(connections, "connection")} lost`;
+    const facts = { pid: process.pid, ...end, connections, livedMs };
+    this.#parts.log.error(
+      `worker ${this.number} ended (${end.signal ?? `exit code ${end.code}`})${lost}`,
+      facts,
+    );
+    if (!served) return;
     this.#state = "restarting";
-    const livedMs = this.#parts.clock.now() - this.#startedAtMs;
     this.#failures = livedMs >= healthyAfterMs ? 0 : this.#failures + 1;
-    const pauseMs = this.#failures === 0 ? 0 : Math.min(pauseMaxMs, pauseFirstMs * 2 ** (this.#failures - 1));
-    const how = {
-      worker: process.pid,
-      code: end.code,
-      signal: end.signal,
-      livedMs: Math.round(livedMs),
-      pauseMs,
-    };
-    this.#parts.log.error("the worker ended; it is replaced", how);
-    this.#cancelRestart = this.#parts.clock.after(pauseMs, () => this.#revive());
+    // It takes over in a moment.
+    if (this.#successor !== null) return;
+    this.#restartAfter(
+      this.#failures === 0 ? 0 : Math.min(pauseMaxMs, pauseFirstMs * 2 ** (this.#failures - 1)),
+    );
   }
 
   #beat(): void {
     const nowMs = this.#parts.clock.now();
     const lateMs = nowMs - this.#tickAtMs - beatPeriodMs;
     this.#tickAtMs = nowMs;
-    const process = this.#process;
-    if (process === null) return;
-    const allowedMs = process.applying || this.#version === null ? applySilenceMs : silenceMs;
-    const silentMs = nowMs - process.lastHeardMs;
-    // When this process itself was held up, the answers may be here, unread.
-    if (silentMs > allowedMs && lateMs < beatPeriodMs / 2) {
-      this.#parts.log.error("the worker's heartbeat stopped", {
-        worker: process.pid,
-        silentMs: Math.round(silentMs),
-      });
-      process.kill();
-    } else {
-      process.beat();
+    for (const process of this.#processes) {
+      const allowedMs = process.applying || process.version === null ? applySilenceMs : silenceMs;
+      const silentMs = nowMs - process.lastHeardMs;
+      // When this process itself was held up, the answers may be here, unread.
+      if (silentMs > allowedMs && lateMs < beatPeriodMs / 2) {
+        const facts = { pid: process.pid, silentMs: Math.round(silentMs) };
+        this.#parts.log.error(`worker ${this.number} gives no sign of life; it is killed`, facts);
+        process.kill();
+      } else {
+        process.beat();
+      }
     }
   }
+}
+
+function problemsOf(result: ApplyResult | null): string {
+  if (result === null) return "it ended, or did not answer";
+  return result.ok ? "" : result.problems.map(({ message }) => message).join("; ");
 }

@@ -8,6 +8,8 @@ import type { Answer, Question, QuestionKind, Questions } from "./messages.ts";
 import { ReceivedParts } from "./parts.ts";
 
 export interface WorkerParts extends Omit<RuntimeParts, "log"> {
+  /** 1, 2 …: what people call this worker. */
+  readonly number: number;
   readonly meters: WorkerMeters;
   readonly processes: Processes;
   readonly parent: ParentChannel;
@@ -27,10 +29,11 @@ type Answers = {
 export function runWorker(parts: WorkerParts): void {
   const { processes, parent, meters, appenders } = parts;
   const stderr = appenders.open("stderr");
-  const log = createLog((line) => stderr.line(line), { process: "worker", pid: processes.pid });
+  const fields = { process: "worker", worker: parts.number, pid: processes.pid };
+  const log = createLog((line) => stderr.line(line), fields);
   surviveErrors(parts, log);
   // A terminal's Ctrl-C and a service manager's SIGTERM reach every process of the node: the supervisor alone acts.
-  for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) processes.onSignal(name, () => {});
+  for (const name of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const) processes.onSignal(name, () => {});
 
   const runtime = parts.createRuntime({ ...parts, log });
   let live: Snapshot | null = null;

@@ -7,24 +7,20 @@ import type { Answer } from "./failures.ts";
 import type { LiveListener } from "./generation.ts";
 import { DownstreamConnection, type RequestTaker } from "./http1/downstream.ts";
 import type { RequestOwner } from "./http1/request-owner.ts";
+import type { ConnectionCount } from "./node-memory/connection-count.ts";
 import { OccasionalNote } from "./occasional-note.ts";
 import { Peer } from "./peer.ts";
 import type { ServerCertificates } from "./tls/server-certificates.ts";
 import { type GateKeeper, TlsGate } from "./tls/tls-gate.ts";
 import { TurnedAway } from "./turned-away.ts";
 
-/** Open connections of the whole worker, against the node's limit. */
-export interface ConnectionCount {
-  open: number;
-  max: number;
-}
-
 export interface ListenerParts {
   readonly sockets: Sockets;
   readonly deadlines: Deadlines;
   readonly meters: Meters;
   readonly log: Log;
-  readonly connections: ConnectionCount;
+  /** Open connections, over all workers. */
+  readonly connections: { readonly node: ConnectionCount; readonly own: ConnectionCount };
 }
 
 export class Listener implements RequestTaker, GateKeeper {
@@ -82,15 +78,21 @@ export class Listener implements RequestTaker, GateKeeper {
   }
 
   accept(): SocketOwner {
-    const { connections, meters } = this.#parts;
     const encrypted = this.#live.certificates !== null;
-    if (connections.open >= connections.max || this.open.size >= this.limits.connections)
-      return encrypted ? this.#turnedAway.silently() : this.#turnedAway.politely();
+    if (!this.#enter()) return encrypted ? this.#turnedAway.silently() : this.#turnedAway.politely();
     const connection = encrypted ? new TlsGate(this) : new DownstreamConnection(this);
-    connections.open++;
-    meters.connections("downstream", 1);
+    this.#parts.meters.connections("downstream", 1);
     this.open.add(connection);
     return connection;
+  }
+
+  /** Whether one more connection is within the limits. */
+  #enter(): boolean {
+    const { node, own } = this.#parts.connections;
+    if (!node.enter(this.#live.generation.snapshot.connectionsMax)) return false;
+    if (own.enter(this.limits.connections)) return true;
+    node.leave();
+    return false;
   }
 
   passed(gate: TlsGate): SocketOwner {
@@ -145,8 +147,10 @@ export class Listener implements RequestTaker, GateKeeper {
 
   closed(connection: DownstreamConnection | TlsGate): void {
     if (!this.open.delete(connection)) return;
-    this.#parts.connections.open--;
-    this.#parts.meters.connections("downstream", -1);
+    const { connections, meters } = this.#parts;
+    connections.node.leave();
+    connections.own.leave();
+    meters.connections("downstream", -1);
     if (this.open.size === 0) this.#emptied?.();
   }
 

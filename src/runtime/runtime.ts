@@ -7,7 +7,8 @@ import { installGlobals } from "./fetch/globals.ts";
 import { filtersOf } from "./found-filters.ts";
 import type { GenerationParts } from "./generation.ts";
 import { HttpDate } from "./http-date.ts";
-import { type ConnectionCount, Listener } from "./listener.ts";
+import { Listener } from "./listener.ts";
+import type { NodeShare } from "./node-memory/index.ts";
 import { type RuntimeReport, report } from "./report.ts";
 import { addressText, type Service } from "./service.ts";
 import { callService } from "./service-call.ts";
@@ -24,6 +25,8 @@ export interface RuntimeParts {
   /** "stdout", "stderr" or a path. */
   open(path: string): Appender;
   fetch(url: string, init?: RequestInit): Promise<Response>;
+  /** What this worker counts together with the others. */
+  readonly share: NodeShare;
   /** Tells this node from all others, in Via. */
   readonly nodeId: string;
 }
@@ -57,7 +60,6 @@ export function createRuntime(parts: RuntimeParts): Runtime {
 class WorkerRuntime implements Runtime {
   readonly #parts: RuntimeParts;
   readonly #deadlines: Deadlines;
-  readonly #connections: ConnectionCount = { open: 0, max: 0 };
   readonly #compileParts: Omit<CompileParts, "filters">;
   /** By address: an address that stays is never let go of. */
   readonly #listeners = new Map<string, Listener>();
@@ -141,8 +143,8 @@ class WorkerRuntime implements Runtime {
     for (const live of next.generation.listeners.values()) {
       const key = addressText(live.config.bind);
       if (this.#listeners.has(key)) continue;
-      const listener = new Listener(this.#listenerParts(next), live);
       try {
+        const listener = new Listener(this.#listenerParts(key), live);
         listener.bound(await this.#parts.sockets.listen(live.config.bind, "shared", () => listener.accept()));
         added.set(key, listener);
       } catch (error) {
@@ -152,11 +154,10 @@ class WorkerRuntime implements Runtime {
     return { added, problems };
   }
 
-  #listenerParts(next: Compiled) {
-    if (this.#current === null) this.#connections.max = next.generation.snapshot.connectionsMax;
-    const { meters, log } = this.#parts;
-    const { sockets } = this.#parts;
-    return { sockets, deadlines: this.#deadlines, meters, log, connections: this.#connections };
+  #listenerParts(address: string) {
+    const { sockets, meters, log, share } = this.#parts;
+    const connections = { node: share.connections, own: share.connectionsAt(address) };
+    return { sockets, deadlines: this.#deadlines, meters, log, connections };
   }
 
   #swap(next: Compiled, added: ReadonlyMap<string, Listener>): void {
@@ -164,7 +165,6 @@ class WorkerRuntime implements Runtime {
     const before = this.#current;
     this.#current = next;
     this.#generations++;
-    this.#connections.max = generation.snapshot.connectionsMax;
     const wanted = new Set<string>();
     for (const live of generation.listeners.values()) {
       const key = addressText(live.config.bind);

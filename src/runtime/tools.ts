@@ -31,6 +31,8 @@ export interface ToolParts {
   readonly meters: Meters;
   readonly sockets: Sockets;
   readonly memory: FilterMemory;
+  /** Counters of the node, by key. */
+  readonly share: { counter(key: string): Counter };
   /** "stdout", "stderr" or a path. */
   open(path: string): Appender;
   fetch(url: string, init?: RequestInit): Promise<Response>;
@@ -69,7 +71,7 @@ export function createTools(parts: ToolParts, owner: ToolOwner): FilterTools {
     random: parts.random,
     metrics: filterMetrics(parts.meters, owner.name),
     keep,
-    shared: (key) => keep(`shared ${key}`, (): Counter => new LocalCounter()),
+    shared: (key) => parts.share.counter(`${owner.id} ${key}`),
     call: (service, request) => parts.call(service, request),
     fetch: (url, init) => fetchOutside(parts, hosts, { url, init }),
     connect: (address) => connect(parts.sockets, address),
@@ -130,20 +132,6 @@ export class FilterMemory {
 
   get size(): number {
     return this.#values.size;
-  }
-}
-
-/** Exact while a node has one worker: then what is per worker is per node. */
-class LocalCounter implements Counter {
-  #value = 0;
-
-  add(amount: number): number {
-    this.#value += amount;
-    return this.#value;
-  }
-
-  get value(): number {
-    return this.#value;
   }
 }
 

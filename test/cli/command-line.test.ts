@@ -42,7 +42,7 @@ async function obey(text: string, checked: Checked = right) {
     return checked;
   };
   const verbs: Verbs = {
-    run: called("run"),
+    run: { start: called("run"), workersMax: 64 },
     check: { terminal, load },
     schema: called("schema"),
     demo: called("demo"),
@@ -53,18 +53,22 @@ async function obey(text: string, checked: Checked = right) {
 }
 
 test("run takes the config file, clearway.yaml by default, and gives its exit code on", async () => {
-  expect(await obey("run -c a.yaml")).toMatchObject({ code: 7, calls: [["run", { file: "a.yaml" }]] });
-  expect(await obey("run --config a.yaml --workers 1")).toMatchObject({
-    calls: [["run", { file: "a.yaml" }]],
+  const called = (file: string, workers: number | "auto") => ({
+    code: 7,
+    calls: [["run", { file, workers }]],
   });
-  expect(await obey("run")).toMatchObject({ calls: [["run", { file: "clearway.yaml" }]] });
+  expect(await obey("run -c a.yaml")).toMatchObject(called("a.yaml", 1));
+  expect(await obey("run --config a.yaml --workers 64")).toMatchObject(called("a.yaml", 64));
+  expect(await obey("run --workers auto")).toMatchObject(called("clearway.yaml", "auto"));
 });
 
-test("run says that several workers come later", async () => {
-  const { code, error, calls } = await obey("run --workers 4");
-  expect({ code, calls }).toEqual({ code: 1, calls: [] });
-  expect(error).toMatch(/^clearway: .*'4'.* several workers come in a later version: wanted 1\.\n$/);
-});
+for (const count of ["0", "65", "1.5", "-1", "many", "1e1"]) {
+  test(`run refuses ${count} workers`, async () => {
+    const { code, error, calls } = await obey(`run --workers ${count}`);
+    expect({ code, calls }).toEqual({ code: 1, calls: [] });
+    expect(error).toMatch(/^clearway: .*'.+'.* wanted 1 to 64, or auto\.\n$/);
+  });
+}
 
 test("check says in one line what a right config holds", async () => {
   const { code, out } = await obey("check -c a.yaml");

@@ -70,6 +70,7 @@ test("Announcements says which listener serves where, as bound", () => {
     programVersion: "1.2.3",
     file: "clearway.yaml",
     snapshot: { ...live("json"), listeners: [web] } as unknown as Snapshot,
+    workers: 1,
     listeners: [{ name: "web", address: "127.0.0.1:41234", state: "serving", connections: 0 }],
     admin: { host: "::1", port: 9900 },
     tookMs: 20,

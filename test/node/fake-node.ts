@@ -8,11 +8,13 @@ import { systemClock } from "../../src/host/clock/node.ts";
 import { systemFiles } from "../../src/host/files/node.ts";
 import { bunProcesses } from "../../src/host/processes/bun.ts";
 import { systemRandom } from "../../src/host/random/node.ts";
+import { createSharedMemory, inheritSharedMemory } from "../../src/host/shared-memory/bun.ts";
 import { bunSockets } from "../../src/host/sockets/bun.ts";
 import { systemTerminal } from "../../src/host/terminal/node.ts";
 import { runNode } from "../../src/node/supervisor.ts";
 import { runWorker } from "../../src/node/worker.ts";
-import { WorkerProcess, workerVerb } from "../../src/node/worker-process.ts";
+import { type WorkerPlace, WorkerProcess, workerVerb } from "../../src/node/worker-process.ts";
+import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
 import type { Runtime, RuntimeParts } from "../../src/runtime/runtime.ts";
 import type { Problem, Snapshot } from "../../src/snapshot.ts";
 import { createWorkerMeters } from "../../src/telemetry/index.ts";
@@ -26,6 +28,7 @@ const [file = ""] = processes.args;
 
 if (file === workerVerb) {
   const meters = createWorkerMeters();
+  const [, , number = "", seat = ""] = processes.args;
   runWorker({
     clock,
     meters,
@@ -39,9 +42,15 @@ if (file === workerVerb) {
     open: appenders.open,
     fetch,
     nodeId: "node",
+    number: Number(number),
+    share: new NodeMemory(inheritSharedMemory(nodeMemoryBytes), systemRandom()).share(Number(seat)),
   });
 } else {
-  const startWorker = () => new WorkerProcess(processes, clock, "node");
+  const [, workers = "1"] = processes.args;
+  const memory = await createSharedMemory(nodeMemoryBytes);
+  const startWorker = (place: WorkerPlace) =>
+    new WorkerProcess({ processes, clock, nodeId: "node", memory }, place);
+  const first = Array.from({ length: Number(workers) }, (_, seat) => startWorker({ number: seat + 1, seat }));
   const parts = {
     clock,
     files: systemFiles,
@@ -51,6 +60,7 @@ if (file === workerVerb) {
     stderr: appenders.open("stderr"),
     programVersion: "0.0.0",
     startWorker,
+    memory: new NodeMemory(memory.bytes, systemRandom()),
     load,
     formatProblem: ({ file, line, column, message }: Problem) => `${file}:${line}:${column} ${message}`,
     async serve(
@@ -68,7 +78,7 @@ if (file === workerVerb) {
       };
     },
   };
-  const code = await runNode(parts as Parameters<typeof runNode>[0], { file, nodeId: "node" }, startWorker());
+  const code = await runNode(parts as Parameters<typeof runNode>[0], { file, nodeId: "node" }, first);
   await appenders.flush();
   processes.exit(code);
 }

@@ -2,6 +2,7 @@
 
 import { z } from "../../src/plugin.ts";
 import { createFilters, type FilterParts, type LiveFilter } from "../../src/runtime/live-filter.ts";
+import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
 import { FilterMemory } from "../../src/runtime/tools.ts";
 import type { FilterEntry } from "../../src/snapshot.ts";
 import type { FilterDefinition, LogFields, Meters } from "../../src/types.ts";
@@ -29,17 +30,19 @@ export function testParts(given: Partial<FilterParts> = {}): TestParts {
   const refuse = () => {
     throw new Error("the test gave nothing for this");
   };
+  const random = { fraction: () => 0.5, id: () => "1".repeat(32) };
   return {
     logged,
     durations,
     counted,
     fetched,
     clock: new VirtualClock(),
-    random: { fraction: () => 0.5, id: () => "0".repeat(32) },
+    random,
     log: { debug: write, info: write, warn: write, error: write },
     meters: meters as Meters,
     sockets: { listen: refuse, connect: refuse },
     memory: new FilterMemory(),
+    share: new NodeMemory(new ArrayBuffer(nodeMemoryBytes), random).share(0),
     filters: new Map(),
     version: "1",
     open: refuse,

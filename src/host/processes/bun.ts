@@ -1,8 +1,11 @@
 import { closeSync, openSync } from "node:fs";
 import type { Subprocess } from "bun";
-import type { ChildProcess, ProcessEnd } from "../../types.ts";
+import type { ChildProcess, ProcessEnd, SharedMemory } from "../../types.ts";
 import type { HostProcesses, LoggedProcess } from "../host.ts";
 import { thisProcess } from "./this-process.ts";
+
+/** Where a child finds the memory that it shares with its parent: the first descriptor after the standard ones. */
+export const inheritedDescriptor = 3;
 
 /** Every path inside a compiled program begins like this. */
 const compiledPrefix = "/$bunfs/";
@@ -12,15 +15,19 @@ export function bunProcesses(entry: string) {
   const program = entry.startsWith(compiledPrefix) ? [process.execPath] : [process.execPath, entry];
   return {
     ...thisProcess(),
-    start: (args, receive) => startChild([...program, ...args], receive),
+    start: (args, receive, memory = null) => startChild([...program, ...args], receive, memory),
     startLogged: (args, logPath) => startLogged([...program, ...args], logPath),
   } satisfies HostProcesses;
 }
 
-function startChild(command: string[], receive: (message: unknown) => void): ChildProcess {
+function startChild(
+  command: string[],
+  receive: (message: unknown) => void,
+  memory: SharedMemory | null,
+): ChildProcess {
   let open = true;
   const child = Bun.spawn(command, {
-    stdio: ["ignore", "inherit", "inherit"],
+    stdio: ["ignore", "inherit", "inherit", ...(memory === null ? [] : [memory.descriptor])],
     serialization: "advanced",
     ipc: receive,
     onDisconnect() {

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import type { ParentChannel, Processes } from "../../types.ts";
 import { linuxUsage } from "./linux.ts";
 
@@ -8,6 +9,7 @@ export function thisProcess(): Omit<Processes, "start"> {
     args: process.argv.slice(2),
     environment: process.env,
     parent: process.send === undefined ? null : parentChannel(process.send.bind(process)),
+    cores: availableParallelism(),
     usage: linuxUsage,
     onSignal(name, run) {
       process.on(name, run);

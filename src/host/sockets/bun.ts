@@ -25,6 +25,7 @@ import type {
   TlsTarget,
 } from "../../types.ts";
 import { alpnWire, peerCertificate, tlsContext, tlsFailure } from "./tls.ts";
+import { listenAlone, listenInstead } from "./unix-listener.ts";
 
 type Native = Socket<BunSocket>;
 
@@ -252,8 +253,11 @@ export const bunSockets: Sockets = {
       },
     };
     if ("unixPath" in address) {
-      const server = Bun.listen<BunSocket>({ unix: address.unixPath, allowHalfOpen: true, socket });
-      return { address, stop: () => server.stop(false) };
+      const listen = sharing === "shared" ? listenInstead : listenAlone;
+      return listen(address.unixPath, async (unix) => {
+        const server = Bun.listen<BunSocket>({ unix, allowHalfOpen: true, socket });
+        return () => server.stop(false);
+      });
     }
     const server = Bun.listen<BunSocket>({
       hostname: address.host,

@@ -5,6 +5,7 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import type { Address, ByteSocket, ListeningSocket, SocketError, SocketOwner, Sockets } from "../../types.ts";
 import { tlsContext } from "./tls.ts";
+import { listenAlone, listenInstead } from "./unix-listener.ts";
 
 const BUFFER_BYTES = 64 * 1024;
 /** Sends a keep-alive probe after this much silence, so that a peer that vanished is noticed. */
@@ -150,9 +151,12 @@ export const nodeSockets: Sockets = {
     const server = createServer(socketOptions, (socket) => new NodeSocket(socket, accept()).opened());
     const stop = () => void server.close();
     if ("unixPath" in address) {
-      server.listen({ path: address.unixPath });
-      await listening(server);
-      return { address, stop };
+      const listen = sharing === "shared" ? listenInstead : listenAlone;
+      return listen(address.unixPath, async (path) => {
+        server.listen({ path });
+        await listening(server);
+        return stop;
+      });
     }
     server.listen({ host: address.host, port: address.port, reusePort: sharing === "shared" });
     await listening(server);

@@ -1,0 +1,174 @@
+/** All workers of a node: what one of them must not have without the others, and what they are together. */
+import type { RuntimeReport } from "../runtime/report.ts";
+import type { ApplyProblem, ApplyResult } from "../runtime/runtime.ts";
+import type { ServiceState, Snapshot } from "../snapshot.ts";
+import type { Clock, Log } from "../types.ts";
+import { type WorkerProcess, workersMax } from "./worker-process.ts";
+import { type SlotParts, type SlotState, WorkerSlot } from "./worker-slot.ts";
+
+/** Questions that a healthy worker answers at once. */
+const answerMs = 1000;
+
+export type PoolParts = Omit<SlotParts, "states">;
+
+/** One worker process. */
+export interface WorkerStatus {
+  readonly number: number;
+  /** Null while there is none. */
+  readonly pid: number | null;
+  /** A leaving one finishes its requests while its successor serves. */
+  readonly state: SlotState | "leaving";
+  /** Of the snapshot that it serves. */
+  readonly version: number | null;
+}
+
+export interface ReportedWorker extends WorkerStatus {
+  /** Null when it did not answer. */
+  readonly report: RuntimeReport | null;
+}
+
+export class WorkerPool {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #slots: readonly WorkerSlot[];
+  #states: readonly ServiceState[] = [];
+  /** Served by all. */
+  #live: Snapshot | null = null;
+  #replacing: Promise<void> | null = null;
+
+  /** Takes over workers that were started before this code was even loaded; number 1 has seat 0, and so on. */
+  constructor(parts: PoolParts, first: readonly WorkerProcess[]) {
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    const slotParts: SlotParts = { ...parts, states: () => this.#states };
+    this.#slots = first.map((process, index) => {
+      const seats = [process.seat, process.seat + workersMax] as const;
+      return new WorkerSlot(slotParts, { number: index + 1, seats }, process);
+    });
+  }
+
+  get status(): readonly WorkerStatus[] {
+    return this.#slots.flatMap(statusOf).map(({ process: _, ...status }) => status);
+  }
+
+  /** Null when every worker serves this version, else who does not. */
+  lacking(version: number): string | null {
+    const behind = this.status.find((one) => one.state !== "leaving" && one.version !== version);
+    if (behind === undefined) return null;
+    const serves = behind.version === null ? "nothing" : `version ${behind.version}`;
+    return `worker ${behind.number} is ${behind.state} and serves ${serves}, wanted version ${version}`;
+  }
+
+  /**
+   * Makes a snapshot live in all workers, or in none. The first one has it alone at first: what it refuses, or ends over,
+   * the others never see. Null when a worker ended, or was ended, over it.
+   */
+  async apply(snapshot: Snapshot): Promise<ApplyResult | null> {
+    const results: (ApplyResult | null)[] = [];
+    for (const slots of [this.#slots.slice(0, 1), this.#slots.slice(1)]) {
+      results.push(...(await Promise.all(slots.map((slot) => slot.apply(partOf(snapshot, slot))))));
+      if (results.some((result) => result?.ok !== true)) break;
+    }
+    const failed = results.filter((result) => result?.ok !== true);
+    if (failed.length === 0) {
+      this.#live = snapshot;
+      return results[0]!;
+    }
+    await this.#revert(results);
+    const problems = failed.flatMap((result) => (result?.ok === false ? result.problems : []));
+    return problems.length === 0 ? null : { ok: false, problems: unique(problems) };
+  }
+
+  async #revert(results: readonly (ApplyResult | null)[]): Promise<void> {
+    const live = this.#live;
+    if (live === null) return;
+    const taken = this.#slots.filter((_, index) => results[index]?.ok === true);
+    await Promise.all(taken.map((slot) => slot.revert(partOf(live, slot))));
+  }
+
+  /** What the node knows of its services; the list is complete each time. */
+  updateServices(states: readonly ServiceState[]): void {
+    this.#states = states;
+    for (const slot of this.#slots) slot.updateServices(states);
+  }
+
+  /**
+   * Every worker gets a successor, one after the other; each finishes its requests once that one serves. Stops at the
+   * first that does not. What is asked for while this goes on is this.
+   */
+  replaceAll(): Promise<void> {
+    this.#replacing ??= this.#replaceEach().finally(() => {
+      this.#replacing = null;
+    });
+    return this.#replacing;
+  }
+
+  async #replaceEach(): Promise<void> {
+    const startMs = this.#clock.now();
+    this.#log.info("the workers are replaced, one after the other");
+    for (const { number } of this.#slots) if ((await this.replace(number)) !== null) return;
+    const tookMs = Math.round(this.#clock.now() - startMs);
+    this.#log.info("all workers are replaced", { workers: this.#slots.length, tookMs });
+  }
+
+  /** One of them. Null when its successor serves, else why not: then it goes on itself. */
+  async replace(number: number): Promise<string | null> {
+    const slot = this.#slots[number - 1]!;
+    const [before, startMs] = [slot.process?.pid ?? null, this.#clock.now()];
+    const problem = await slot.replace();
+    const [pid, tookMs] = [slot.process?.pid ?? null, Math.round(this.#clock.now() - startMs)];
+    if (problem === null) this.#log.info(`worker ${number} is replaced`, { before, pid, tookMs });
+    else this.#log.error(`worker ${number} is not replaced, its successor failed`, { problem, tookMs });
+    return problem;
+  }
+
+  /** Waits for what was measured until now. */
+  async measure(): Promise<void> {
+    const processes = this.#slots.flatMap(statusOf).map(({ process }) => process);
+    await Promise.all(processes.map((process) => process?.ask("measure", null, answerMs)));
+  }
+
+  report(): Promise<ReportedWorker[]> {
+    const asked = this.#slots.flatMap(statusOf).map(async ({ process, ...status }) => ({
+      ...status,
+      report: (await process?.ask("report", null, answerMs)) ?? null,
+    }));
+    return Promise.all(asked);
+  }
+
+  /** Resolves when all have finished their requests, or `timeoutMs` later, and have ended. */
+  async drain(timeoutMs: number): Promise<{ readonly forced: number }> {
+    const drained = await Promise.all(this.#slots.map((slot) => slot.drain(timeoutMs)));
+    return { forced: drained.reduce((sum, { forced }) => sum + forced, 0) };
+  }
+
+  kill(): void {
+    for (const slot of this.#slots) slot.kill();
+  }
+}
+
+function statusOf(slot: WorkerSlot): (WorkerStatus & { readonly process: WorkerProcess | null })[] {
+  const { number, process, state, leaving } = slot;
+  const all = [{ number, pid: process?.pid ?? null, state, version: process?.version ?? null, process }];
+  if (leaving === null) return all;
+  const { pid, version } = leaving;
+  return [...all, { number, pid, state: "leaving", version, process: leaving }];
+}
+
+/** Only TCP addresses can be shared: the first worker alone serves those that are paths. */
+function partOf(snapshot: Snapshot, { number }: WorkerSlot): Snapshot {
+  if (number === 1) return snapshot;
+  const known = withoutPaths.get(snapshot);
+  if (known !== undefined) return known;
+  const listeners = snapshot.listeners.filter(({ bind }) => !("unixPath" in bind));
+  const part = listeners.length === snapshot.listeners.length ? snapshot : { ...snapshot, listeners };
+  withoutPaths.set(snapshot, part);
+  return part;
+}
+
+/** The same object for all workers: a large one is cut into messages only once. */
+const withoutPaths = new WeakMap<Snapshot, Snapshot>();
+
+function unique(problems: readonly ApplyProblem[]): ApplyProblem[] {
+  return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
+}
