@@ -9,7 +9,7 @@ import { entryKeys } from "./filter-names.ts";
 import { filtersMax } from "./grammar.ts";
 import { childrenOf, emptyPart, isNothing, nothingBehind, type Part, plainOf, spotOf } from "./located.ts";
 import { inputOf, type Marked, markedValues } from "./marks.ts";
-import { nearest, nearestHints } from "./nearest.ts";
+import { knownHints, nearest, nearestHints } from "./nearest.ts";
 import type { Report } from "./problem.ts";
 import { shownOptions } from "./shown-options.ts";
 import { lineOf, type Range } from "./source.ts";
@@ -189,13 +189,11 @@ function reportUnknown(name: string, at: { range: Range; path: Part["path"] }, c
 
 /** Somebody may have left out, or put in front, where a filter comes from: `cors` is `hono/cors`. */
 function nameHints(name: string, known: readonly string[]): string[] {
+  const alike = known.filter((one) => one.includes("/") === name.includes("/"));
+  const all = [...alike, ...known];
   const bare = (whole: string) => whole.slice(whole.indexOf("/") + 1);
-  const near = nearest(bare(name), known.map(bare));
-  if (near !== null) return [`did you mean \`${known.find((one) => bare(one) === near)}\`?`];
-  return nearestHints(
-    name,
-    known.filter((one) => one.includes("/") === name.includes("/")),
-  );
+  const near = nearest(bare(name), all.map(bare));
+  return near === null ? knownHints(alike) : [`did you mean \`${all.find((one) => bare(one) === near)}\`?`];
 }
 
 function checkMarked(marked: readonly Marked[], options: Part, context: FilterContext): boolean {

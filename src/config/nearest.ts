@@ -6,7 +6,11 @@ const wordLengthMax = 64;
 /** "did you mean `requests`?", or the known words when there are few, as hints. */
 export function nearestHints(word: string, known: readonly string[]): string[] {
   const near = nearest(word, known);
-  if (near !== null) return [`did you mean \`${near}\`?`];
+  return near === null ? knownHints(known) : [`did you mean \`${near}\`?`];
+}
+
+/** The known words when they are few, as hints. */
+export function knownHints(known: readonly string[]): string[] {
   return known.length > 0 && known.length <= 24 ? [`known here: ${known.join(", ")}`] : [];
 }
 

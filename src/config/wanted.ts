@@ -9,6 +9,7 @@ const nouns: Readonly<Record<string, string>> = {
   int: "a whole number",
   boolean: "true or false",
   array: "a list",
+  tuple: "a list",
   object: "a map",
   record: "a map",
   map: "a map",

@@ -28,18 +28,24 @@ export function factoryFilter<Arguments extends readonly unknown[]>(
   return { name, summary, options: made, middleware: (middleware) => middleware as Middleware };
 }
 
-/** One argument, alone or as a list of one. */
+/** A value that is the only argument. */
+export function alone<One extends z.ZodType>(one: One) {
+  return one.transform((value): [z.output<One>] => [value]);
+}
+
+/** One argument, alone or in a list. */
 export function oneArgument<One extends z.ZodType>(one: One): z.ZodType<[z.output<One>]> {
-  return z.union([one.transform((value): [z.output<One>] => [value]), z.tuple([one])]) as never;
+  return z.union([alone(one), z.tuple([one])]) as never;
 }
 
 /** The same, or none. */
 export function maybeArgument<One extends z.ZodType>(one: One): z.ZodType<[] | [z.output<One>]> {
-  return z.union([noArgument(), oneArgument(one)]);
+  return z.union([noArgument(), alone(one), z.tuple([one.exactOptional()])]) as never;
 }
 
+/** Nothing behind the name. */
 export function noArgument(): z.ZodType<[]> {
-  return z.union([z.null().transform((): [] => []), z.tuple([])]);
+  return z.null().transform((): [] => []);
 }
 
 /** The same where nobody told what the function takes: whatever YAML says. */

@@ -2,7 +2,7 @@
 import type { FilterDefinition, FilterFamily, Modules, RefusedFilter } from "../types.ts";
 
 /** A scope, a name, and maybe a part of the package. */
-const packageName = /^(@[\w.~-]+\/)?[\w.~-]+(\/[\w./~-]+)?$/;
+const packageName = /^(@[\w~-][\w.~-]*\/)?[\w~-][\w.~-]*(\/[\w~-][\w.~-]*)*$/;
 const prefix = "npm:";
 const shownExportsMax = 20;
 
@@ -24,10 +24,11 @@ export function npmFilters({ modules, makeFilter }: NpmParts): FilterFamily {
       }
       const file = modules.find(module, folder);
       if (file === null) {
-        const place = folder === "" ? "this folder" : JSON.stringify(folder);
-        return refusal(`${module} is not in a node_modules of ${place} or of one above it`, [
-          `install it there: npm install ${module}`,
-        ]);
+        const place = folder === "" ? "the current folder" : JSON.stringify(folder);
+        return refusal(
+          `no node_modules of ${place}, or of a folder above it, has ${JSON.stringify(module)}`,
+          ["install it there with npm install"],
+        );
       }
       let exported: Readonly<Record<string, unknown>>;
       try {

@@ -1,7 +1,7 @@
 /** Downstream. Asks for a user and a password, and refuses with 401 whoever has none of those that it knows. */
 import { basicAuth } from "hono/basic-auth";
 import { secret, z } from "../../plugin.ts";
-import { factoryFilter, oneArgument } from "../factory.ts";
+import { alone, factoryFilter } from "../factory.ts";
 
 const message = z.union([z.string(), z.record(z.string(), z.unknown())]);
 const user = z.strictObject({
@@ -19,6 +19,6 @@ const first = z.strictObject({
 export default factoryFilter({
   name: "hono/basic-auth",
   summary: "Asks for a user and a password; in a list, the further ones are further users",
-  options: z.union([oneArgument(first), z.tuple([first], user)]),
+  options: z.union([alone(first), z.tuple([first], user)]),
   factory: basicAuth,
 });

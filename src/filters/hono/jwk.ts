@@ -1,7 +1,7 @@
 /** Downstream. Refuses with 401 whoever has no token of a key set. From a URL the set is read at every request. */
 import { jwk } from "hono/jwk";
 import { z } from "../../plugin.ts";
-import { factoryFilter, oneArgument } from "../factory.ts";
+import { alone, factoryFilter } from "../factory.ts";
 import { algorithms, tokenOptions, webKey } from "./token.ts";
 
 const options = z.strictObject({
@@ -22,6 +22,6 @@ const init = z
 export default factoryFilter({
   name: "hono/jwk",
   summary: "Asks for a JSON web token that a key of a set signed",
-  options: z.union([oneArgument(options), z.tuple([options, init])]),
+  options: z.union([alone(options), z.tuple([options, init.exactOptional()])]),
   factory: jwk,
 });

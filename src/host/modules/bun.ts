@@ -1,8 +1,10 @@
 import { resolve } from "node:path";
 import type { Modules } from "../../types.ts";
+import { hasPackage } from "./packages.ts";
 
 export const bunModules: Modules = {
   find(name, folder) {
+    if (!hasPackage(name, folder)) return null;
     try {
       return Bun.resolveSync(name, resolve(folder));
     } catch {

@@ -2,6 +2,7 @@ import { createRequire, registerHooks } from "node:module";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Modules } from "../../types.ts";
+import { hasPackage } from "./packages.ts";
 
 /** Node resolves for the module that asks; while this is set, it resolves for that folder. */
 let askingUrl: string | null = null;
@@ -31,6 +32,7 @@ function findAsRequire(name: string, folder: string): string {
 
 export const nodeModules: Modules = {
   find(name, folder) {
+    if (!hasPackage(name, folder)) return null;
     const find = process.versions.deno === undefined ? findAsImport : findAsRequire;
     try {
       return find(name, resolve(folder));
