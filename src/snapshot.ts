@@ -37,6 +37,8 @@ export interface MessageLimits {
   /** Per direction: a source is paused above high and resumed below low. */
   readonly bufferHighBytes: number;
   readonly bufferLowBytes: number;
+  /** From a connection to the end of its TLS handshake. */
+  readonly handshakeTimeoutMs: number;
   /** From the first moment in which a head is awaited to its last byte. */
   readonly headerTimeoutMs: number;
   /** Between requests on one connection. */

@@ -50,7 +50,8 @@ export async function readTlsFiles(root: Part, files: WatchedFiles, report: Repo
     if (result.ok) found.set(node, { path, text: result.value });
     else
       report.add(node.range, part.path, {
-        message: `cannot read ${JSON.stringify(path)}: ${result.reason}`,
+        // A value of the environment may be the key itself.
+        message: `cannot read ${JSON.stringify(node.written ?? path)}: ${result.reason}`,
       });
   }
   return found;

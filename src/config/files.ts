@@ -49,9 +49,21 @@ export class WatchedFiles {
     try {
       return { ok: true, value: await run(path) };
     } catch (error) {
-      const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
-      const reason = error instanceof Error ? error.message : String(error);
-      return { ok: false, missing, reason: missing ? "it is not there" : reason };
+      const { code } = error as { readonly code?: string };
+      return { ok: false, missing: code === "ENOENT", reason: reasons.get(code ?? "") ?? reasonOf(error) };
     }
   }
+}
+
+const reasons: ReadonlyMap<string, string> = new Map([
+  ["ENOENT", "it is not there"],
+  ["EACCES", "this program may not read it"],
+  ["EISDIR", "it is a folder"],
+  ["ENOTDIR", "a part of its path is no folder"],
+  ["ENAMETOOLONG", "its name is too long"],
+]);
+
+/** Not the path that a system error ends with: it is named already, or must not be. */
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/, \w+ '.*'$/s, "") : String(error);
 }

@@ -29,6 +29,9 @@ const valueMatch = z.union([
 
 export const limitsGrammar = z.strictObject({
   ...messageLimits,
+  handshakeTimeout: deadline()
+    .describe("From a caller's connection to the end of its TLS handshake")
+    .optional(),
   headerTimeout: deadline()
     .describe("From the first moment in which a head is awaited to its last byte")
     .optional(),

@@ -94,7 +94,9 @@ function filterOf(entry: FilterEntry, shown: Shown): unknown {
 
 function serviceOf(service: ServiceConfig): unknown {
   const { connectMs, idleMs } = service.timeouts;
-  const { headerTimeout, idleTimeout, routeTimeout, ...limits } = limitsOf(service.messageLimits);
+  const { handshakeTimeout, headerTimeout, idleTimeout, routeTimeout, ...limits } = limitsOf(
+    service.messageLimits,
+  );
   return {
     ...(service.dns === null
       ? { endpoints: service.endpoints.map(endpointOf) }

@@ -21,8 +21,8 @@ export function addressText(address: Address): string {
 }
 
 /** An address as a URL, when it is one. */
-export function listenerText(address: string): string {
-  return address.startsWith("unix:") ? address : `http://${address}`;
+export function listenerText(address: string, scheme: "http" | "https"): string {
+  return address.startsWith("unix:") ? address : `${scheme}://${address}`;
 }
 
 export function bindingProblem({ address, path, place, reason }: RefusedBinding): Problem {

@@ -39,13 +39,13 @@ export class Announcements {
     const workers = facts.workers === 1 ? "" : ` with ${facts.workers} workers`;
     const tookMs = Math.round(facts.tookMs);
     out(`clearway ${facts.programVersion} serves ${facts.file}${workers} (started in ${tookMs} ms)`);
-    for (const { name, bind, routes } of facts.snapshot.listeners) {
+    for (const { name, bind, protocol, routes } of facts.snapshot.listeners) {
       // As bound: the system chose the port where the config says 0.
       const address =
         facts.listeners.find((listener) => listener.name === name)?.address ?? addressText(bind);
-      out(`  listener ${name} on ${listenerText(address)} (${counted(routes.length, "route")})`);
+      out(`  listener ${name} on ${listenerText(address, protocol)} (${counted(routes.length, "route")})`);
     }
-    if (facts.admin !== null) out(`  admin on ${listenerText(addressText(facts.admin))}`);
+    if (facts.admin !== null) out(`  admin on ${listenerText(addressText(facts.admin), "http")}`);
     out(`  ${migrationText(facts.migration)}`);
   }
 

@@ -94,6 +94,7 @@ const HEAD_STATUSES: Readonly<Record<string, number>> = {
 };
 
 const HEAD_SENTENCES: Readonly<Record<string, string>> = {
+  "tls-on-plain-port": "the caller speaks TLS, and this listener does not (protocol: https would)",
   "bad-request-line": "the request line is not METHOD SP target SP HTTP/1.1",
   "bad-version": "only HTTP/1.1 and HTTP/1.0 are spoken here",
   "bad-field-name": "a header name holds a byte that no name may hold",

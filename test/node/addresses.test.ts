@@ -21,7 +21,9 @@ async function reasons(wanted: readonly Address[], held: readonly Address[] = []
 test("addressText brackets IPv6 and names unix sockets", () => {
   expect(addressText({ host: "::1", port: 80 })).toBe("[::1]:80");
   expect(addressText({ unixPath: "/run/clearway.sock" })).toBe("unix:/run/clearway.sock");
-  expect(listenerText("127.0.0.1:80")).toBe("http://127.0.0.1:80");
+  expect(listenerText("127.0.0.1:80", "http")).toBe("http://127.0.0.1:80");
+  expect(listenerText("127.0.0.1:443", "https")).toBe("https://127.0.0.1:443");
+  expect(listenerText("unix:/run/clearway.sock", "https")).toBe("unix:/run/clearway.sock");
 });
 
 test("refusedBindings refuses an address that another node shares with nobody, or with its workers", async () => {

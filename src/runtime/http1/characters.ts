@@ -4,6 +4,8 @@ export const Byte = {
   tab: 9,
   lineFeed: 10,
   carriageReturn: 13,
+  /** The first byte of a TLS connection (RFC 8446, section 5.1); no request begins with it. */
+  tlsHandshake: 22,
   space: 32,
   quote: 34,
   hash: 35,

@@ -9,6 +9,7 @@ import { Byte, FIELD_VALUE, TARGET, TOKEN } from "./characters.ts";
 
 /** Why a head cannot be read; `null` on success. The names are the stable reasons of the answers. */
 export type HeadProblem =
+  | "tls-on-plain-port"
   | "bad-request-line"
   | "bad-status-line"
   | "bad-version"
@@ -184,6 +185,7 @@ export class Head implements KnownFields {
     let at = this.#at;
     if (this.#phase === Phase.Start) {
       if (at >= end) return false;
+      if (bytes[at] === Byte.tlsHandshake) return this.#fail("tls-on-plain-port");
       this.#phase = Phase.Method;
     }
     if (this.#phase === Phase.Method) {

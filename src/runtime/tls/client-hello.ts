@@ -1,7 +1,7 @@
 /**
  * The first bytes of a connection that should be TLS: a ClientHello (RFC 8446, section 4.1.2), read as far as the name
- * in it, which says whose certificate is shown. The handshake itself is the host's, so nothing is judged here but what
- * has to be known before it begins.
+ * in it, which says whose certificate is shown. The handshake itself is the host's, and so is the judgement of anything
+ * that begins like one: it knows how to refuse.
  */
 
 /** What a caller's first bytes are, as far as they go. */
@@ -11,43 +11,71 @@ export type Hello =
   | { readonly kind: "tls"; readonly serverName: string | null }
   | { readonly kind: "other" };
 
-/** A ClientHello, with every record's head; real ones with post-quantum keys take some 2 KiB. */
-export const helloBytesMax = 16 * 1024;
-
 const MORE: Hello = { kind: "more" };
 const OTHER: Hello = { kind: "other" };
+const NAMELESS: Hello = { kind: "tls", serverName: null };
 
 const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
 const RECORD_HEAD = 5;
+/** Type and length of a handshake message. */
+const MESSAGE_HEAD = 4;
 const SERVER_NAME = 0;
 const HOST_NAME = 0;
 /** RFC 6066 section 3: a DNS name in ASCII, without a trailing dot. */
 const hostName = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/;
 const hostNameMax = 253;
 
-export function readClientHello(bytes: Buffer): Hello {
-  if (bytes.length > 0 && bytes[0] !== HANDSHAKE) return OTHER;
-  if (bytes.length > 1 && bytes[1] !== 3) return OTHER;
-  const message = joinRecords(bytes);
-  if (message === null) return OTHER;
-  if (message.length > 0 && message[0] !== CLIENT_HELLO) return OTHER;
-  if (message.length < 4 || message.length < 4 + message.readUIntBE(1, 3)) return MORE;
-  return { kind: "tls", serverName: serverName(message.subarray(4, 4 + message.readUIntBE(1, 3))) };
-}
+export class HelloReader {
+  /** All that came. */
+  bytes: Buffer = Buffer.alloc(0);
+  /** Where the first record begins that is not whole. */
+  #recordsEnd = 0;
+  /** What the whole records carry of the message: one message may come in several records. */
+  #messageBytes = 0;
+  /** Of the message; 0 before its head is there. */
+  #wantedBytes = 0;
 
-/** The handshake message so far: one message may come in several records. Null when a record is of another kind. */
-function joinRecords(bytes: Buffer): Buffer | null {
-  const parts: Buffer[] = [];
-  let at = 0;
-  while (bytes.length - at >= RECORD_HEAD) {
-    if (bytes[at] !== HANDSHAKE || bytes[at + 1] !== 3)
-      return parts.length === 0 ? null : Buffer.concat(parts);
-    const end = at + RECORD_HEAD + bytes.readUInt16BE(at + 3);
-    parts.push(bytes.subarray(at + RECORD_HEAD, end));
-    at = end;
+  add(chunk: Buffer): Hello {
+    this.bytes = this.bytes.length === 0 ? chunk : Buffer.concat([this.bytes, chunk]);
+    const { bytes } = this;
+    if (bytes[0] !== HANDSHAKE || (bytes.length > 1 && bytes[1] !== 3)) return OTHER;
+    while (bytes.length - this.#recordsEnd >= RECORD_HEAD) {
+      const at = this.#recordsEnd;
+      const length = bytes.readUInt16BE(at + 3);
+      if (bytes[at] !== HANDSHAKE || length === 0) return NAMELESS;
+      const end = at + RECORD_HEAD + length;
+      if (bytes.length < end) break;
+      this.#recordsEnd = end;
+      this.#messageBytes += length;
+      const whole = this.#wholeMessage();
+      if (whole !== null) return whole;
+    }
+    return MORE;
   }
-  return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+
+  #wholeMessage(): Hello | null {
+    if (this.#messageBytes < MESSAGE_HEAD) return null;
+    if (this.#wantedBytes === 0) {
+      const head = this.#message();
+      if (head[0] !== CLIENT_HELLO) return NAMELESS;
+      this.#wantedBytes = MESSAGE_HEAD + head.readUIntBE(1, 3);
+    }
+    if (this.#messageBytes < this.#wantedBytes) return null;
+    const message = this.#message().subarray(MESSAGE_HEAD, this.#wantedBytes);
+    return { kind: "tls", serverName: serverName(message) };
+  }
+
+  /** What the whole records carry, joined: made for the message's head and for its end, not for each record. */
+  #message(): Buffer {
+    const pieces: Buffer[] = [];
+    for (let at = 0; at < this.#recordsEnd; ) {
+      const start = at + RECORD_HEAD;
+      at = start + this.bytes.readUInt16BE(at + 3);
+      pieces.push(this.bytes.subarray(start, at));
+    }
+    return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+  }
 }
 
 /** Null when there is none, or none that a certificate could have: the handshake then shows the first certificate. */

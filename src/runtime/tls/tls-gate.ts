@@ -1,11 +1,12 @@
 /** What a caller of an https listener has to pass: its first bytes name a host, then the handshake has its time. */
+import type { MessageLimits } from "../../snapshot.ts";
 import type { ByteSocket, SocketError, SocketOwner, Sockets } from "../../types.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
-import { helloBytesMax, readClientHello } from "./client-hello.ts";
+import { HelloReader } from "./client-hello.ts";
 import type { ServerCertificates } from "./server-certificates.ts";
 
-/** From the connection to the end of the handshake. */
-const HANDSHAKE_MS = 5_000;
+/** A ClientHello with every record's head; real ones with post-quantum keys take some 2 KiB. */
+export const helloBytesMax = 16 * 1024;
 /** For a caller that spoke plain HTTP, to read the answer and close. */
 const LINGER_MS = 1_000;
 
@@ -20,6 +21,7 @@ export interface GateKeeper {
   readonly deadlines: Deadlines;
   /** Those of the newest generation. */
   readonly certificates: ServerCertificates;
+  readonly limits: Pick<MessageLimits, "handshakeTimeoutMs">;
   /** The handshake is done: who serves the connection? The gate is out of the way from now on. */
   passed(gate: TlsGate): SocketOwner;
   /** There was none; why, in words, or null for a caller that sent nothing, as a load balancer's check does. */
@@ -34,7 +36,8 @@ export class TlsGate implements SocketOwner {
   readonly #deadline: Deadline;
   #socket: ByteSocket | null = null;
   #state: "hello" | "handshake" | "answered" | "over" = "hello";
-  #hello: Buffer = Buffer.alloc(0);
+  #hello = new HelloReader();
+  #timeoutMs = 0;
 
   constructor(keeper: GateKeeper) {
     this.#keeper = keeper;
@@ -53,17 +56,17 @@ export class TlsGate implements SocketOwner {
   onOpen(socket: ByteSocket): void {
     this.#socket = socket;
     this.remoteAddress = socket.remoteAddress;
-    this.#deadline.set(this.#keeper.deadlines.touch() + HANDSHAKE_MS);
+    this.#timeoutMs = this.#keeper.limits.handshakeTimeoutMs;
+    this.#deadline.set(this.#keeper.deadlines.touch() + this.#timeoutMs);
   }
 
   onData(chunk: Buffer): void {
     if (this.#state !== "hello") return;
     this.#keeper.deadlines.touch();
-    this.#hello = this.#hello.length === 0 ? chunk : Buffer.concat([this.#hello, chunk]);
-    const hello = readClientHello(this.#hello);
+    const hello = this.#hello.add(chunk);
     if (hello.kind === "tls") this.#handshake(hello.serverName);
     else if (hello.kind === "other") this.#refusePlain();
-    else if (this.#hello.length > helloBytesMax) {
+    else if (this.#hello.bytes.length > helloBytesMax) {
       this.#socket?.reset();
       this.#fail(`the first message of its handshake is longer than ${helloBytesMax} bytes`);
     }
@@ -72,9 +75,10 @@ export class TlsGate implements SocketOwner {
   #handshake(serverName: string | null): void {
     const { sockets, certificates } = this.#keeper;
     this.serverName = serverName;
-    const first = this.#hello;
+    const first = this.#hello.bytes;
     this.#state = "handshake";
-    this.#hello = Buffer.alloc(0);
+    // Not kept for as long as the handshake takes.
+    this.#hello = new HelloReader();
     sockets.acceptTls(this.#socket!, {
       ...certificates.find(serverName),
       first,
@@ -103,18 +107,18 @@ export class TlsGate implements SocketOwner {
 
   onClose(error: SocketError | null): void {
     if (this.#state === "answered") this.#fail("it does not speak TLS");
-    else if (this.#hello.length === 0) this.#fail(null);
+    else if (this.#hello.bytes.length === 0) this.#fail(null);
     else this.#fail(`the connection ended in its first message${error === null ? "" : `: ${error.code}`}`);
   }
 
   #expired(): void {
-    const seconds = HANDSHAKE_MS / 1000;
+    const seconds = this.#timeoutMs / 1000;
     if (this.#state === "answered") {
       this.#socket?.close();
       this.#fail("it does not speak TLS");
       return;
     }
-    const silent = this.#state === "hello" && this.#hello.length === 0;
+    const silent = this.#state === "hello" && this.#hello.bytes.length === 0;
     this.#socket?.reset();
     this.#fail(silent ? `it sent nothing for ${seconds} s` : `its handshake took longer than ${seconds} s`);
   }

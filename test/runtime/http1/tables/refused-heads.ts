@@ -36,7 +36,7 @@ const requestLines: readonly Row[] = [
   ["byte above 0x7f in the method", "G\xc9", 400, "bad-request-line"],
   ["method with a colon", "GET:", 400, "bad-request-line"],
   ["method in brackets", "[", 400, "bad-request-line"],
-  ["TLS client hello", "\x16", 400, "bad-request-line"],
+  ["TLS client hello", "\x16", 400, "tls-on-plain-port"],
   ["version in lower case", "GET / h", 400, "bad-request-line"],
   ["version HTTP/2.0", "GET / HTTP/2", 505, "bad-version"],
   ["version HTTP/1.2", "GET / HTTP/1.2", 505, "bad-version"],
