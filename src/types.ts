@@ -254,6 +254,11 @@ export interface Processes {
   onSignal(name: SignalName, run: () => void): void;
   /** An error that nothing caught; without this call it ends the process. */
   onUncaught(run: (error: unknown) => void): void;
+  /**
+   * Has the system end this process once it has used so much processor time without another call, as an endless loop
+   * does. Does nothing where the host cannot.
+   */
+  endAfterBusy(cpuMs: number): void;
   /** Ends this process at once. */
   exit(code: number): never;
 }
@@ -517,10 +522,18 @@ export interface RouteMeter {
 export interface EndpointMeter {
   record(status: number, durationMs: number): void;
 }
+/** The endpoints of one service, as one worker sees them; one that is unhealthy and ejected counts as unhealthy. */
+export interface EndpointCounts {
+  readonly healthy: number;
+  readonly unhealthy: number;
+  readonly ejected: number;
+}
 /** Where the runtime puts its measurements; telemetry/ is behind it. */
 export interface Meters {
   route(listener: string, route: string): RouteMeter;
   endpoint(service: string, endpoint: string): EndpointMeter;
+  /** As they are now; null when there is no such service any more. */
+  endpoints(service: string, counts: EndpointCounts | null): void;
   connections(side: "downstream" | "upstream", change: 1 | -1): void;
   /** How long a filter's own code ran, downstream and upstream parts together. */
   filter(name: string, version: string, durationMs: number): void;

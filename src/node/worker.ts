@@ -21,6 +21,10 @@ export interface WorkerParts extends Omit<RuntimeParts, "log"> {
   createRuntime(parts: RuntimeParts): Runtime;
 }
 
+/** A turn of the event loop that takes more processor time never ends, and the supervisor may not be there to see it. */
+const turnCpuMsMax = 30_000;
+const turnPeriodMs = 1000;
+
 type Answers = {
   [Kind in QuestionKind]: (ask: Questions[Kind]["ask"]) => Promise<Questions[Kind]["answer"]>;
 };
@@ -34,6 +38,10 @@ export function runWorker(parts: WorkerParts): void {
   surviveErrors(parts, log);
   // A terminal's Ctrl-C and a service manager's SIGTERM reach every process of the node: the supervisor alone acts.
   for (const name of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const) processes.onSignal(name, () => {});
+
+  const turn = () => processes.endAfterBusy(turnCpuMsMax);
+  turn();
+  parts.clock.every(turnPeriodMs, turn);
 
   const runtime = parts.createRuntime({ ...parts, log });
   let live: Snapshot | null = null;

@@ -4,6 +4,7 @@ import { systemTerminal } from "../../src/host/terminal/node.ts";
 
 const processes = bunProcesses(import.meta.filename);
 const [verb] = processes.args;
+const busyMsMax = 200;
 
 if (verb === "echo") {
   processes.parent!.onMessage((message) => processes.parent!.send({ echo: message }));
@@ -16,7 +17,23 @@ if (verb === "echo") {
   // Not by console.error, which Bun colours where FORCE_COLOR is set.
   systemTerminal.out("said");
   systemTerminal.error("also said");
+} else if (verb === "busy") {
+  // Four turns that take half of what they may, and one that never ends.
+  for (let turn = 0; turn < 4; turn++) {
+    processes.endAfterBusy(busyMsMax);
+    await Bun.sleep(1);
+    spend(busyMsMax / 2);
+  }
+  processes.parent!.send("alive");
+  await Bun.sleep(1);
+  for (;;);
 } else if (verb === "parent") {
   const child = processes.start(["echo"], () => console.log(`child ${child.pid}`));
   child.send("hello");
+}
+
+function spend(cpuMs: number): void {
+  const before = process.cpuUsage();
+  for (let spent = process.cpuUsage(before); spent.user + spent.system < cpuMs * 1000; )
+    spent = process.cpuUsage(before);
 }

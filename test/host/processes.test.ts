@@ -35,6 +35,14 @@ test("processes.start tells how the child ended, and send then says that the mes
   expect(await killed.ended).toEqual({ code: null, signal: "SIGKILL" });
 });
 
+test("processes.endAfterBusy ends an endless loop, and not a process that calls it again in time", async () => {
+  const said = Promise.withResolvers<unknown>();
+  const child = processes.start(["busy"], said.resolve);
+  cleanups.push(child.kill);
+  expect(await said.promise).toBe("alive");
+  expect(await child.ended).toEqual({ code: null, signal: "SIGPROF" });
+});
+
 test("a child hears at once that its parent was killed", async () => {
   const parent = Bun.spawn([process.execPath, program, "parent"], { stdin: "ignore", stdout: "pipe" });
   const { value } = await parent.stdout.getReader().read();

@@ -1,6 +1,7 @@
 /**
  * A whole node, supervisor and worker, around a runtime that answers one text and does harm on request. Started as a
- * program: `bun test/node/fake-node.ts FILE`. The file is JSON: { admin, port, body, drainMs, format, wrong, refuse }.
+ * program: `bun test/node/fake-node.ts FILE`. The file is JSON: { admin, port, body, drainMs, format, wrong, refuse,
+ * busyMsMax }.
  */
 import { fileAppenders } from "../../src/host/appenders/node.ts";
 import { tryBind } from "../../src/host/binding/bun.ts";
@@ -22,7 +23,13 @@ import type { Files, ListeningSocket } from "../../src/types.ts";
 import { onlyFilters } from "../found-filters.ts";
 
 const clock = systemClock;
-const processes = bunProcesses(import.meta.filename);
+const hostProcesses = bunProcesses(import.meta.filename);
+/** The file's replaces the worker's own. */
+let busyMsMax: number | undefined;
+const processes = {
+  ...hostProcesses,
+  endAfterBusy: (cpuMs: number) => hostProcesses.endAfterBusy(busyMsMax ?? cpuMs),
+};
 const appenders = fileAppenders(clock);
 const [file = ""] = processes.args;
 
@@ -116,6 +123,7 @@ async function load(files: Files, version: number) {
   const listener = {
     name: "web",
     bind: { host: "127.0.0.1", port },
+    protocol: "http",
     routes: [{ body, name: "all", filters: [], action: { kind: "respond" }, place }],
     place,
   };
@@ -129,7 +137,7 @@ async function load(files: Files, version: number) {
     services: [],
   };
   return {
-    snapshot: { ...snapshot, refuse: content.refuse } as unknown as Snapshot,
+    snapshot: { ...snapshot, refuse: content.refuse, busyMsMax: content.busyMsMax } as unknown as Snapshot,
     problems: [],
     resolved: content,
   };
@@ -171,7 +179,9 @@ function fakeRuntime({ meters }: RuntimeParts): Runtime {
     };
   };
   const runtime = {
-    async apply(snapshot: Snapshot & { refuse?: string }) {
+    async apply(snapshot: Snapshot & { refuse?: string; busyMsMax?: number }) {
+      busyMsMax = snapshot.busyMsMax;
+      if (busyMsMax !== undefined) processes.endAfterBusy(busyMsMax);
       const { bind, routes, place } = snapshot.listeners[0]!;
       if (snapshot.refuse === "crash") process.exit(4);
       if (snapshot.refuse) return { ok: false, problems: [{ place, message: "the runtime refuses" }] };

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { linuxUsage } from "../../src/host/processes/linux.ts";
 import { freePort } from "../free-ports.ts";
 import { until } from "../program.ts";
 import { RawClient } from "../runtime/raw-client.ts";
@@ -23,6 +24,7 @@ interface Content {
   readonly format?: string;
   readonly refuse?: string;
   readonly wrong?: boolean;
+  readonly busyMsMax?: number;
 }
 
 function startNode(content: Content): TestNode {
@@ -241,5 +243,16 @@ test("worker finishes and ends when its supervisor was killed", async () => {
   node.signal("SIGKILL");
   await refused(content.port);
   expect((await caller.exchange("go on")).body).toBe("one");
+  await gone(worker!);
+});
+
+test("worker in an endless loop ends when its supervisor was killed", async () => {
+  const { node, content } = await servingNode({ busyMsMax: 2000 });
+  const [worker] = node.workers;
+  const cpuSeconds = async () => (await linuxUsage(worker!))?.cpuSeconds ?? Number.POSITIVE_INFINITY;
+  const before = await cpuSeconds();
+  get(content.port, "/hang").catch(() => {});
+  await until(cpuSeconds, (seconds) => seconds > before + 0.2);
+  node.signal("SIGKILL");
   await gone(worker!);
 });

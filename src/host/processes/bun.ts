@@ -17,7 +17,19 @@ export function bunProcesses(entry: string) {
     ...thisProcess(),
     start: (args, receive, memory = null) => startChild([...program, ...args], receive, memory),
     startLogged: (args, logPath) => startLogged([...program, ...args], logPath),
+    endAfterBusy(cpuMs) {
+      if (process.platform === "linux") void endAfterBusy(cpuMs);
+    },
   } satisfies HostProcesses;
+}
+
+async function endAfterBusy(cpuMs: number): Promise<void> {
+  try {
+    // It loads the foreign function interface, which only a worker needs.
+    (await import("./busy-limit.ts")).limitBusy(cpuMs);
+  } catch {
+    // Another C library: the supervisor is the only one who ends a loop.
+  }
 }
 
 function startChild(

@@ -18,6 +18,7 @@ export function thisProcess(): Omit<Processes, "start"> {
       process.on("uncaughtException", run);
       process.on("unhandledRejection", run);
     },
+    endAfterBusy: () => {},
     exit: (code) => process.exit(code),
   };
 }
