@@ -34,18 +34,32 @@ export interface Wire {
   } | null;
 }
 
-/** What the app runs before it forwards. */
+type Forward = (request: Request) => Promise<Response>;
+
+/** What runs on a pair. */
+export type App = (request: Request, forward: Forward) => Response | Promise<Response>;
+
+/** What Hono's own app runs before it forwards. */
 export type Uses = readonly ((...parts: Parameters<MiddlewareHandler>) => unknown)[];
+
+export function honoApp(uses: Uses): App {
+  return (request, forward) => {
+    const app = new Hono();
+    for (const use of uses) app.use(use as MiddlewareHandler);
+    app.all("*", (c) => forward(c.req.raw));
+    return app.fetch(request);
+  };
+}
 
 const ORIGIN = "http://shop.example";
 /** Made by framing, or by one pair only: Bun's Response leaves the type of text to its server. */
 const UNEQUAL = ["content-length", "transfer-encoding"];
 const TEXT = "content-type: text/plain;charset=utf-8";
 
-export async function onNativePair(uses: Uses, draft: RequestDraft, answer: ResponseDraft): Promise<Wire> {
+export async function onNativePair(app: App, draft: RequestDraft, answer: ResponseDraft): Promise<Wire> {
   return withGlobals("native", async () => {
     let forwarded: Wire["forwarded"] = null;
-    const response = await dispatch(uses, nativeRequest(draft), async (request) => {
+    const response = await app(nativeRequest(draft), async (request) => {
       const body = await request.text();
       forwarded = { method: request.method, headers: comparable([...request.headers].flat()), body };
       const stream = answer.body === undefined ? null : streamOf(answer.body);
@@ -56,11 +70,11 @@ export async function onNativePair(uses: Uses, draft: RequestDraft, answer: Resp
   });
 }
 
-export async function onLightPair(uses: Uses, draft: RequestDraft, answer: ResponseDraft): Promise<Wire> {
+export async function onLightPair(app: App, draft: RequestDraft, answer: ResponseDraft): Promise<Wire> {
   return withGlobals("light", async () => {
     let forwarded: Wire["forwarded"] = null;
     const original = lightDraft(draft);
-    const response = await dispatch(uses, original, async (request) => {
+    const response = await app(original, async (request) => {
       const { method, fields, body } = outgoingRequest(request, original);
       forwarded = { method, headers: comparable(written(fields)), body: (await bytesOf(body)).toString() };
       const source = answer.body === undefined ? null : new ManualBody(answer.body);
@@ -71,17 +85,6 @@ export async function onLightPair(uses: Uses, draft: RequestDraft, answer: Respo
     const native = new NativeResponse(await bytesOf(body), { headers: new NativeHeaders(twos(pairs)) });
     return { status, headers: comparable(pairs), body: await plain(native), forwarded };
   });
-}
-
-async function dispatch(
-  uses: Uses,
-  request: Request,
-  forward: (request: Request) => Promise<Response>,
-): Promise<Response> {
-  const app = new Hono();
-  for (const use of uses) app.use(use as MiddlewareHandler);
-  app.all("*", (c) => forward(c.req.raw));
-  return app.fetch(request);
 }
 
 async function withGlobals<T>(pair: "native" | "light", run: () => Promise<T>): Promise<T> {
@@ -170,6 +173,6 @@ function streamOf(chunks: readonly string[]): ReadableStream<Uint8Array> {
 
 async function plain(response: Response): Promise<string> {
   const coding = response.headers.get("content-encoding");
-  if (coding === null || response.body === null) return response.text();
-  return new NativeResponse(response.body.pipeThrough(new DecompressionStream(coding as "gzip"))).text();
+  if ((coding !== "gzip" && coding !== "deflate") || response.body === null) return response.text();
+  return new NativeResponse(response.body.pipeThrough(new DecompressionStream(coding))).text();
 }

@@ -1,5 +1,8 @@
-/** What people write in a middleware: Hono's context on requests and answers. */
+/** What people write in a middleware: Hono's context on requests and answers; and Hono's middlewares among each other. */
+import { basicAuth } from "hono/basic-auth";
+import { bearerAuth } from "hono/bearer-auth";
 import { bodyLimit } from "hono/body-limit";
+import { some } from "hono/combine";
 import { compress } from "hono/compress";
 import { cors } from "hono/cors";
 import { etag } from "hono/etag";
@@ -12,9 +15,28 @@ import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import { stream, streamSSE, streamText } from "hono/streaming";
 import { timeout } from "hono/timeout";
-import { after, type Case, cookies, form, formHeaders, json, multipart, text } from "./case.ts";
+import { after, type Case, cookies, form, formHeaders, json, longText, multipart, text } from "./case.ts";
 
 export const handlerCases: readonly Case[] = [
+  { name: "nothing at all", uses: [after(() => {})] },
+  { name: "etag in etag", uses: [etag(), etag({ weak: true })], answer: json },
+  {
+    name: "compress around etag",
+    uses: [compress({ threshold: 10 }), etag()],
+    answer: longText,
+    request: { headers: { "accept-encoding": "gzip" } },
+  },
+  {
+    name: "combine some",
+    uses: [some(bearerAuth({ token: "no" }), basicAuth({ username: "a", password: "b" }))],
+    request: { headers: { authorization: `Basic ${btoa("a:b")}` } },
+  },
+  {
+    name: "HEAD",
+    uses: [etag(), after((c) => c.header("x-a", "1"))],
+    request: { method: "HEAD" },
+    answer: { headers: { etag: '"q"' } },
+  },
   {
     name: "an HTTPException",
     uses: [
