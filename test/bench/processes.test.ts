@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cpuBetween, killAll, processTree, readCpu, readMemory, start } from "../../bench/processes.ts";
@@ -18,11 +18,16 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
+function namesOf(pids: readonly number[]): string[] {
+  return pids.map((pid) => readFileSync(`/proc/${pid}/comm`, "utf8").trim()).sort();
+}
+
 const untilTerminated = "trap 'trap - TERM; kill 0' TERM";
 
 test("processTree has the children, and stop waits for them all", async () => {
   const program = run(`${untilTerminated}; sleep 600 & sleep 600 & wait`);
-  await until(() => processTree(program.pid).length === 3);
+  // Not sooner: a child that is no sleep yet still has its parent's trap, and may lose the signal.
+  await until(() => namesOf(processTree(program.pid)).join() === "sh,sleep,sleep");
   const tree = processTree(program.pid);
   expect(readMemory(program.pid).rssBytes).toBeGreaterThan(readMemory(program.pid).pssBytes);
   expect(await program.stop()).toBe(0);
