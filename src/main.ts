@@ -95,10 +95,11 @@ async function run({ file, workers }: RunOptions): Promise<number> {
     serveApp({ sockets, clock, log }, { address, limits }, (request) => app.fetch(request));
   const patient = patientTerminal(appenders.open, appenders.flush);
   const { tryBind } = host;
+  const serviceManager = await host.serviceManager(environment.NOTIFY_SOCKET);
   const seen = memory === null ? null : new NodeMemory(memory.bytes, random);
   const parts = { clock, files, processes, terminal: patient, tryBind, stderr: appenders.open("stderr") };
   return runNode(
-    { ...parts, memory: seen, programVersion, startWorker, load, formatProblem, serve },
+    { ...parts, serviceManager, memory: seen, programVersion, startWorker, load, formatProblem, serve },
     { file, nodeId },
     first,
   );

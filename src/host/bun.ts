@@ -2,6 +2,7 @@ import { directFetch } from "./fetch/bun.ts";
 import type { Host } from "./host.ts";
 import { bunModules } from "./modules/bun.ts";
 import { bunProcesses } from "./processes/bun.ts";
+import { nobody } from "./service-manager/node.ts";
 import { bunSockets } from "./sockets/bun.ts";
 
 export const bunHost: Host = {
@@ -14,6 +15,8 @@ export const bunHost: Host = {
   inheritSharedMemory: async (sizeBytes) =>
     (await import("./shared-memory/bun.ts")).inheritSharedMemory(sizeBytes),
   directFetch,
+  serviceManager: async (path) =>
+    path === undefined ? nobody : (await import("./service-manager/bun.ts")).serviceManager(path),
   // Only a supervisor needs it, and it loads the foreign function interface.
   tryBind: async (address) => (await import("./binding/bun.ts")).tryBind(address),
 };

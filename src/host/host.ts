@@ -1,4 +1,13 @@
-import type { Address, Modules, ProcessEnd, Processes, SharedMemory, SignalName, Sockets } from "../types.ts";
+import type {
+  Address,
+  Modules,
+  ProcessEnd,
+  Processes,
+  ServiceManager,
+  SharedMemory,
+  SignalName,
+  Sockets,
+} from "../types.ts";
 
 /** What differs between hosts; what is the same on all of them is imported where it is needed. */
 export interface Host {
@@ -14,6 +23,8 @@ export interface Host {
   inheritSharedMemory(sizeBytes: number): Promise<ArrayBuffer>;
   /** To the outside: follows no redirect and obeys no proxy variable. */
   directFetch(url: string, init?: RequestInit): Promise<Response>;
+  /** `path`: NOTIFY_SOCKET of the environment. It does nothing where none is named, or the host cannot reach it. */
+  serviceManager(path: string | undefined): Promise<ServiceManager>;
   /** Binds an address alone and releases it. Rejects as `Sockets.listen` does. */
   tryBind(address: Address): Promise<void>;
 }

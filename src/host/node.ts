@@ -4,6 +4,7 @@ import { directFetch } from "./fetch/node.ts";
 import type { Host } from "./host.ts";
 import { nodeModules } from "./modules/node.ts";
 import { nodeProcesses } from "./processes/node.ts";
+import { nobody } from "./service-manager/node.ts";
 import { nodeSockets } from "./sockets/node.ts";
 
 export const nodeHost: Host = {
@@ -15,5 +16,6 @@ export const nodeHost: Host = {
   createSharedMemory: async () => null,
   inheritSharedMemory: async (sizeBytes) => new ArrayBuffer(sizeBytes),
   directFetch,
+  serviceManager: async () => nobody,
   tryBind,
 };

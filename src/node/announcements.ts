@@ -13,9 +13,6 @@ export interface AnnouncementParts {
   formatProblem(problem: Problem): string;
 }
 
-/** Linux's net.ipv4.tcp_migrate_req: whether connections that wait at a closing listener move to another one. */
-export type RequestMigration = "on" | "off" | "unknown here";
-
 export interface StartFacts {
   readonly programVersion: string;
   readonly file: string;
@@ -24,7 +21,8 @@ export interface StartFacts {
   readonly listeners: readonly ListenerReport[];
   readonly admin: Address | null;
   readonly tookMs: number;
-  readonly migration: RequestMigration;
+  /** What is worth knowing of this machine. */
+  readonly notes: readonly string[];
 }
 
 export class Announcements {
@@ -46,7 +44,7 @@ export class Announcements {
       out(`  listener ${name} on ${listenerText(address, protocol)} (${counted(routes.length, "route")})`);
     }
     if (facts.admin !== null) out(`  admin on ${listenerText(addressText(facts.admin), "http")}`);
-    out(`  ${migrationText(facts.migration)}`);
+    for (const note of facts.notes) out(`  ${note}`);
   }
 
   reloaded(outcome: Outcome, file: string, live: Snapshot): void {
@@ -106,10 +104,4 @@ function oneLine({ message, path, file, line }: Problem): string {
 
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-function migrationText(migration: RequestMigration): string {
-  const setting = `net.ipv4.tcp_migrate_req is ${migration}`;
-  if (migration === "on") return `stopping a listener loses no waiting connection: ${setting}`;
-  return `stopping a listener may lose connections that nobody accepted yet: ${setting}`;
 }

@@ -3,7 +3,7 @@ import type { AppListener } from "../runtime/app-listener.ts";
 import type { NodeMemory } from "../runtime/node-memory/index.ts";
 import type { Problem, Snapshot, SourcePlace } from "../snapshot.ts";
 import { type Aggregator, createAggregator, type ProcessFacts } from "../telemetry/index.ts";
-import type { Address, Appender, Clock, Files, Processes, Terminal } from "../types.ts";
+import type { Address, Appender, Clock, Files, Processes, ServiceManager, Terminal } from "../types.ts";
 import {
   type Binding,
   bindingProblem,
@@ -14,12 +14,14 @@ import {
 } from "./addresses.ts";
 import { type AdminApp, adminApp } from "./admin.ts";
 import { AdminServer, type PreparedMove } from "./admin-server.ts";
-import { Announcements, type RequestMigration, startFailure } from "./announcements.ts";
+import { Announcements, startFailure } from "./announcements.ts";
 import { type ConfigWatch, watchConfig } from "./config-watch.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
 import { recordReads } from "./readings.ts";
 import { type Loaded, Reloads, type RightConfig } from "./reloads.ts";
+import { ServiceStatus } from "./service-status.ts";
 import { snapshotView } from "./snapshot-view.ts";
+import { systemNotes } from "./system-notes.ts";
 import { WorkerPool } from "./worker-pool.ts";
 import type { WorkerPlace, WorkerProcess } from "./worker-process.ts";
 
@@ -31,6 +33,7 @@ export interface NodeParts {
   readonly stderr: Appender;
   readonly tryBind: TryBind;
   readonly programVersion: string;
+  readonly serviceManager: ServiceManager;
   /** Null when workers share none: then there is one. */
   readonly memory: NodeMemory | null;
   startWorker(place: WorkerPlace): WorkerProcess;
@@ -63,6 +66,7 @@ class Supervisor {
   readonly #aggregator: Aggregator = createAggregator();
   readonly #pool: WorkerPool;
   readonly #admin: AdminServer;
+  readonly #status: ServiceStatus;
   readonly #startedAtMs: number;
   readonly #stop = Promise.withResolvers<void>();
   #stopping = false;
@@ -91,6 +95,11 @@ class Supervisor {
       },
       first,
     );
+    this.#status = new ServiceStatus({
+      clock: parts.clock,
+      manager: parts.serviceManager,
+      environment: parts.processes.environment,
+    });
     this.#admin = new AdminServer((address) => parts.serve(address, this.#adminApp(), this.#log));
   }
 
@@ -130,6 +139,8 @@ class Supervisor {
         onOutcome: (outcome) => {
           if (outcome.kind !== "restored") this.#aggregator.reload(outcome.kind);
           this.#announcements.reloaded(outcome, this.#options.file, this.#live!);
+          if (outcome.kind === "refused") this.#status.refused(outcome.problems.length, this.#live!.version);
+          else this.#status.serves(this.#live!.version);
         },
         onError: (error) => this.#log.error("a reload failed", { error: errorText(error) }),
       },
@@ -137,6 +148,7 @@ class Supervisor {
     );
     this.#watch = watchConfig(this.#parts.files, this.#parts.clock, () => this.#reloads?.request("changed"));
     await this.#announceStart(loaded.snapshot);
+    this.#status.serves(loaded.snapshot.version);
     await this.#watch.follow(loaded.reading);
     return [];
   }
@@ -191,7 +203,7 @@ class Supervisor {
       listeners: workers[0]?.report?.listeners ?? [],
       admin: this.#admin.address,
       tookMs: clock.now() - this.#startedAtMs,
-      migration: await this.#requestMigration(),
+      notes: await systemNotes(this.#parts.files, snapshot),
     });
   }
 
@@ -207,16 +219,6 @@ class Supervisor {
 
   #replaceWorkers(): void {
     if (!this.#stopping && this.#live !== null) this.#pool.replaceAll();
-  }
-
-  async #requestMigration(): Promise<RequestMigration> {
-    try {
-      return (await this.#parts.files.read("/proc/sys/net/ipv4/tcp_migrate_req")).trim() === "1"
-        ? "on"
-        : "off";
-    } catch {
-      return "unknown here";
-    }
   }
 
   #adminApp(): AdminApp {
@@ -279,6 +281,7 @@ class Supervisor {
   }
 
   async #end(): Promise<void> {
+    this.#status.stopping();
     this.#watch?.close();
     await this.#reloads?.close();
     const drainMs = this.#live?.drainMs ?? 0;
@@ -287,6 +290,7 @@ class Supervisor {
     );
     await this.#pool.drain(drainMs);
     await this.#admin.close();
+    this.#status.ended();
   }
 }
 

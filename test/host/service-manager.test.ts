@@ -16,11 +16,16 @@ print(s.recv(4096).decode(), flush=True)
 
 async function received(path: string, lines: readonly string[]): Promise<string> {
   const process = Bun.spawn(["python3", "-c", receiver, path], { stdout: "pipe" });
-  const reader = process.stdout.getReader();
-  await reader.read();
-  serviceManager(path).notify(lines);
-  const { value } = await reader.read();
-  return Buffer.from(value ?? []).toString();
+  const bound = "bound\n";
+  let printed = "";
+  let sent = false;
+  for await (const piece of process.stdout) {
+    printed += Buffer.from(piece).toString();
+    if (sent || !printed.startsWith(bound)) continue;
+    sent = true;
+    serviceManager(path).notify(lines);
+  }
+  return printed.slice(bound.length);
 }
 
 test("serviceManager.notify sends one datagram to a socket file", async () => {
@@ -36,7 +41,7 @@ test("serviceManager.notify knows the abstract namespace", async () => {
 });
 
 test("serviceManager does nothing where nobody listens", () => {
-  for (const path of [undefined, "", "relative", `/${"x".repeat(200)}`, "/nowhere/notify.sock"]) {
+  for (const path of ["", "relative", `/${"x".repeat(200)}`, "/nowhere/notify.sock"]) {
     expect(() => serviceManager(path).notify(["READY=1"])).not.toThrow();
   }
 });

@@ -76,7 +76,7 @@ test("Announcements says which listener serves where, as bound", () => {
     listeners: [{ name: "web", address: "127.0.0.1:41234", state: "serving", connections: 0 }],
     admin: { host: "::1", port: 9900 },
     tookMs: 20,
-    migration: "on",
+    notes: ["stopping a listener loses no waiting connection: net.ipv4.tcp_migrate_req is on"],
   });
   expect(said).toEqual([
     "out: clearway 1.2.3 serves clearway.yaml (started in 20 ms)",

@@ -66,6 +66,7 @@ if (file === workerVerb) {
     terminal: systemTerminal,
     stderr: appenders.open("stderr"),
     programVersion: "0.0.0",
+    serviceManager: { notify() {} },
     startWorker,
     memory: new NodeMemory(memory.bytes, systemRandom()),
     load,

@@ -4,6 +4,7 @@
  */
 import { dlopen, ptr } from "bun:ffi";
 import type { ServiceManager } from "../../types.ts";
+import { nobody } from "./node.ts";
 
 // Of Linux, the same on x86-64 and arm64.
 const afUnix = 1;
@@ -14,11 +15,9 @@ const sendWithoutSignal = 0x4000;
 /** `sun_path` of a sockaddr_un. */
 const pathBytesMax = 108;
 
-const nobody: ServiceManager = { notify() {} };
-
 /** Does nothing where no service manager listens. */
-export function serviceManager(path: string | undefined): ServiceManager {
-  if (path === undefined || !/^[/@]/.test(path) || Buffer.byteLength(path) >= pathBytesMax) return nobody;
+export function serviceManager(path: string): ServiceManager {
+  if (!/^[/@]/.test(path) || Buffer.byteLength(path) >= pathBytesMax) return nobody;
   let libc: Libc;
   try {
     libc = openLibc();
