@@ -17,6 +17,15 @@ export interface LoadOptions {
   readonly wanted: WantedAnswer;
   /** From its release to the end of its answer; 10 s when not given. */
   readonly timeoutMs?: number;
+  /** Told of every connection that is lost, or given up. */
+  readonly onLost?: (lost: LostConnection) => void;
+}
+
+export interface LostConnection {
+  /** This side's port; null when it was never open. */
+  readonly port: number | null;
+  /** How its request failed; null when there was none on it. */
+  readonly failure: FailureKind | null;
 }
 
 export type FailureKind = "connect" | "reset" | "timeout" | "overload" | WrongAnswer["kind"];
@@ -56,7 +65,8 @@ export function startLoad(options: LoadOptions): Load {
 interface Line {
   readonly socket: Socket;
   readonly reader: AnswerReader;
-  open: boolean;
+  /** This side's; null until it is open. */
+  port: number | null;
   /** When its request was released; null when it has none. */
   releasedAt: number | null;
 }
@@ -126,13 +136,13 @@ class Generator implements Load {
     const line: Line = {
       socket,
       reader: new AnswerReader(this.#options.wanted),
-      open: false,
+      port: null,
       releasedAt: null,
     };
     this.#lines.add(line);
     socket.setNoDelay(true);
     socket.on("connect", () => {
-      line.open = true;
+      line.port = socket.localPort ?? null;
       this.#next(line);
     });
     socket.on("data", (chunk: Buffer) => this.#data(line, chunk));
@@ -149,9 +159,10 @@ class Generator implements Load {
     if (!this.#lines.delete(line)) return;
     const idle = this.#idle.indexOf(line);
     if (idle >= 0) this.#idle.splice(idle, 1);
-    if (line.open) this.#closedByPeer++;
-    else this.#fail("connect", message);
-    if (line.releasedAt !== null) this.#fail("reset", message);
+    const failure = line.port === null ? "connect" : line.releasedAt === null ? null : "reset";
+    if (line.port !== null) this.#closedByPeer++;
+    if (failure !== null) this.#fail(failure, message);
+    this.#options.onLost?.({ port: line.port, failure });
     this.#replace();
   }
 
@@ -160,6 +171,7 @@ class Generator implements Load {
     this.#lines.delete(line);
     line.socket.destroy();
     this.#fail(kind, message);
+    this.#options.onLost?.({ port: line.port, failure: kind });
     this.#replace();
   }
 

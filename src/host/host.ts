@@ -25,8 +25,8 @@ export interface Host {
   directFetch(url: string, init?: RequestInit): Promise<Response>;
   /** `path`: NOTIFY_SOCKET of the environment. It does nothing where none is named, or the host cannot reach it. */
   serviceManager(path: string | undefined): Promise<ServiceManager>;
-  /** Binds an address alone and releases it. Rejects as `Sockets.listen` does. */
-  tryBind(address: Address): Promise<void>;
+  /** Binds an address alone and releases it; returns it as bound. Rejects as `Sockets.listen` does. */
+  tryBind(address: Address): Promise<Address>;
 }
 
 export interface HostProcesses extends Processes {

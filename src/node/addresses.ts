@@ -1,5 +1,5 @@
 /** Listening addresses as a node sees them: whether they are free, and how to say that they are not. */
-import type { Problem, SourcePlace } from "../snapshot.ts";
+import type { Problem, Snapshot, SourcePlace } from "../snapshot.ts";
 import type { Address } from "../types.ts";
 
 export interface Binding {
@@ -34,8 +34,8 @@ export function plainProblem(message: string, { file, line }: SourcePlace, path 
   return { file, line, column: 1, path, message, hints: [], excerpt: null };
 }
 
-/** Binds an address alone and releases it. Rejects as `Sockets.listen` does. */
-export type TryBind = (address: Address) => Promise<void>;
+/** Binds an address alone and releases it; returns it as bound. Rejects as `Sockets.listen` does. */
+export type TryBind = (address: Address) => Promise<Address>;
 
 /**
  * Tries each address that the node does not hold yet. Workers share their addresses (SO_REUSEPORT), so without this
@@ -56,6 +56,42 @@ export async function refusedBindings(
     }
   }
   return refused;
+}
+
+/** Choices of a port that a node remembers: more than any config has listeners. */
+const chosenMax = 10_000;
+
+/**
+ * Where the config says port 0, the system chooses one: once, since all workers, and those that take their places, must
+ * listen on the same.
+ */
+export class ChosenPorts {
+  readonly #tryBind: TryBind;
+  readonly #chosen = new Map<string, Address>();
+
+  constructor(tryBind: TryBind) {
+    this.#tryBind = tryBind;
+  }
+
+  /** The snapshot with ports in place of zeros; with the zero where there is none to be had. */
+  async settle(snapshot: Snapshot): Promise<Snapshot> {
+    const listeners = await Promise.all(
+      snapshot.listeners.map(async (listener) => {
+        const { name, bind } = listener;
+        if ("unixPath" in bind || bind.port !== 0) return listener;
+        return { ...listener, bind: await this.#choice(`${name} ${addressText(bind)}`, bind) };
+      }),
+    );
+    return { ...snapshot, listeners };
+  }
+
+  async #choice(key: string, bind: Address): Promise<Address> {
+    const known = this.#chosen.get(key);
+    if (known !== undefined) return known;
+    const chosen = await this.#tryBind(bind).catch(() => bind);
+    if (chosen !== bind && this.#chosen.size < chosenMax) this.#chosen.set(key, chosen);
+    return chosen;
+  }
 }
 
 /** In words, for a failed `Sockets.listen`. */

@@ -7,6 +7,7 @@ import type { Address, Appender, Clock, Files, Processes, ServiceManager, Termin
 import {
   type Binding,
   bindingProblem,
+  ChosenPorts,
   listenFailure,
   plainProblem,
   refusedBindings,
@@ -67,6 +68,7 @@ class Supervisor {
   readonly #pool: WorkerPool;
   readonly #admin: AdminServer;
   readonly #status: ServiceStatus;
+  readonly #ports: ChosenPorts;
   readonly #startedAtMs: number;
   readonly #stop = Promise.withResolvers<void>();
   #stopping = false;
@@ -100,6 +102,7 @@ class Supervisor {
       manager: parts.serviceManager,
       environment: parts.processes.environment,
     });
+    this.#ports = new ChosenPorts(parts.tryBind);
     this.#admin = new AdminServer((address) => parts.serve(address, this.#adminApp(), this.#log));
   }
 
@@ -147,7 +150,7 @@ class Supervisor {
       { reading: loaded.reading, version: loaded.snapshot.version },
     );
     this.#watch = watchConfig(this.#parts.files, this.#parts.clock, () => this.#reloads?.request("changed"));
-    await this.#announceStart(loaded.snapshot);
+    await this.#announceStart(this.#live!);
     this.#status.serves(loaded.snapshot.version);
     await this.#watch.follow(loaded.reading);
     return [];
@@ -159,7 +162,8 @@ class Supervisor {
   }
 
   /** All of it, or nothing and the reasons. */
-  async #activate({ snapshot, resolved }: RightConfig): Promise<readonly Problem[]> {
+  async #activate({ snapshot: checked, resolved }: RightConfig): Promise<readonly Problem[]> {
+    const snapshot = await this.#ports.settle(checked);
     const problems = await this.#bindingProblems(snapshot);
     if (problems.length > 0) return problems;
     let move: PreparedMove;

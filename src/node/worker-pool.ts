@@ -114,11 +114,15 @@ export class WorkerPool {
   /** One of them. Null when its successor serves, else why not: then it goes on itself. */
   async replace(number: number): Promise<string | null> {
     const slot = this.#slots[number - 1]!;
-    const [before, startMs] = [slot.process?.pid ?? null, this.#clock.now()];
+    const startMs = this.#clock.now();
     const problem = await slot.replace();
-    const [pid, tookMs] = [slot.process?.pid ?? null, Math.round(this.#clock.now() - startMs)];
-    if (problem === null) this.#log.info(`worker ${number} is replaced`, { before, pid, tookMs });
-    else this.#log.error(`worker ${number} is not replaced, its successor failed`, { problem, tookMs });
+    const facts = {
+      worker: number,
+      workerPid: slot.process?.pid ?? null,
+      tookMs: Math.round(this.#clock.now() - startMs),
+    };
+    if (problem === null) this.#log.info(`worker ${number} is replaced`, facts);
+    else this.#log.error(`worker ${number} is not replaced, its successor failed`, { ...facts, problem });
     return problem;
   }
 

@@ -14,7 +14,7 @@ const applySilenceMs = 30_000;
 /** Beyond the time in which a worker is to have finished its requests. */
 const endMs = 2000;
 /** A worker that lived so long is restarted at once, others after a pause that doubles. */
-const healthyAfterMs = 10_000;
+const healthyAfterMs = 2000;
 const pauseFirstMs = 100;
 const pauseMaxMs = 5000;
 
@@ -212,7 +212,10 @@ export class WorkerSlot {
       await this.#applyCurrent(process);
       if (process !== this.#process || process.version === null) return;
       const tookMs = Math.round(this.#parts.clock.now() - diedAtMs);
-      this.#parts.log.info(`worker ${this.number} serves again after ${tookMs} ms`, { pid: process.pid });
+      this.#parts.log.info(`worker ${this.number} serves again after ${tookMs} ms`, {
+        worker: this.number,
+        workerPid: process.pid,
+      });
     });
   }
 
@@ -224,7 +227,11 @@ export class WorkerSlot {
       return;
     }
     const problems = problemsOf(result);
-    this.#parts.log.error(`worker ${this.number} refused the current configuration`, { problems });
+    this.#parts.log.error(`worker ${this.number} refused the current configuration`, {
+      worker: this.number,
+      workerPid: process.pid,
+      problems,
+    });
     process.kill();
   }
 
@@ -237,7 +244,7 @@ export class WorkerSlot {
     if (process.dismissed || this.#state === "draining") return;
     const livedMs = Math.round(this.#parts.clock.now() - process.startedAtMs);
     const lost = connections === null ? "" : `: ${counted(connections, "connection")} lost`;
-    const facts = { pid: process.pid, ...end, connections, livedMs };
+    const facts = { worker: this.number, workerPid: process.pid, ...end, connections, livedMs };
     this.#parts.log.error(
       `worker ${this.number} ended (${end.signal ?? `exit code ${end.code}`})${lost}`,
       facts,
@@ -261,7 +268,7 @@ export class WorkerSlot {
       const silentMs = nowMs - process.lastHeardMs;
       // When this process itself was held up, the answers may be here, unread.
       if (silentMs > allowedMs && lateMs < beatPeriodMs / 2) {
-        const facts = { pid: process.pid, silentMs: Math.round(silentMs) };
+        const facts = { worker: this.number, workerPid: process.pid, silentMs: Math.round(silentMs) };
         this.#parts.log.error(`worker ${this.number} gives no sign of life; it is killed`, facts);
         process.kill();
       } else {

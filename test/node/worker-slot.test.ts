@@ -90,10 +90,7 @@ describe("WorkerSlot restarts", () => {
 
   test("a worker that had lived long at once", async () => {
     const { clock, children } = await serving(1);
-    for (let second = 0; second < 10; second += 1) {
-      clock.advance(1000);
-      await children[0]!.answer("measure", beat);
-    }
+    clock.advance(2000);
     await ends(children[0]!);
     clock.advance(0);
     expect(children.length).toBe(2);

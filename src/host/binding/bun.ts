@@ -8,7 +8,6 @@ import { isIP } from "node:net";
 import { constants } from "node:os";
 import type { Address } from "../../types.ts";
 import { tryBind as tryListen } from "./node.ts";
-import { tryUnixPath } from "./unix-path.ts";
 
 // Of Linux, the same on x86-64 and arm64.
 const afInet = 2;
@@ -18,10 +17,12 @@ const sockCloseOnExec = 0o2000000;
 const solSocket = 1;
 const soReuseAddress = 2;
 
-/** Alone, as if nobody shared it. Rejects with an Error that has a `code`, e.g. EADDRINUSE, EADDRNOTAVAIL, EACCES. */
-export async function tryBind(address: Address): Promise<void> {
-  if ("unixPath" in address) return tryUnixPath(address.unixPath);
-  if (process.platform !== "linux") return tryListen(address);
+/**
+ * Alone, as if nobody shared it; returns the address as bound. Rejects with an Error that has a `code`, e.g. EADDRINUSE,
+ * EADDRNOTAVAIL, EACCES.
+ */
+export async function tryBind(address: Address): Promise<Address> {
+  if ("unixPath" in address || process.platform !== "linux") return tryListen(address);
   let libc: Libc;
   try {
     libc = openLibc();
@@ -30,8 +31,10 @@ export async function tryBind(address: Address): Promise<void> {
     return tryListen(address);
   }
   const host = isIP(address.host) === 0 ? (await lookup(address.host)).address : address.host;
-  const code = bindOnce(libc, socketAddress(libc, host, address.port));
+  const bound = socketAddress(libc, host, address.port);
+  const code = bindOnce(libc, bound);
   if (code !== 0) throw systemError(code, `cannot bind ${host}`);
+  return { host: address.host, port: new DataView(bound.buffer).getUint16(2) };
 }
 
 type Libc = ReturnType<typeof openLibc>;
@@ -41,20 +44,24 @@ function openLibc() {
     socket: { args: ["i32", "i32", "i32"], returns: "i32" },
     setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
     bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
+    getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
     close: { args: ["i32"], returns: "i32" },
     inet_pton: { args: ["i32", "ptr", "ptr"], returns: "i32" },
     __errno_location: { args: [], returns: "ptr" },
   }).symbols;
 }
 
-/** The error's number; 0 when it can be bound. */
+/** The error's number; 0 when it can be bound, and then the address has the port that it got. */
 function bindOnce(libc: Libc, address: Uint8Array): number {
   const family = new DataView(address.buffer).getUint16(0, true);
   const descriptor = libc.socket(family, sockStream | sockCloseOnExec, 0);
   if (descriptor < 0) return read.i32(libc.__errno_location()!, 0);
   try {
     libc.setsockopt(descriptor, solSocket, soReuseAddress, ptr(new Int32Array([1])), 4);
-    if (libc.bind(descriptor, ptr(address), address.length) === 0) return 0;
+    const length = new Uint32Array([address.length]);
+    if (libc.bind(descriptor, ptr(address), address.length) === 0) {
+      if (libc.getsockname(descriptor, ptr(address), ptr(length)) === 0) return 0;
+    }
     return read.i32(libc.__errno_location()!, 0);
   } finally {
     libc.close(descriptor);
