@@ -42,6 +42,10 @@ const listNames = new Map<number, readonly [string, keyof Incoming]>([
   [9, ["forwarded", "elements"]],
 ]);
 
+const nothing = Buffer.alloc(0);
+/** Longer lines are made anew for each request: a connection that waits for its next one must not cost what a caller chose. */
+const keptBytesMax = 1024;
+
 /**
  * For one connection. The lines of the last request are kept: without trusted hops all requests for one authority have
  * the same, and behind a proxy they mostly differ in the caller's address alone.
@@ -55,7 +59,7 @@ export class Forwarder {
   private incoming = nothingIncoming;
   /** Without X-Forwarded-For, which is the first line. */
   private linesAfter = "";
-  private allLines: Buffer = Buffer.alloc(0);
+  private allLines: Buffer = nothing;
 
   constructor(private readonly connection: ForwardedConnection) {
     this.address = nodeAddress(connection.remoteAddress) ?? "unknown";
@@ -83,7 +87,17 @@ export class Forwarder {
       const line = `X-Forwarded-For: ${hops}${hops === "" ? "" : ", "}${this.address}\r\n`;
       this.allLines = Buffer.from(line + this.linesAfter, "latin1");
     }
-    return this.allLines;
+    const lines = this.allLines;
+    if (lines.length > keptBytesMax) this.forget();
+    return lines;
+  }
+
+  private forget(): void {
+    this.authority = "";
+    this.version = null;
+    this.incoming = nothingIncoming;
+    this.linesAfter = "";
+    this.allLines = nothing;
   }
 
   /** The caller's address: what the outermost trusted proxy wrote, else the socket's; `unknown` for a unix socket. */
@@ -93,6 +107,14 @@ export class Forwarder {
     const hops = this.trustedEntries(addresses, isNode);
     const [outermost = ""] = hops.split(",", 1);
     return hops === "" ? this.address : (nodeAddress(outermost.trim()) ?? "unknown");
+  }
+
+  /** Whether the caller came by https: what the outermost trusted proxy wrote, else this connection's. */
+  callerScheme(fields: FieldTable): "http" | "https" {
+    const { schemes } = this.trustedIncoming(fields);
+    const written = this.trustedValue(schemes, schemePattern)?.toLowerCase();
+    if (written === undefined) return this.connection.scheme;
+    return written === "https" || written === "wss" ? "https" : "http";
   }
 
   private trustedIncoming(fields: FieldTable): Incoming {

@@ -96,6 +96,14 @@ describe("forwarder without trusted hops", () => {
     );
     expect(String(connection.lines({ authority: "a.example", version: "1.1", fields }))).toBe(String(first));
   });
+
+  test("keeps no lines of more than 1 KiB, which a caller would make every idle connection hold", () => {
+    const connection = forwarder();
+    const request = { authority: "a".repeat(1_000), version: "1.1", fields: fieldTable([]) } as const;
+    const first = connection.lines(request);
+    expect(connection.lines(request)).not.toBe(first);
+    expect(connection.lines(request)).toEqual(first);
+  });
 });
 
 describe("forwarder with trusted hops", () => {
@@ -214,7 +222,7 @@ describe("forwarder with trusted hops", () => {
   test("writes the same lines whatever it wrote before", () => {
     const versions = ["1.0", "1.1"] as const;
     const request = fc.record({
-      authority: fc.constantFrom("a.example", "b.example"),
+      authority: fc.constantFrom("a.example", "b.example", "long".repeat(150)),
       version: fc.constantFrom(...versions),
       addresses: fc.constantFrom("203.0.113.9", "?"),
       scheme: fc.constantFrom("https", "?"),

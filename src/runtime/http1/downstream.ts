@@ -3,29 +3,18 @@
  * cannot trust it refuses at the first wrong byte and closes (RFC 9112 section 11.2); a connection whose request was
  * not read to its end is never read as if a next one began (section 9.3).
  */
-import type { MessageLimits } from "../../snapshot.ts";
-import type {
-  BodySink,
-  BodySource,
-  ByteSocket,
-  Failure,
-  SocketError,
-  SocketOwner,
-  TlsFacts,
-} from "../../types.ts";
-import type { Deadline, Deadlines } from "../deadlines.ts";
+import type { BodySink, BodySource, ByteSocket, Failure, SocketError, SocketOwner } from "../../types.ts";
 import { ANSWERS, type Answer, headAnswer, MessageFailure } from "../failures.ts";
-import { flushWires, Wire } from "../wire.ts";
+import { flushWires } from "../wire.ts";
 import { NOWHERE } from "./body-sinks.ts";
 import { type AnsweredConnection, CallerAnswer, ownHead } from "./caller-answer.ts";
+import { CallerSocket, type SocketSetting } from "./caller-socket.ts";
 import type { Head } from "./head.ts";
 import type { RequestOwner } from "./request-owner.ts";
-import { RequestReader } from "./request-reader.ts";
+import { giveBackReader, NO_REQUEST, type RequestReader, takeReader } from "./request-reader.ts";
 
 /** Who takes the requests of a listener's connections. */
-export interface RequestTaker {
-  readonly limits: MessageLimits;
-  readonly deadlines: Deadlines;
+export interface RequestTaker extends SocketSetting {
   /** When draining, answers close their connections. */
   readonly draining: "yes" | "no";
   take(connection: DownstreamConnection): RequestOwner;
@@ -41,22 +30,18 @@ const FIRST_REQUEST_MS = 1_000;
 /** After the last answer, how long a caller may take to close its side. */
 const LINGER_MS = 2_000;
 
-export class DownstreamConnection implements SocketOwner, BodySource, AnsweredConnection {
-  readonly request: RequestReader;
+export class DownstreamConnection
+  extends CallerSocket
+  implements SocketOwner, BodySource, AnsweredConnection
+{
+  /** Under way, until its answer is whole. */
+  request: RequestReader = NO_REQUEST;
   readonly answer: CallerAnswer;
-  remoteAddress = "";
-  localPort = 0;
-  /** What the handshake proved; null without TLS. */
-  tls: TlsFacts | null = null;
-  /** The host that the caller named in its handshake. */
-  serverName: string | null = null;
   /** What the taker keeps for this connection. */
   peer: unknown = null;
   /** From the last byte of the request to the answer's head. */
   answerTimeoutMs: number;
   readonly #taker: RequestTaker;
-  readonly #deadline: Deadline;
-  #wire: Wire | null = null;
   #state: State = "head";
   #advancing = false;
   #owner: RequestOwner | null = null;
@@ -69,19 +54,14 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
   #resting = false;
 
   constructor(taker: RequestTaker) {
+    super(taker);
     this.#taker = taker;
-    this.request = new RequestReader(taker.limits);
     this.answer = new CallerAnswer(this);
     this.answerTimeoutMs = taker.limits.routeTimeoutMs;
-    this.#deadline = taker.deadlines.create(() => this.#expired());
   }
 
   get state(): State {
     return this.#state;
-  }
-
-  get bufferHighBytes(): number {
-    return this.#taker.limits.bufferHighBytes;
   }
 
   get draining(): "yes" | "no" {
@@ -98,14 +78,6 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
     this.#sink = sink;
     this.resume();
     this.#advance();
-  }
-
-  pause(): void {
-    this.#wire?.pause();
-  }
-
-  resume(): void {
-    this.#wire?.resume();
   }
 
   /** The body is not wanted: nothing to tell in HTTP/1.1 but to close after the answer. */
@@ -125,7 +97,7 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
     else if (this.request.isWhole) this.#nextRequest();
     else {
       // A short body that nobody wanted is read and dropped, so that the connection lives.
-      this.#setDeadline(this.#taker.limits.headerTimeoutMs);
+      this.setDeadline(this.#taker.limits.headerTimeoutMs);
       this.pipe(NOWHERE);
     }
   }
@@ -141,10 +113,19 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
     this.#state = "head";
     this.#resting = true;
     this.answer.restart();
-    this.request.release();
-    this.#setDeadline(this.#taker.limits.idleTimeoutMs);
+    this.#releaseReader();
+    this.setDeadline(this.#taker.limits.idleTimeoutMs);
     this.resume();
     this.#advance();
+  }
+
+  /** What came after the request is the begin of the next one; without it nothing is kept until that comes. */
+  #releaseReader(): void {
+    const { request } = this;
+    request.release();
+    if (request.hasInput || request === NO_REQUEST) return;
+    this.request = NO_REQUEST;
+    giveBackReader(request);
   }
 
   /** Says that nothing more will be said, and waits a little for the caller's own end: closing on unread bytes would reset. */
@@ -152,7 +133,7 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
     this.#state = "closing";
     this.request.release();
     this.request.dropInput();
-    this.#wire?.end();
+    this.wire?.end();
     this.resume();
     this.#awaitClose();
   }
@@ -160,9 +141,9 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
   /** The time to close counts from the last byte that went out, not from the last that was given to the wire. */
   #awaitClose(): void {
     const { silenceTimeoutMs } = this.#taker.limits;
-    if (this.#waitingBytes > 0) this.#setDeadline(silenceTimeoutMs);
+    if (this.waitingBytes > 0) this.setDeadline(silenceTimeoutMs);
     else if (this.#readEnded) this.#close("orderly");
-    else this.#setDeadline(LINGER_MS);
+    else this.setDeadline(LINGER_MS);
   }
 
   // ---- a tunnel ----
@@ -181,7 +162,7 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
 
   /** A tunnel is over when both ends said so and the last bytes are out. */
   #closeTunnel(): void {
-    if (!this.#readEnded || !this.#writeEnded || this.#waitingBytes > 0) return;
+    if (!this.#readEnded || !this.#writeEnded || this.waitingBytes > 0) return;
     const owner = this.#owner;
     this.#close("orderly");
     owner?.onAnswered();
@@ -196,7 +177,7 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
   drain(): void {
     if (this.#state !== "head" || this.request.hasInput) return;
     if (this.#resting) this.#linger();
-    else this.#setDeadline(FIRST_REQUEST_MS);
+    else this.setDeadline(FIRST_REQUEST_MS);
   }
 
   /** Ends it at once. */
@@ -207,18 +188,15 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
   // ---- the socket ----
 
   onOpen(socket: ByteSocket): void {
-    this.remoteAddress = socket.remoteAddress;
-    this.localPort = socket.localPort;
-    this.tls = socket.tls;
-    this.#wire = new Wire(socket, this.#taker.limits.bufferLowBytes, () => this.#drained());
-    this.answer.opened(this.#wire);
+    this.answer.opened(this.opened(socket));
     this.#taker.deadlines.touch();
-    this.#setDeadline(this.#taker.limits.headerTimeoutMs);
+    this.setDeadline(this.#taker.limits.headerTimeoutMs);
   }
 
   onData(chunk: Buffer): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#taker.deadlines.touch();
+    if (this.request === NO_REQUEST) this.request = takeReader(this.#taker.limits);
     this.request.append(chunk);
     this.#advance();
     flushWires();
@@ -226,7 +204,7 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
 
   onDrain(): void {
     this.#taker.deadlines.touch();
-    this.#wire?.onDrain();
+    this.wire?.onDrain();
     if (this.#state === "closing") this.#awaitClose();
     else if (this.answer.started) this.touchSilence();
     flushWires();
@@ -250,11 +228,7 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
     flushWires();
   }
 
-  get #waitingBytes(): number {
-    return this.#wire?.waitingBytes ?? 0;
-  }
-
-  #drained(): void {
+  protected drained(): void {
     this.answer.drained();
     if (this.#state === "tunnel") this.#closeTunnel();
     else if (this.#state === "head" && this.request.hasInput) {
@@ -278,7 +252,7 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
     switch (this.#state) {
       case "head":
         // A caller that sends requests but reads no answers gets no further ones made.
-        if (this.#waitingBytes > this.bufferHighBytes) return this.#wait();
+        if (this.waitingBytes > this.bufferHighBytes) return this.#wait();
         return this.#readHead();
       case "tunnel":
         if (this.#sink === null) return this.#wait();
@@ -304,7 +278,7 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
     const { request } = this;
     const outcome = request.readHead();
     if (outcome === "more") {
-      if (this.#resting) this.#setDeadline(this.#taker.limits.headerTimeoutMs);
+      if (this.#resting) this.setDeadline(this.#taker.limits.headerTimeoutMs);
       this.#resting = false;
       return false;
     }
@@ -319,7 +293,7 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
     owner.start();
     if (this.#state === "busy" && !this.answer.started) {
       // A body that nobody reads yet keeps no time of its own.
-      if (request.isWhole || this.#sink === null) this.#setDeadline(this.answerTimeoutMs);
+      if (request.isWhole || this.#sink === null) this.setDeadline(this.answerTimeoutMs);
       else this.touchSilence();
     }
     return true;
@@ -339,7 +313,7 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
     }
     this.#sink = null;
     sink.end(request.trailers);
-    if (this.#state === "busy" && !this.answer.started) this.#setDeadline(this.answerTimeoutMs);
+    if (this.#state === "busy" && !this.answer.started) this.setDeadline(this.answerTimeoutMs);
     return true;
   }
 
@@ -363,23 +337,15 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
 
   // ---- time ----
 
-  touchSilence(): void {
-    this.#setDeadline(this.#taker.limits.silenceTimeoutMs);
-  }
-
-  #setDeadline(delayMs: number): void {
-    this.#deadline.set(this.#taker.deadlines.now + delayMs);
-  }
-
-  #expired(): void {
-    const { request } = this;
-    if (this.#state === "head" && request.hasInput) this.#refuse(ANSWERS["header-timeout"]);
+  protected expired(): void {
+    if (this.#state === "head" && this.request.hasInput) this.#refuse(ANSWERS["header-timeout"]);
     else if (this.#state === "head") this.#linger();
-    else if (this.#state === "closing" && this.#waitingBytes === 0) this.#close("orderly");
+    else if (this.#state === "closing" && this.waitingBytes === 0) this.#close("orderly");
     else if (this.#state === "busy" && this.#owner !== null && !this.answer.started) {
       // Held back, or not read at all: it is not the caller who is late.
+      const { request } = this;
       const late =
-        request.isWhole || this.#wire?.paused || this.#sink === null ? "upstream-timeout" : "body-timeout";
+        request.isWhole || this.wire?.paused || this.#sink === null ? "upstream-timeout" : "body-timeout";
       if (!request.isWhole) this.cancel();
       this.#owner.giveUp(ANSWERS[late]);
     } else this.#gone("silent for too long");
@@ -404,13 +370,12 @@ export class DownstreamConnection implements SocketOwner, BodySource, AnsweredCo
   #close(how: "orderly" | "reset"): BodySource | null {
     if (this.#state === "closed") return null;
     this.#state = "closed";
-    this.#deadline.remove();
     this.#owner = null;
     this.#sink = null;
     const source = this.answer.closed();
     this.request.release();
     this.request.dropInput();
-    this.#wire?.close(how);
+    this.shut(how);
     this.#taker.closed(this);
     return source;
   }

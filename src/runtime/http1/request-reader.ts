@@ -1,8 +1,8 @@
 /** The reading half of a caller's connection: bytes in, a checked head and a body out, one request after the other. */
-import type { MessageLimits } from "../../snapshot.ts";
 import type { BodySink, FieldTable } from "../../types.ts";
 import { Byte } from "./characters.ts";
-import { ChunkedReader } from "./chunked.ts";
+import { ChunkedReader, type ChunkLimits } from "./chunked.ts";
+import type { HeadLimits } from "./head.ts";
 import { MessageReader } from "./message-reader.ts";
 import { RequestFacts } from "./request-rules.ts";
 
@@ -11,20 +11,30 @@ const DISCARDED_BYTES_MAX = 64 * 1024;
 /** Line ends that a caller may send before a request line (RFC 9112 section 2.2). */
 const EMPTY_LINES_MAX = 1;
 
+export type RequestLimits = HeadLimits & ChunkLimits;
+
 export class RequestReader extends MessageReader {
   readonly facts = new RequestFacts();
   trailers: FieldTable | null = null;
   /** Bytes of body that were read so far. */
   bodyBytesRead = 0;
-  readonly #limits: MessageLimits;
+  #limits: RequestLimits;
   #emptyLines = 0;
   #left = 0;
   #chunks: ChunkedReader | null = null;
   #continued = false;
 
-  constructor(limits: MessageLimits) {
+  constructor(limits: RequestLimits) {
     super();
     this.#limits = limits;
+  }
+
+  /** Before the first bytes of a connection's next request. */
+  begin(limits: RequestLimits): void {
+    this.#limits = limits;
+    this.#emptyLines = 0;
+    // A refusal of this head must not be framed by what the last one said.
+    this.head.minor = 1;
   }
 
   get method(): string {
@@ -137,4 +147,33 @@ export class RequestReader extends MessageReader {
     this.#chunks = null;
     return "done";
   }
+}
+
+/** What a connection has that waits for a request: nothing was read, and nothing is to come. */
+export const NO_REQUEST = new RequestReader({
+  headerBytes: 0,
+  headerFields: 0,
+  requestLineBytes: 0,
+  trailerBytes: 0,
+  chunkExtensionBytes: 0,
+  messageExtensionBytes: 0,
+});
+
+/**
+ * Readers between two requests, of whatever connection: only a request under way has one, so that an idle connection
+ * costs little, whatever its last request was.
+ */
+const spareReaders: RequestReader[] = [];
+const SPARE_READERS_MAX = 64;
+
+export function takeReader(limits: RequestLimits): RequestReader {
+  const reader = spareReaders.pop();
+  if (reader === undefined) return new RequestReader(limits);
+  reader.begin(limits);
+  return reader;
+}
+
+/** After `release`; the connection looks at it no more. */
+export function giveBackReader(reader: RequestReader): void {
+  if (spareReaders.length < SPARE_READERS_MAX) spareReaders.push(reader);
 }
