@@ -1,6 +1,9 @@
 /**
  * Sockets on Node and Deno: `node:net`, which has a buffer of its own in front of the system's. It is kept at
  * BUFFER_BYTES, and what does not fit stays with the caller, as everywhere.
+ *
+ * Seen on Node 22: a reset that arrives together with data is told as the peer's FIN (libuv reports POLLHUP behind a
+ * short read as the end); a reset between `end()` and the FIN fails with EINVAL and leaves the connection open.
  */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import type { Address, ByteSocket, ListeningSocket, SocketError, SocketOwner, Sockets } from "../../types.ts";
@@ -12,6 +15,7 @@ const BUFFER_BYTES = 64 * 1024;
 const KEEP_ALIVE_PROBE_MS = 60_000;
 /** A closed socket whose last bytes make no progress is given up after this. */
 const LINGER_MS = 30_000;
+const nothing = Buffer.alloc(0);
 
 const socketOptions = {
   allowHalfOpen: true,
@@ -29,10 +33,12 @@ class NodeSocket implements ByteSocket {
   readonly #socket: Socket;
   /** The owner holds bytes that a write did not take. */
   #short = false;
+  #writeEnded = false;
   #readEnded = false;
   /** Closed or reset from here: nothing is delivered any more. */
   #left = false;
-  #abandoned = false;
+  /** The owner has heard the last, or wants to hear nothing. */
+  #told = false;
   #error: SocketError | null = null;
 
   constructor(socket: Socket, owner: SocketOwner) {
@@ -56,7 +62,7 @@ class NodeSocket implements ByteSocket {
   /** Copies: what the system does not take at once is read later, when the caller has long reused its buffer. */
   write(bytes: Uint8Array, start: number, end: number): number {
     const socket = this.#socket;
-    if (this.#left || !socket.writable) return -1;
+    if (this.#left || this.#writeEnded || !socket.writable) return -1;
     let at = start;
     while (at < end) {
       const room = BUFFER_BYTES - socket.writableLength;
@@ -78,27 +84,33 @@ class NodeSocket implements ByteSocket {
   }
 
   end(): void {
-    this.#socket.end();
+    if (this.#writeEnded) return;
+    this.#writeEnded = true;
+    if (this.#socket.writableLength === 0) this.#socket.end();
+    else this.#socket.write(nothing, () => this.#socket.end());
   }
 
-  /** What was taken was taken: it still leaves. */
+  /** What was taken was taken: it still leaves, while the owner hears that it is over. */
   close(): void {
     if (this.#left) return;
     this.#left = true;
     this.#socket.setTimeout(LINGER_MS, () => this.#socket.destroy());
     this.#socket.destroySoon();
+    process.nextTick(() => this.#closed());
   }
 
   reset(): void {
     this.#left = true;
+    const socket = this.#socket;
     // A unix socket knows no RST.
-    if (this.#socket.remoteFamily === undefined) this.#socket.destroy();
-    else this.#socket.resetAndDestroy();
+    if (socket.remoteFamily === undefined) socket.destroy();
+    else if (socket.writableEnded && !socket.writableFinished) socket.once("finish", () => this.reset());
+    else socket.resetAndDestroy();
   }
 
   /** Gives up a connect that is under way. */
   abandon(): void {
-    this.#abandoned = true;
+    this.#told = true;
     this.#socket.destroy();
   }
 
@@ -112,14 +124,21 @@ class NodeSocket implements ByteSocket {
     this.#owner.onDrain();
   }
 
+  /** Writes nothing, which fails when it was a reset. */
   #ended(): void {
+    if (!this.#socket.writable || this.#socket.writableLength > 0) this.#readEnd();
+    else this.#socket.write(nothing, (error) => error == null && this.#readEnd());
+  }
+
+  #readEnd(): void {
     if (this.#left) return;
     this.#readEnded = true;
     this.#owner.onEnd();
   }
 
   #closed(): void {
-    if (this.#abandoned) return;
+    if (this.#told) return;
+    this.#told = true;
     const error = this.#left ? null : this.#error;
     if (error === null && !this.#readEnded) this.#owner.onEnd();
     this.#owner.onClose(error);
