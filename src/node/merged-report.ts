@@ -3,7 +3,7 @@ import type { EndpointReport, ListenerReport, RuntimeReport, ServiceReport } fro
 
 export type NodeReport = Pick<RuntimeReport, "listeners" | "services">;
 
-/** Counts are added up; a latency is the mean of those that know one. */
+/** Counts are added up; a latency is the mean of those that know one; of what is not well, the worst that one sees. */
 export function mergedReport(reports: readonly RuntimeReport[]): NodeReport {
   return {
     listeners: merged(
@@ -42,6 +42,8 @@ function oneService(services: readonly [ServiceReport, ...ServiceReport[]]): Ser
     ...services[0],
     requests: sum(services, "requests"),
     waiting: sum(services, "waiting"),
+    panic: services.some(({ panic }) => panic === "yes") ? "yes" : "no",
+    discoveryProblem: services.find((service) => service.discoveryProblem !== null)?.discoveryProblem ?? null,
     endpoints: merged(
       services.flatMap(({ endpoints }) => endpoints),
       ({ address }) => address,
@@ -54,11 +56,19 @@ function oneEndpoint(endpoints: readonly [EndpointReport, ...EndpointReport[]]):
   const known = endpoints.filter(({ latencyMs }) => latencyMs > 0);
   return {
     ...endpoints[0],
+    health: endpoints.some(({ health }) => health === "unhealthy") ? "unhealthy" : "healthy",
+    ejectedUntilEpochMs: latest(endpoints),
+    weightInEffect: Math.min(...endpoints.map(({ weightInEffect }) => weightInEffect)),
     outstanding: sum(endpoints, "outstanding"),
     connections: sum(endpoints, "connections"),
     idleConnections: sum(endpoints, "idleConnections"),
     latencyMs: known.length === 0 ? 0 : Math.round((sum(known, "latencyMs") / known.length) * 1000) / 1000,
   };
+}
+
+function latest(endpoints: readonly EndpointReport[]): number | null {
+  const times = endpoints.flatMap(({ ejectedUntilEpochMs }) => ejectedUntilEpochMs ?? []);
+  return times.length === 0 ? null : Math.max(...times);
 }
 
 function sum<Name extends string>(parts: readonly Record<Name, number>[], name: Name): number {

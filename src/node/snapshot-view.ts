@@ -1,6 +1,6 @@
 /** What `/snapshot` shows: the live configuration, and beside it what its parts are doing. Without secrets. */
 import type { EndpointReport, ListenerReport, ServiceReport } from "../runtime/report.ts";
-import type { ListenerConfig, RouteConfig, ServiceConfig, Snapshot } from "../snapshot.ts";
+import type { EndpointConfig, ListenerConfig, RouteConfig, ServiceConfig, Snapshot } from "../snapshot.ts";
 import type { RouteTotals } from "../telemetry/index.ts";
 import type { Address } from "../types.ts";
 import { addressText } from "./addresses.ts";
@@ -86,20 +86,18 @@ function serviceView(
     loadBalancing: loadBalancing.policy,
     requests: report?.requests ?? null,
     waiting: report?.waiting ?? null,
-    endpoints: endpoints.map(({ address, weight, zone }) => {
-      const text = addressText(address);
-      return {
-        address: text,
-        weight,
-        zone,
-        ...liveState(report?.endpoints.find((one) => one.address === text)),
-      };
-    }),
+    panic: report === undefined ? null : report.panic === "yes",
+    discoveryProblem: report?.discoveryProblem ?? null,
+    // Those that discovery found are known to the workers alone.
+    endpoints: report?.endpoints.map(endpointView) ?? endpoints.map(configuredView),
   };
 }
 
-function liveState(report: EndpointReport | undefined): Omit<EndpointReport, "address" | "weight"> | null {
-  if (report === undefined) return null;
-  const { outstanding, latencyMs, connections, idleConnections } = report;
-  return { outstanding, latencyMs, connections, idleConnections };
+function endpointView({ ejectedUntilEpochMs, ...endpoint }: EndpointReport): object {
+  const ejectedUntil = ejectedUntilEpochMs === null ? null : new Date(ejectedUntilEpochMs).toISOString();
+  return { ...endpoint, ejectedUntil };
+}
+
+function configuredView({ address, weight, zone }: EndpointConfig): object {
+  return { address: addressText(address), weight, zone };
 }

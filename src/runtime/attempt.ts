@@ -5,14 +5,17 @@
  * A connection that could not be made carried nothing, so up to two other endpoints follow at once. A connection that
  * was kept too long and closed under a safe request without a body is replaced by a fresh one.
  */
+import type { RequestKey } from "../snapshot.ts";
 import type { Failure, SocketError } from "../types.ts";
+import type { KeyedRequest } from "./balance/policy.ts";
+import type { Endpoint, Waiter } from "./endpoint.ts";
 import { MessageFailure } from "./failures.ts";
 import type { Head } from "./http1/head.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
 import type { CallOwner, UpstreamConnection } from "./http1/upstream.ts";
-import type { Endpoint, Service, Waiter } from "./service.ts";
+import type { Service } from "./service.ts";
 
-export interface AttemptOwner {
+export interface AttemptOwner extends KeyedRequest {
   readonly method: string;
   /** Writes head and body of the request to the connection. */
   sendTo(connection: UpstreamConnection, endpoint: Endpoint): void;
@@ -37,7 +40,7 @@ export class Attempt implements Waiter, CallOwner {
   connects = 0;
   readonly #service: Service;
   readonly #owner: AttemptOwner;
-  readonly #tried: Endpoint[];
+  readonly tried: Endpoint[];
   #state: "waiting" | "sent" | "answered" | "ended" = "waiting";
   #connection: UpstreamConnection | null = null;
   #startedAtMs = 0;
@@ -47,7 +50,7 @@ export class Attempt implements Waiter, CallOwner {
   constructor(service: Service, owner: AttemptOwner, tried: Endpoint[]) {
     this.#service = service;
     this.#owner = owner;
-    this.#tried = tried;
+    this.tried = tried;
   }
 
   get method(): string {
@@ -56,6 +59,10 @@ export class Attempt implements Waiter, CallOwner {
 
   get waiting(): "yes" | "no" {
     return this.#state === "waiting" ? "yes" : "no";
+  }
+
+  keyValue(key: RequestKey): string | null {
+    return this.#owner.keyValue(key);
   }
 
   start(): void {
@@ -69,12 +76,17 @@ export class Attempt implements Waiter, CallOwner {
     this.#connect("any");
   }
 
+  roomMade(): void {
+    this.#connect("any");
+  }
+
   #connect(wanted: "any" | "fresh"): void {
-    const endpoint = this.#service.pick(this.#tried);
-    if (endpoint === null) {
-      this.#fail(unreachable(this.#service, "it has no endpoint"));
-      return;
-    }
+    const endpoint = this.#service.pick(this.tried, this);
+    if (endpoint === null) this.#fail(nobody(this.#service));
+    else this.#connectTo(endpoint, wanted);
+  }
+
+  #connectTo(endpoint: Endpoint, wanted: "any" | "fresh"): void {
     if (this.#service.connect(endpoint, this, wanted) === "full")
       this.#fail(overloaded(this.#service, "connections"));
   }
@@ -84,18 +96,17 @@ export class Attempt implements Waiter, CallOwner {
     this.#connection = connection;
     this.#state = "sent";
     this.connects++;
-    this.#startedAtMs = endpoint.load.begin();
+    this.#startedAtMs = endpoint.begin();
     this.#owner.sendTo(connection, endpoint);
   }
 
   connectFailed(endpoint: Endpoint, error: SocketError): void {
-    endpoint.load.failed(endpoint.load.begin());
-    endpoint.meter.record(0, 0);
+    endpoint.failed(endpoint.begin());
     this.endpoint = endpoint;
-    this.#tried.push(endpoint);
+    this.tried.push(endpoint);
     this.connects++;
-    const others = this.#service.endpoints.some((other) => !this.#tried.includes(other));
-    if (others && this.connects < ENDPOINTS_MAX) this.#connect("any");
+    const other = this.connects < ENDPOINTS_MAX ? this.#service.pick(this.tried, this) : null;
+    if (other !== null && !this.tried.includes(other)) this.#connectTo(other, "any");
     else this.#fail(unreachable(this.#service, `${endpoint.name}: ${inWords(error)}`));
   }
 
@@ -105,13 +116,13 @@ export class Attempt implements Waiter, CallOwner {
 
   onHead(head: Head, facts: ResponseFacts): void {
     const connection = this.#connection!;
-    this.#measure(head.status);
+    this.endpoint!.answered(this.#startedAtMs, head.status);
     this.#state = "answered";
     this.#owner.onHead(connection, head, facts);
   }
 
   onUpgraded(head: Head): void {
-    this.#measure(101);
+    this.endpoint!.answered(this.#startedAtMs, 101);
     this.#state = "answered";
     this.#owner.onUpgraded(this.#connection!, head);
   }
@@ -121,15 +132,14 @@ export class Attempt implements Waiter, CallOwner {
     const safe = SAFE_METHODS.has(this.#owner.method) && this.#owner.repeatable === "yes";
     if (failure.retryable && safe && this.#stale < STALE_MAX) {
       this.#stale++;
-      endpoint.load.abandoned(this.#startedAtMs);
+      endpoint.abandoned(this.#startedAtMs);
       this.#state = "waiting";
       this.#connection = null;
       this.#connect("fresh");
       return;
     }
-    endpoint.load.failed(this.#startedAtMs);
-    endpoint.meter.record(0, this.#elapsedMs());
-    this.#tried.push(endpoint);
+    endpoint.failed(this.#startedAtMs);
+    this.tried.push(endpoint);
     this.#fail(
       new MessageFailure(failureKind(failure), `${endpoint.name} ${failure.message}`, { side: "upstream" }),
     );
@@ -140,8 +150,8 @@ export class Attempt implements Waiter, CallOwner {
     if (this.#state === "ended") return;
     const { endpoint } = this;
     if (this.#state === "sent" && endpoint !== null) {
-      endpoint.load.abandoned(this.#startedAtMs);
-      this.#tried.push(endpoint);
+      endpoint.abandoned(this.#startedAtMs);
+      this.tried.push(endpoint);
     }
     const unfinished = this.#state === "sent" ? this.#connection : null;
     this.#end();
@@ -154,23 +164,10 @@ export class Attempt implements Waiter, CallOwner {
       this.finish();
       return;
     }
-    this.endpoint!.load.failed(this.#startedAtMs);
-    this.endpoint!.meter.record(0, this.#elapsedMs());
+    this.endpoint!.failed(this.#startedAtMs);
     const connection = this.#connection;
     this.#end();
     connection?.abort();
-  }
-
-  #measure(status: number): void {
-    const endpoint = this.endpoint!;
-    // "I cannot serve" must not look like a fast answer, or who says it gets all the traffic.
-    if (status >= 502 && status <= 504) endpoint.load.failed(this.#startedAtMs);
-    else endpoint.load.answered(this.#startedAtMs);
-    endpoint.meter.record(status, this.#elapsedMs());
-  }
-
-  #elapsedMs(): number {
-    return this.#service.parts.clock.now() - this.#startedAtMs;
   }
 
   #fail(failure: Failure): void {
@@ -199,6 +196,17 @@ function unreachable(service: Service, why: string): Failure {
   return new MessageFailure("no-healthy-endpoint", `service ${service.config.name}: ${why}`, {
     side: "upstream",
     retryable: "yes",
+  });
+}
+
+/** Its discovery's problem is told to the caller too: without it nobody could tell a wrong name from a broken service. */
+function nobody({ config, roster }: Service): Failure {
+  const { emptiness, discoveryProblem } = roster;
+  const why = discoveryProblem === null ? emptiness : `${emptiness}: ${discoveryProblem}`;
+  return new MessageFailure("no-healthy-endpoint", `service ${config.name}: ${why}`, {
+    side: "upstream",
+    retryable: "yes",
+    ...(discoveryProblem === null ? {} : { sentence: `the service has no endpoint: ${discoveryProblem}` }),
   });
 }
 

@@ -2,10 +2,11 @@
 import type { Call, RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
 import { CallerBody, requestOver } from "./caller-body.ts";
 import type { ChainContext, ChainEnd } from "./chain.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { type Answer, answerTo, MessageFailure } from "./failures.ts";
 import { outgoingResponse } from "./fetch/outgoing.ts";
 import { lightRequest } from "./fetch/request.ts";
-import type { RequestSource } from "./fetch/sources.ts";
+import type { FieldEdits, OutgoingResponse, RequestSource } from "./fetch/sources.ts";
 import { chooseService, type LiveRoute } from "./generation.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
 import type { KnownFields } from "./http1/head.ts";
@@ -14,7 +15,7 @@ import { ownResponse } from "./own-response.ts";
 import type { Peer } from "./peer.ts";
 import { reasonCode, respond, type SentBody } from "./respond.ts";
 import { type CallerSide, Sending, type SentRequest } from "./sending.ts";
-import type { Endpoint, Service } from "./service.ts";
+import type { Service } from "./service.ts";
 
 /** The exchange that runs the filters, as they and their sendings need it. */
 export interface RunOwner extends CallerSide {
@@ -32,6 +33,8 @@ export interface RunOwner extends CallerSide {
   readonly head: RequestHead;
   onFinished(report: (summary: RequestSummary) => void): void;
   answer(answer: Answer): void;
+  /** Names and values of fields that an answer of a service gets besides its own. */
+  cookieFields(answer: FieldEdits): readonly string[];
 }
 
 export class ChainRun implements ChainEnd, RequestSource, SentRequest {
@@ -48,6 +51,8 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   readonly #sendings: Sending[] = [];
   #abort: AbortController | null = null;
   #answered: SentBody = null;
+  /** Within `start`: whoever calls that marks the end of the event. */
+  #starting = false;
   #ended = false;
 
   constructor(exchange: RunOwner) {
@@ -103,7 +108,9 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
 
   start(): void {
     const { chain } = this.exchange.route;
+    this.#starting = true;
     const answered = chain === null ? this.forward(this.original, NO_CONTEXT) : chain(this.original, this);
+    this.#starting = false;
     if (answered instanceof Promise) {
       answered.then(
         (response) => this.#answer(response),
@@ -124,7 +131,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     const service = chooseService(route.targets, peer.listener.generation.parts.random);
     this.exchange.service = service;
     if (route.wrap !== null) return this.#wrapped(request, service, context.var).catch(this.#failed);
-    return this.#begin(request, service, this.#failed).start({});
+    return this.#start(request, service, { change: {}, failed: this.#failed });
   }
 
   #wrapped(request: Request, service: Service, vars: Variables): Promise<Response> {
@@ -159,7 +166,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   /** One sending; rejects with a MessageFailure when no head of an answer came. */
   send(request: Request, service: Service, change: SendChange): Promise<Response> {
     if (this.#ended) return Promise.reject(requestOver());
-    return this.#begin(request, service, rethrown).start(change);
+    return this.#start(request, service, { change, failed: rethrown });
   }
 
   #begin(request: Request, service: Service, failed: (error: unknown) => Response): Sending {
@@ -185,10 +192,19 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
       const outgoing = outgoingResponse(response);
       this.exchange.status = outgoing.status;
       this.exchange.reason = reasonCode(outgoing);
-      this.#answered = respond(connection, outgoing, date);
+      this.#answered = respond(connection, this.#tied(outgoing), date);
     } catch (error) {
       this.#answerError(error);
     }
+  }
+
+  /** With the cookies of services that tie callers to endpoints; an answer of Clearway's own ties nobody. */
+  #tied(outgoing: OutgoingResponse): OutgoingResponse {
+    const { fields } = outgoing;
+    const cookies = this.exchange.reason === null ? this.exchange.cookieFields(fields) : [];
+    return cookies.length === 0
+      ? outgoing
+      : { ...outgoing, fields: { ...fields, added: [...fields.added, ...cookies] } };
   }
 
   #answerError(error: unknown): void {

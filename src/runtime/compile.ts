@@ -1,16 +1,26 @@
 /** A snapshot becomes a generation: services attached or made, filters created, chains folded. Nothing is bound here. */
-import type { ListenerConfig, RouteConfig, ServiceConfig, Snapshot, SourcePlace } from "../snapshot.ts";
+import type {
+  ListenerConfig,
+  RouteConfig,
+  ServiceConfig,
+  ServiceState,
+  Snapshot,
+  SourcePlace,
+} from "../snapshot.ts";
 import type { FilterRegistry } from "../types.ts";
 import { type Chain, compileChain, paramNames, type SendWrap, wrapSend } from "./chain.ts";
+import type { ServiceParts } from "./endpoint.ts";
 import { Generation, type GenerationParts, type LiveRoute, type WeightedService } from "./generation.ts";
 import { createFilters, type FilterParts, type LiveFilter } from "./live-filter.ts";
 import { createMatcher } from "./match.ts";
-import { Service, type ServiceParts } from "./service.ts";
+import { Service } from "./service.ts";
 import type { Steps } from "./slices.ts";
 import { ServerCertificates } from "./tls/server-certificates.ts";
 
 export interface CompileParts {
   readonly services: ServiceParts;
+  /** What the node knows of a service beside its config. */
+  stateOf(service: string): ServiceState | null;
   readonly generation: GenerationParts;
   readonly filters: FilterRegistry;
   /** What filters get; `call` goes to this generation's services. */
@@ -40,10 +50,11 @@ export function* compile(
 ): Steps<Compiled> {
   const services = new Map<string, Service>();
   for (const config of snapshot.services) {
-    const same = running.get(config.name);
-    const kept =
-      same !== undefined && isSame(same.config, config) ? same : makeService(config, parts.services);
-    services.set(config.name, kept);
+    const before = running.get(config.name) ?? null;
+    const { zone } = snapshot;
+    const kept = before !== null && before.zone === zone && isSame(before.config, config) ? before : null;
+    const setting = { zone, state: parts.stateOf(config.name), before };
+    services.set(config.name, kept ?? placed(config, () => new Service(config, parts.services, setting)));
     yield;
   }
   const generation = new Generation(snapshot, services, parts.generation);
@@ -99,10 +110,6 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Fi
 function certificatesOf(config: ListenerConfig, { parts }: Generation): ServerCertificates | null {
   if (config.protocol === "http") return null;
   return placed(config, () => new ServerCertificates(config.tls, parts.sockets));
-}
-
-function makeService(config: ServiceConfig, parts: ServiceParts): Service {
-  return placed(config, () => new Service(config, parts));
 }
 
 /** What cannot be made is a problem at its place in the config. */

@@ -2,15 +2,20 @@
  * One request of a caller and its answer: path policy, match, filters if the route has any, service, answer - and the
  * one measurement of it all. Without filters the bytes go from socket to socket; with filters see chain-run.ts.
  */
+import type { RequestKey } from "../snapshot.ts";
 import type { Failure, FieldTable, RequestHead, RequestSummary } from "../types.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
+import { type KeyFacts, requestKey } from "./balance/request-key.ts";
+import { StickyCookies } from "./balance/sticky-cookies.ts";
 import { ChainRun, type RunOwner } from "./chain-run.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { ANSWERS, type Answer, answerTo } from "./failures.ts";
+import type { FieldEdits } from "./fetch/sources.ts";
 import { viaHasLoop } from "./forwarded.ts";
 import { chooseService, type LiveRoute } from "./generation.ts";
 import { ownHead } from "./http1/caller-answer.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
-import { allValues, FieldKind } from "./http1/fields.ts";
+import { allValues, FieldKind, namedValue } from "./http1/fields.ts";
 import type { Head } from "./http1/head.ts";
 import type { RequestOwner } from "./http1/request-owner.ts";
 import { writeRequestHead } from "./http1/request-writer.ts";
@@ -20,10 +25,10 @@ import { localAnswer, rewritten } from "./local-answers.ts";
 import { applyPathPolicy } from "./path.ts";
 import type { Peer } from "./peer.ts";
 import type { ChangedRequest } from "./sending.ts";
-import type { Endpoint, Service } from "./service.ts";
+import type { Service } from "./service.ts";
 import { flushWires } from "./wire.ts";
 
-export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwner {
+export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwner, KeyFacts {
   path = "";
   route: LiveRoute;
   /** The answer where no route takes the request. */
@@ -41,6 +46,8 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   #run: ChainRun | null = null;
   #upstream: UpstreamConnection | null = null;
   #reports: ((summary: RequestSummary) => void)[] | null = null;
+  /** Null unless a service wants a cookie that the caller has not. */
+  #cookies: StickyCookies | null = null;
   #ended = false;
 
   constructor(connection: DownstreamConnection, peer: Peer) {
@@ -84,6 +91,40 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
 
   get fields(): FieldTable {
     return this.connection.request.head;
+  }
+
+  // ---- what may tie it to an endpoint ----
+
+  get remoteAddress(): string {
+    return this.peer.forwarder.callerAddress(this.fields);
+  }
+
+  get routeName(): string {
+    return this.route.name;
+  }
+
+  get identity(): string | null {
+    return this.peer.identity;
+  }
+
+  header(name: string): string | null {
+    return namedValue(this.fields, name);
+  }
+
+  keyValue(key: RequestKey): string | null {
+    return requestKey(key, this) ?? this.newKeyValue(key);
+  }
+
+  /** A caller without a cookie that is wanted gets one; nothing else can be given to it. */
+  newKeyValue(key: RequestKey): string | null {
+    if (key.by !== "cookie") return null;
+    this.#cookies ??= new StickyCookies(this.peer.forwarder.callerScheme(this.fields));
+    return this.#cookies.value(key.name, () => this.#parts.random.id());
+  }
+
+  /** Names and values of fields that an answer of a service gets besides its own. */
+  cookieFields(answer: FieldEdits): readonly string[] {
+    return this.#cookies?.fields(answer) ?? NO_PAIRS;
   }
 
   // ---- its way ----
@@ -219,7 +260,8 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     this.#upstream = upstream;
     this.status = head.status;
     const { answer } = this.connection;
-    answer.forwarded(head, facts);
+    const cookies = this.#cookies?.fields({ source: head, removed: NONE, added: NO_PAIRS }) ?? NO_PAIRS;
+    answer.forwarded(head, facts, cookies);
     answer.feed(upstream);
     upstream.pipe(answer);
   }

@@ -61,25 +61,29 @@ export class MessageFailure extends Error implements Failure {
   readonly kind: FailureKind;
   readonly side: "upstream" | "downstream" | "mesh";
   readonly retryable: boolean;
+  /** What the caller is told instead of the kind's own sentence. */
+  readonly sentence: string | null;
 
   constructor(
     kind: FailureKind,
     message: string,
-    facts: { side: "upstream" | "downstream"; retryable?: "yes" },
+    facts: { side: "upstream" | "downstream"; retryable?: "yes"; sentence?: string },
   ) {
     super(message);
     this.name = "MessageFailure";
     this.kind = kind;
     this.side = facts.side;
     this.retryable = facts.retryable === "yes";
+    this.sentence = facts.sentence ?? null;
   }
 }
 
 /** What the caller is told of a failure. */
 export function answerTo(error: unknown): Answer {
-  if (error instanceof MessageFailure && error.kind in ANSWERS)
-    return ANSWERS[error.kind as keyof typeof ANSWERS];
-  return ANSWERS["internal-error"];
+  if (!(error instanceof MessageFailure) || !(error.kind in ANSWERS)) return ANSWERS["internal-error"];
+  const { sentence } = error;
+  const known = ANSWERS[error.kind as keyof typeof ANSWERS];
+  return sentence === null ? known : { ...known, sentence };
 }
 
 /** Refusals of a head that cannot be read or trusted; the codec's problems, with their statuses. */

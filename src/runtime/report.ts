@@ -1,11 +1,20 @@
 /** What a worker's runtime looks like at a moment: plain data, for /snapshot and the dashboard. */
+
+import { addressText } from "./endpoint.ts";
 import type { Generation } from "./generation.ts";
 import type { Listener } from "./listener.ts";
-import { addressText, type Service } from "./service.ts";
+import type { Service } from "./service.ts";
 
 export interface EndpointReport {
   readonly address: string;
   readonly weight: number;
+  readonly zone: string | null;
+  /** The verdict of active checks. */
+  readonly health: "healthy" | "unhealthy";
+  /** Null when it is not ejected. */
+  readonly ejectedUntilEpochMs: number | null;
+  /** Less than its weight during a slow start, 0 while it gets nothing. */
+  readonly weightInEffect: number;
   readonly outstanding: number;
   /** The balancer's estimate of the time to an answer's head. */
   readonly latencyMs: number;
@@ -18,6 +27,10 @@ export interface ServiceReport {
   readonly requests: number;
   /** Tries that wait for a connection. */
   readonly waiting: number;
+  /** Why discovery found no endpoint; null when it did, or was not asked. */
+  readonly discoveryProblem: string | null;
+  /** In a panic so few endpoints are well that all are used. */
+  readonly panic: "yes" | "no";
   readonly endpoints: readonly EndpointReport[];
 }
 
@@ -45,9 +58,11 @@ export interface ReportSources {
   readonly listeners: readonly Listener[];
   readonly leaving: readonly Listener[];
   readonly now: number;
+  readonly epochMs: number;
 }
 
-export function report({ current, generations, listeners, leaving, now }: ReportSources): RuntimeReport {
+export function report(sources: ReportSources): RuntimeReport {
+  const { current, generations, listeners, leaving } = sources;
   return {
     version: current?.snapshot.version ?? 0,
     generations,
@@ -57,7 +72,9 @@ export function report({ current, generations, listeners, leaving, now }: Report
       ...leaving.map((listener) => listenerReport(listener, "leaving")),
     ],
     services:
-      current === null ? [] : [...current.services.values()].map((service) => serviceReport(service, now)),
+      current === null
+        ? []
+        : [...current.services.values()].map((service) => serviceReport(service, sources)),
   };
 }
 
@@ -67,18 +84,29 @@ function listenerReport(listener: Listener, state: "serving" | "leaving"): Liste
   return { name: config.name, address, state, connections: listener.open.size };
 }
 
-function serviceReport(service: Service, now: number): ServiceReport {
+function serviceReport(service: Service, { now, epochMs }: ReportSources): ServiceReport {
+  const { config, roster } = service;
   return {
-    name: service.config.name,
+    name: config.name,
     requests: service.requests,
     waiting: service.waitingCount,
-    endpoints: service.endpoints.map((endpoint) => ({
-      address: endpoint.name,
-      weight: endpoint.load.weight,
-      outstanding: endpoint.load.outstanding,
-      latencyMs: Math.round(endpoint.load.latencyMs(now) * 1000) / 1000,
-      connections: endpoint.open.size,
-      idleConnections: endpoint.readyCount,
-    })),
+    discoveryProblem: roster.discoveryProblem,
+    panic: roster.panic,
+    endpoints: service.endpoints.map((endpoint) => {
+      const { load, standing } = endpoint;
+      const ejectedForMs = standing.ejectedUntilMs - now;
+      return {
+        address: endpoint.name,
+        weight: load.weight,
+        zone: endpoint.zone,
+        health: standing.health,
+        ejectedUntilEpochMs: ejectedForMs > 0 ? Math.round(epochMs + ejectedForMs) : null,
+        weightInEffect: Math.round(roster.weightInEffect(endpoint) * 1000) / 1000,
+        outstanding: load.outstanding,
+        latencyMs: Math.round(load.latencyMs(now) * 1000) / 1000,
+        connections: endpoint.open.size,
+        idleConnections: endpoint.readyCount,
+      };
+    }),
   };
 }

@@ -3,6 +3,7 @@ import type { Ejection, ListenerConfig, ServiceState, Snapshot, SourcePlace } fr
 import type { Address, Appender, Clock, FindFilters, Log, Meters, Random, Sockets } from "../types.ts";
 import { type Compiled, CompileError, type CompileParts, compile } from "./compile.ts";
 import { Deadlines } from "./deadlines.ts";
+import { addressText } from "./endpoint.ts";
 import { installGlobals } from "./fetch/globals.ts";
 import { filtersOf } from "./found-filters.ts";
 import type { GenerationParts } from "./generation.ts";
@@ -10,7 +11,7 @@ import { HttpDate } from "./http-date.ts";
 import { Listener } from "./listener.ts";
 import type { NodeShare } from "./node-memory/index.ts";
 import { type RuntimeReport, report } from "./report.ts";
-import { addressText, type Service } from "./service.ts";
+import type { Service } from "./service.ts";
 import { callService } from "./service-call.ts";
 import { andHeld, type Held, inSlices } from "./slices.ts";
 import { FilterMemory } from "./tools.ts";
@@ -52,6 +53,9 @@ export interface Runtime {
   drain(timeoutMs: number): Promise<{ readonly forced: number }>;
 }
 
+/** Ejections that nobody took yet; of more than these the other workers do not hear. */
+const EJECTIONS_MAX = 1_000;
+
 export function createRuntime(parts: RuntimeParts): Runtime {
   installGlobals();
   return new WorkerRuntime(parts);
@@ -67,6 +71,9 @@ class WorkerRuntime implements Runtime {
   readonly #leaving = new Set<Listener>();
   #current: Compiled | null = null;
   #generations = 0;
+  /** By service. */
+  #states: ReadonlyMap<string, ServiceState> = new Map();
+  #ejections: Ejection[] = [];
 
   constructor(parts: RuntimeParts) {
     this.#parts = parts;
@@ -97,7 +104,17 @@ class WorkerRuntime implements Runtime {
     };
     const memory = new FilterMemory();
     return {
-      services: { sockets, deadlines, clock: eventClock, random, meters },
+      services: {
+        ...{ sockets, deadlines, clock: eventClock, random, meters, log },
+        ejected: (ejection) => {
+          if (this.#ejections.length < EJECTIONS_MAX) this.#ejections.push(ejection);
+        },
+        counted: (config, counts) => {
+          const live = this.#current?.generation.services.get(config.name);
+          if (live?.config === config) meters.endpoints(config.name, counts);
+        },
+      },
+      stateOf: (service) => this.#states.get(service) ?? null,
       generation,
       filterParts: (serviceOf, version) => ({
         ...this.#parts,
@@ -117,6 +134,7 @@ class WorkerRuntime implements Runtime {
     const { filters, problems: unknown } = await filtersOf(snapshot, this.#parts.findFilters);
     if (unknown.length > 0) return { ok: false, problems: unknown };
     const running = this.#current?.generation.services ?? new Map();
+    const states = this.#states;
     let compiled: Awaited<ReturnType<typeof inSlices<Compiled>>>;
     try {
       compiled = await inSlices(compile(snapshot, running, { ...this.#compileParts, filters }), clock);
@@ -133,6 +151,7 @@ class WorkerRuntime implements Runtime {
     }
     const startMs = clock.now();
     this.#swap(next, added);
+    this.#attach(next.generation.services, { running, states });
     return { ok: true, held: andHeld(held, clock.now() - startMs) };
   }
 
@@ -198,10 +217,35 @@ class WorkerRuntime implements Runtime {
     }
   }
 
-  updateServices(_states: readonly ServiceState[]): void {}
+  /** These services are live now; `states`: what they were made with. */
+  #attach(
+    services: ReadonlyMap<string, Service>,
+    before: { running: ReadonlyMap<string, Service>; states: ReadonlyMap<string, ServiceState> },
+  ): void {
+    const { meters } = this.#parts;
+    for (const name of before.running.keys()) if (!services.has(name)) meters.endpoints(name, null);
+    for (const [name, service] of services) meters.endpoints(name, service.roster.counts);
+    this.#tell(services, before.states);
+  }
+
+  updateServices(states: readonly ServiceState[]): void {
+    const before = this.#states;
+    this.#states = new Map(states.map((state) => [state.service, state]));
+    this.#tell(this.#current?.generation.services ?? new Map(), before);
+  }
+
+  #tell(services: ReadonlyMap<string, Service>, before: ReadonlyMap<string, ServiceState>): void {
+    if (before === this.#states) return;
+    for (const [name, service] of services) {
+      const state = this.#states.get(name) ?? null;
+      if (JSON.stringify(state) !== JSON.stringify(before.get(name) ?? null)) service.update(state);
+    }
+  }
 
   takeEjections(): readonly Ejection[] {
-    return [];
+    const taken = this.#ejections;
+    this.#ejections = [];
+    return taken;
   }
 
   report(): RuntimeReport {
@@ -210,7 +254,8 @@ class WorkerRuntime implements Runtime {
       generations: this.#generations,
       listeners: [...this.#listeners.values()],
       leaving: [...this.#leaving],
-      now: this.#parts.clock.now(),
+      now: this.#deadlines.touch(),
+      epochMs: this.#parts.clock.epochMs(),
     });
   }
 

@@ -1,8 +1,11 @@
 /** One sending of a request that filters may have changed: a Request out, a Response or a failure back. */
+import type { RequestKey } from "../snapshot.ts";
 import type { Failure, SendChange } from "../types.ts";
 import { type AnswerBody, receivedAnswer } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
+import { type CallerFacts, messageFacts, requestKey } from "./balance/request-key.ts";
 import type { CallerBody } from "./caller-body.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { MessageFailure } from "./failures.ts";
 import { outgoingRequest } from "./fetch/outgoing.ts";
 import type { OutgoingBody, OutgoingRequest } from "./fetch/sources.ts";
@@ -12,7 +15,7 @@ import type { RequestFraming, RequestLine } from "./http1/request-writer.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
 import type { UpstreamConnection } from "./http1/upstream.ts";
 import { deliver } from "./respond.ts";
-import type { Endpoint, Service } from "./service.ts";
+import type { Service } from "./service.ts";
 
 /** What goes out instead of what came; what is left out stays as it came. */
 export interface ChangedRequest {
@@ -24,7 +27,7 @@ export interface ChangedRequest {
 }
 
 /** The exchange with the caller, as a sending needs it. */
-export interface CallerSide {
+export interface CallerSide extends CallerFacts {
   readonly method: string;
   /** Path and query, as forwarded. */
   readonly target: string;
@@ -34,6 +37,8 @@ export interface CallerSide {
   sendBody(upstream: UpstreamConnection): void;
   onInformational(head: Head): void;
   onUpgraded(upstream: UpstreamConnection, head: Head): void;
+  /** For a key that the request does not have; null when it cannot be given one. */
+  newKeyValue(key: RequestKey): string | null;
 }
 
 /** The request that sendings are made of. */
@@ -58,6 +63,7 @@ export class Sending implements AttemptOwner {
   readonly method: string;
   readonly #sent: SentRequest;
   readonly #service: Service;
+  readonly #request: Request;
   readonly #outgoing: OutgoingRequest;
   readonly #attempt: Attempt;
   readonly #failed: SendingParts["failed"];
@@ -72,6 +78,7 @@ export class Sending implements AttemptOwner {
   constructor(sent: SentRequest, { service, request, failed }: SendingParts) {
     this.#sent = sent;
     this.#service = service;
+    this.#request = request;
     this.#failed = failed;
     this.#outgoing = outgoingRequest(request, sent.original);
     this.#body = this.#outgoing.body;
@@ -121,6 +128,11 @@ export class Sending implements AttemptOwner {
   }
 
   // ---- the attempt's owner ----
+
+  keyValue(key: RequestKey): string | null {
+    const { exchange } = this.#sent;
+    return requestKey(key, messageFacts(this.#request, exchange)) ?? exchange.newKeyValue(key);
+  }
 
   get repeatable(): "yes" | "no" {
     return this.#body.kind === "none" ? "yes" : "no";

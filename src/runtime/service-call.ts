@@ -1,7 +1,9 @@
 /** A call to a service that no caller's request stands behind: a filter's own (`tools.call`). */
+import type { RequestKey } from "../snapshot.ts";
 import type { Failure } from "../types.ts";
 import { receivedAnswer } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
+import { type CallerFacts, messageFacts, requestKey } from "./balance/request-key.ts";
 import { outgoingRequest } from "./fetch/outgoing.ts";
 import type { OutgoingRequest } from "./fetch/sources.ts";
 import { knownFields } from "./http1/fields.ts";
@@ -29,6 +31,7 @@ export function callService(
 
 /** A request that no head stands behind. */
 const NO_HEAD = new Head();
+const NOBODY: CallerFacts = { remoteAddress: "unknown", routeName: "", identity: null };
 const NO_FIELDS = { bytes: Buffer.alloc(0), offsets: new Int32Array(0), count: 0 };
 
 interface CallOptions {
@@ -53,6 +56,10 @@ class ServiceCall implements AttemptOwner {
     this.method = this.#outgoing.method;
     this.#attempt = new Attempt(service, this, []);
     this.#unschedule = service.parts.clock.after(options.timeoutMs, () => this.#attempt.timeOut());
+  }
+
+  keyValue(key: RequestKey): string | null {
+    return requestKey(key, messageFacts(this.#request, NOBODY));
   }
 
   get repeatable(): "yes" | "no" {

@@ -1,4 +1,5 @@
 /** What all workers of a node measured, added up by its supervisor: for /metrics and for /snapshot. */
+import type { EndpointCounts } from "../types.ts";
 import { nodeFamilies, reloads, requestDuration, requests } from "./families.ts";
 import { Histogram } from "./histogram.ts";
 import { type Labels, OTHER, SERIES_MAX, type Series, SeriesTable } from "./series.ts";
@@ -44,10 +45,14 @@ export interface Aggregator {
   summary(): readonly RouteTotals[];
 }
 
+/** Services whose endpoints are shown. */
+const SERVICES_MAX = 2_000;
+
 interface WorkerBook {
   /** This node's series, by the worker's ids. */
   readonly series: Map<number, Series>;
   connections: MeterDelta["connections"];
+  readonly endpoints: Map<string, EndpointCounts>;
 }
 
 export function createAggregator(
@@ -60,10 +65,14 @@ export function createAggregator(
     add(workerId, delta) {
       let book = workers.get(workerId);
       if (book === undefined) {
-        book = { series: new Map(), connections: delta.connections };
+        book = { series: new Map(), connections: delta.connections, endpoints: new Map() };
         workers.set(workerId, book);
       }
       book.connections = delta.connections;
+      for (const [service, counts] of delta.endpoints) {
+        if (counts === null) book.endpoints.delete(service);
+        else book.endpoints.set(service, counts);
+      }
       addDelta(table, book.series, delta);
     },
     forget(workerId) {
@@ -75,7 +84,8 @@ export function createAggregator(
     render(facts) {
       let text = "";
       for (const { family, series } of table.byFamily()) text += familyText(family, series);
-      return text + connectionsText([...workers.values()]) + factsText(facts);
+      const books = [...workers.values()];
+      return text + connectionsText(books) + endpointsText(books) + factsText(facts);
     },
     summary: () => summarize(table),
   };
@@ -111,6 +121,28 @@ function connectionsText(workers: readonly WorkerBook[]): string {
     },
     headText(name, "gauge", "Open connections, of callers (downstream) and to services (upstream)."),
   );
+}
+
+/** Each worker judges for itself until the others heard of it: of several the worst is shown. */
+function endpointsText(workers: readonly WorkerBook[]): string {
+  const name = "clearway_service_endpoints";
+  const services = [...new Set(workers.flatMap(({ endpoints }) => [...endpoints.keys()]))];
+  let text = headText(
+    name,
+    "gauge",
+    "Endpoints of the service by how they are: healthy, unhealthy or ejected.",
+  );
+  for (const service of services.slice(0, SERVICES_MAX)) {
+    const seen = workers.flatMap(({ endpoints }) => endpoints.get(service) ?? []);
+    const worst = {
+      healthy: Math.min(...seen.map(({ healthy }) => healthy)),
+      unhealthy: Math.max(...seen.map(({ unhealthy }) => unhealthy)),
+      ejected: Math.max(...seen.map(({ ejected }) => ejected)),
+    };
+    for (const [state, count] of Object.entries(worst))
+      text += sampleText(name, labelsText(["service", "state"], [service, state]), count);
+  }
+  return text;
 }
 
 function factsText({ version, processes }: NodeFacts): string {

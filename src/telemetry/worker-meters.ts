@@ -3,7 +3,7 @@
  * known. What was added since the last time goes to the supervisor as a delta, so that nothing is lost of what was
  * sent when the worker dies, and nothing is counted twice.
  */
-import type { EndpointMeter, Meters, RouteMeter } from "../types.ts";
+import type { EndpointCounts, EndpointMeter, Meters, RouteMeter } from "../types.ts";
 import {
   type CounterFamily,
   type Family,
@@ -34,6 +34,8 @@ export interface MeterDelta {
     readonly sumMs: number;
     readonly buckets: readonly number[];
   }[];
+  /** By service, where they changed; null when there is no such service any more. */
+  readonly endpoints: readonly (readonly [service: string, counts: EndpointCounts | null])[];
   /** Open now, not since the last delta. */
   readonly connections: Readonly<Record<"downstream" | "upstream", number>>;
 }
@@ -61,6 +63,9 @@ export function createWorkerMeters(
   const table = new SeriesTable(nodeFamilies, options.seriesMax);
   const named = new Set<number>();
   let deltas = 0;
+  const endpoints = new Map<string, EndpointCounts>();
+  /** Services whose endpoints are to be said. */
+  const changed = new Set<string>();
   const connections = { downstream: 0, upstream: 0 };
   /** Of each filter the version that ran last: the two of a reload share their time only until the old one ends. */
   const filters = new Map<string, { readonly version: string; readonly histogram: Histogram }>();
@@ -77,6 +82,11 @@ export function createWorkerMeters(
   return {
     route: (listener, route) => new RouteSeries(table, listener, route),
     endpoint: (service, endpoint) => new EndpointSeries(table, service, endpoint),
+    endpoints(service, counts) {
+      if (counts === null) endpoints.delete(service);
+      else endpoints.set(service, counts);
+      changed.add(service);
+    },
     connections(side, change) {
       connections[side] += change;
     },
@@ -92,9 +102,14 @@ export function createWorkerMeters(
       table.histogram(genericHistogram(name, help), NO_LABELS).histogram.record(milliseconds);
     },
     delta() {
-      if (deltas % DELTAS_PER_NAMING === 0) named.clear();
+      if (deltas % DELTAS_PER_NAMING === 0) {
+        named.clear();
+        for (const service of endpoints.keys()) changed.add(service);
+      }
       deltas += 1;
-      return takeDelta(table, named, { ...connections });
+      const told = [...changed].map((service) => [service, endpoints.get(service) ?? null] as const);
+      changed.clear();
+      return { ...takeDelta(table, named), endpoints: told, connections: { ...connections } };
     },
   };
 }
@@ -217,8 +232,7 @@ function genericHistogram(name: string, help: string): HistogramFamily {
 function takeDelta(
   table: SeriesTable,
   named: Set<number>,
-  connections: MeterDelta["connections"],
-): MeterDelta {
+): Pick<MeterDelta, "series" | "counters" | "histograms"> {
   const series: MeterDelta["series"][number][] = [];
   const counters: number[] = [];
   const histograms: MeterDelta["histograms"][number][] = [];
@@ -236,5 +250,5 @@ function takeDelta(
     named.add(one.id);
     series.push({ id: one.id, family: one.family, values: one.values });
   }
-  return { series, counters, histograms, connections };
+  return { series, counters, histograms };
 }

@@ -8,6 +8,7 @@ import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
 import type {
   Clock,
+  EndpointCounts,
   FilterRegistry,
   FindFilters,
   LogFields,
@@ -44,6 +45,8 @@ export interface ProxyOptions {
 export class RunningProxy {
   readonly log: LogLine[] = [];
   readonly measured: Measured[] = [];
+  /** By service, as the meters say. */
+  readonly endpoints = new Map<string, EndpointCounts>();
   /** Open connections by side, as the meters say. */
   readonly open = { downstream: 0, upstream: 0 };
   readonly runtime: Runtime;
@@ -116,6 +119,10 @@ export class RunningProxy {
           void this.measured.push({ route, service, method, status, reason }),
       }),
       endpoint: () => ({ record: () => {} }),
+      endpoints: (service, counts) => {
+        if (counts === null) this.endpoints.delete(service);
+        else this.endpoints.set(service, counts);
+      },
       connections: (side, change) => {
         this.open[side] += change;
       },

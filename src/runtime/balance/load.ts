@@ -24,11 +24,14 @@ export class EndpointLoad {
   private measuredAtMs: number;
   private doubledAtMs = -Infinity;
 
+  /** What `before` measured goes on to count. */
   constructor(
     public weight: number,
     private readonly clock: Clock,
+    before: EndpointLoad | undefined = undefined,
   ) {
-    this.measuredAtMs = clock.now();
+    this.measuredAtMs = before?.measuredAtMs ?? clock.now();
+    if (before !== undefined) this.estimateMs = before.estimateMs;
   }
 
   /** A request was given to it. Returns the time, to be handed back to exactly one of the three below. */

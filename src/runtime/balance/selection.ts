@@ -91,6 +91,16 @@ export class Selector<E extends Member> {
     return { balancer, panic: "no", dueAtMs };
   }
 
+  /** How much of its weight an endpoint gets requests by, as far as its own state says. */
+  weightInEffect({ load, standing }: E): number {
+    const now = this.#parts.clock.now();
+    if (!standing.isWell(now)) return 0;
+    const { loadBalancing, slowStartMs } = this.#config;
+    return loadBalancing.policy === "ring-hash"
+      ? load.weight
+      : load.weight * standing.warmth(now, slowStartMs);
+  }
+
   /** Which zone a request goes to is its key's to say, or half of what a zone spills would change its endpoint each time. */
   #draw(request: KeyedRequest): number {
     const { loadBalancing } = this.#config;

@@ -43,13 +43,18 @@ const OWN_LINES_BYTES = 256;
 
 const WITHOUT_LENGTH = RESPONSE_STRIPPED | kindSet(FieldKind.ContentLength);
 
-/** A head as the service sent it, without what concerns its own connection. */
-export function writeForwardedHead(wire: Wire, head: Head, framing: AnswerFraming): void {
-  const out = wire.room(head.end - head.start + OWN_LINES_BYTES);
+/** A head as the service sent it, without what concerns its own connection; `added`: names and values after it. */
+export function writeForwardedHead(
+  wire: Wire,
+  head: Head,
+  framing: AnswerFraming & { readonly added: readonly string[] },
+): void {
+  const { added } = framing;
+  const out = wire.room(head.end - head.start + addedBytes(added) + OWN_LINES_BYTES);
   let at = copyStatusLine(out, wire.position, head);
   const stripped = keepsLength(framing, head.status) ? RESPONSE_STRIPPED : WITHOUT_LENGTH;
   at = copyFields(out, at, { fields: head, stripped, removed: NONE });
-  wire.advance(writeText(out, at, connectionLines(framing)));
+  wire.advance(writeText(out, at, addedLines(added) + connectionLines(framing)));
 }
 
 /** An answer to HEAD and a 304 say how long a body would be; a 204 may not (RFC 9110 section 8.6). */

@@ -94,13 +94,17 @@ export class CallerAnswer implements BodySink {
     flushWires();
   }
 
-  /** Begins an answer with the head that the service sent. Its body follows through `data` and `end`. */
-  forwarded(head: Head, facts: ResponseFacts): void {
+  /**
+   * Begins an answer with the head that the service sent, and after its fields those of `added`, names and values. Its
+   * body follows through `data` and `end`.
+   */
+  forwarded(head: Head, facts: ResponseFacts, added: readonly string[]): void {
     if (this.#wire === null) return;
     const framing = this.#frame(facts.framing);
     this.#spareBytes = head.bytes;
     this.#spareStart = head.start;
     writeForwardedHead(this.#wire, head, {
+      added,
       framing,
       bodyBytes: facts.bodyBytes,
       connection: this.connection,

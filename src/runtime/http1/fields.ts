@@ -71,6 +71,24 @@ export function fieldKind(bytes: Buffer, start: number, end: number): FieldKind 
     : FieldKind.EndToEnd;
 }
 
+/** Whether field `index` has this name, given in lower case. */
+export function isFieldNamed({ bytes, offsets }: FieldTable, index: number, lower: string): boolean {
+  const place = index * FIELD_STRIDE;
+  return spells(bytes, offsets[place]!, offsets[place + 1]!, lower);
+}
+
+/** The values of all fields of this name, given in lower case, as one (RFC 9110 section 5.3); null when there is none. */
+export function namedValue(fields: FieldTable, lower: string): string | null {
+  let joined: string | null = null;
+  for (let i = 0; i < fields.count; i++) {
+    if (!isFieldNamed(fields, i, lower)) continue;
+    // RFC 6265 section 4.2.1.
+    const separator = lower === "cookie" ? "; " : ", ";
+    joined = joined === null ? fieldValue(fields, i) : joined + separator + fieldValue(fields, i);
+  }
+  return joined;
+}
+
 /** The value of field `index` as text. */
 export function fieldValue(fields: FieldTable, index: number): string {
   const place = index * FIELD_STRIDE;

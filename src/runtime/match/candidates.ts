@@ -2,7 +2,8 @@
 import type { RouteMatch } from "../../snapshot.ts";
 import type { RequestHead } from "../../types.ts";
 import { text } from "../http1/characters.ts";
-import { Conditions, isFieldNamed } from "./conditions.ts";
+import { isFieldNamed } from "../http1/fields.ts";
+import { Conditions } from "./conditions.ts";
 
 /** One route as the matcher keeps it. */
 export class Candidate<T> {

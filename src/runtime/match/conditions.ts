@@ -1,7 +1,8 @@
 /** What a route asks of a request besides host and path: the method, header fields, query fields. */
 import type { NamedValueMatch, RouteMatch, ValueMatch } from "../../snapshot.ts";
 import type { FieldTable, RequestHead } from "../../types.ts";
-import { HEX, spells } from "../http1/characters.ts";
+import { HEX } from "../http1/characters.ts";
+import { isFieldNamed } from "../http1/fields.ts";
 
 /** Fields of a query after these are not looked at. */
 const queryFieldsMax = 128;
@@ -50,11 +51,6 @@ function hasHeader(fields: FieldTable, test: NamedTest): boolean {
     if (hasBytes(bytes, start, test.valueBytes)) return true;
   }
   return false;
-}
-
-/** Whether field `index` has this name, given in lower case. */
-export function isFieldNamed({ bytes, offsets }: FieldTable, index: number, name: string): boolean {
-  return spells(bytes, offsets[4 * index]!, offsets[4 * index + 1]!, name);
 }
 
 function hasBytes(bytes: Uint8Array, start: number, wanted: Uint8Array): boolean {

@@ -1,0 +1,204 @@
+/** One address of a service and the connections to it. */
+import type { Ejection, EndpointConfig, ServiceConfig } from "../snapshot.ts";
+import type {
+  Address,
+  Clock,
+  EndpointCounts,
+  EndpointMeter,
+  Log,
+  Meters,
+  Random,
+  SocketError,
+  Sockets,
+} from "../types.ts";
+import { EndpointLoad } from "./balance/load.ts";
+import type { KeyedRequest } from "./balance/policy.ts";
+import { Standing } from "./balance/standing.ts";
+import type { Deadlines } from "./deadlines.ts";
+import { type ConnectionKeeper, UpstreamConnection } from "./http1/upstream.ts";
+import type { ServiceTargets } from "./tls/service-targets.ts";
+
+export interface ServiceParts {
+  readonly sockets: Sockets;
+  readonly deadlines: Deadlines;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly meters: Meters;
+  readonly log: Log;
+  /** Outlier detection took an endpoint out. */
+  ejected(ejection: Ejection): void;
+  /** Endpoints came or went, or are well or not any more. */
+  counted(service: ServiceConfig, counts: EndpointCounts): void;
+}
+
+/** What waits for a connection: one try of one request. */
+export interface Waiter extends KeyedRequest {
+  readonly tried: readonly Endpoint[];
+  /** Whether it still waits. */
+  readonly waiting: "yes" | "no";
+  /** A connection is ready for it. */
+  use(connection: UpstreamConnection, endpoint: Endpoint): void;
+  connectFailed(endpoint: Endpoint, error: SocketError): void;
+  /** It stood in line, and may try again. */
+  roomMade(): void;
+}
+
+/** The service, as its endpoints need it. */
+export interface EndpointOwner {
+  readonly config: ServiceConfig;
+  readonly parts: ServiceParts;
+  /** Null for plain connections. */
+  readonly targets: ServiceTargets | null;
+  readonly retired: boolean;
+  /** Open connections, those being made included. */
+  connections: number;
+  /** A connection became ready: does somebody take it, may it be kept, or is it in the way of those that wait? */
+  offer(connection: UpstreamConnection, endpoint: Endpoint): "taken" | "free" | "surplus";
+  /** A connection ended: whoever waits longest may try again. */
+  roomMade(): void;
+  /** A request to it failed. */
+  failed(endpoint: Endpoint): void;
+}
+
+export function addressText(address: Address): string {
+  if ("unixPath" in address) return `unix:${address.unixPath}`;
+  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+export class Endpoint implements ConnectionKeeper {
+  readonly name: string;
+  zone: string | null;
+  readonly load: EndpointLoad;
+  /** Shared with the endpoint of an earlier config: how it does is no matter of configuration. */
+  readonly standing: Standing;
+  readonly idleTimeoutMs: number;
+  /** All connections, those being made included. */
+  readonly open = new Set<UpstreamConnection>();
+  /** Ready ones; the last used comes first, so that the surplus ages and closes. */
+  readonly #ready: UpstreamConnection[] = [];
+  /** Which try each connection that is being made is for. */
+  readonly #dialing = new Map<UpstreamConnection, Waiter>();
+  readonly #service: EndpointOwner;
+  readonly #address: Address;
+  readonly #meter: EndpointMeter;
+  #left = false;
+
+  /** `before`: the same address under the service's former config, if it had it. */
+  constructor(
+    service: EndpointOwner,
+    { address, weight, zone }: EndpointConfig,
+    before: Endpoint | undefined = undefined,
+  ) {
+    this.#service = service;
+    this.#address = address;
+    this.name = addressText(address);
+    this.zone = zone;
+    this.load = new EndpointLoad(weight, service.parts.clock, before?.load);
+    this.standing = before?.standing ?? new Standing();
+    this.#meter = service.parts.meters.endpoint(service.config.name, this.name);
+    this.idleTimeoutMs = service.config.timeouts.idleMs;
+  }
+
+  get limits() {
+    return this.#service.config.messageLimits;
+  }
+
+  get deadlines(): Deadlines {
+    return this.#service.parts.deadlines;
+  }
+
+  get readyCount(): number {
+    return this.#ready.length;
+  }
+
+  // ---- its connections ----
+
+  /** A connection that was used before and is ready now. */
+  takeReady(): UpstreamConnection | null {
+    return this.#ready.pop() ?? null;
+  }
+
+  dial(waiter: Waiter): void {
+    const { parts, targets, config } = this.#service;
+    const connection = new UpstreamConnection(this);
+    this.open.add(connection);
+    this.#service.connections++;
+    this.#dialing.set(connection, waiter);
+    connection.open(parts.sockets, {
+      address: this.#address,
+      tls: targets?.to(this.#address) ?? null,
+      connectTimeoutMs: config.timeouts.connectMs,
+    });
+  }
+
+  connected(connection: UpstreamConnection): void {
+    this.#service.parts.meters.connections("upstream", 1);
+    const waiter = this.#dialing.get(connection);
+    this.#dialing.delete(connection);
+    if (waiter?.waiting === "yes") waiter.use(connection, this);
+    else connection.ready();
+  }
+
+  connectFailed(connection: UpstreamConnection, error: SocketError): void {
+    const waiter = this.#dialing.get(connection);
+    this.#dialing.delete(connection);
+    this.open.delete(connection);
+    this.#service.connections--;
+    if (waiter?.waiting === "yes") waiter.connectFailed(this, error);
+    this.#service.roomMade();
+  }
+
+  idle(connection: UpstreamConnection): void {
+    const fate = this.#service.retired || this.#left ? "surplus" : this.#service.offer(connection, this);
+    if (fate === "free") this.#ready.push(connection);
+    else if (fate === "surplus") connection.retire();
+  }
+
+  closed(connection: UpstreamConnection): void {
+    if (!this.open.delete(connection)) return;
+    this.#service.connections--;
+    this.#service.parts.meters.connections("upstream", -1);
+    const at = this.#ready.lastIndexOf(connection);
+    if (at >= 0) this.#ready.splice(at, 1);
+    this.#service.roomMade();
+  }
+
+  /** Idle connections close now, busy ones after their answer. */
+  leave(): void {
+    this.#left = true;
+    for (const connection of this.#ready.splice(0)) connection.retire();
+  }
+
+  // ---- its requests: each begins, and ends in exactly one of the ways below ----
+
+  /** Returns the time, to be handed back at the end. */
+  begin(): number {
+    return this.load.begin();
+  }
+
+  /** The head of an answer came. */
+  answered(startedAtMs: number, status: number): void {
+    // "I cannot serve" must not look like a fast answer, or who says it gets all the traffic.
+    if (status >= 502 && status <= 504) this.load.failed(startedAtMs);
+    else this.load.answered(startedAtMs);
+    this.#meter.record(status, this.#elapsedMs(startedAtMs));
+    if (status >= 500) this.#service.failed(this);
+    else this.standing.succeeded();
+  }
+
+  /** It could not be reached, broke off before a head, answered with something else than HTTP, or was too late. */
+  failed(startedAtMs: number): void {
+    this.load.failed(startedAtMs);
+    this.#meter.record(0, this.#elapsedMs(startedAtMs));
+    this.#service.failed(this);
+  }
+
+  /** Nobody wants the answer any more. */
+  abandoned(startedAtMs: number): void {
+    this.load.abandoned(startedAtMs);
+  }
+
+  #elapsedMs(startedAtMs: number): number {
+    return this.#service.parts.clock.now() - startedAtMs;
+  }
+}
