@@ -1,9 +1,9 @@
 /** What all workers of a node measured, added up by its supervisor: for /metrics and for /snapshot. */
 import type { EndpointCounts } from "../types.ts";
-import { nodeFamilies, reloads, requestDuration, requests } from "./families.ts";
+import { dnsLookups, healthChecks, nodeFamilies, reloads, requestDuration, requests } from "./families.ts";
 import { Histogram } from "./histogram.ts";
 import { type Labels, OTHER, SERIES_MAX, type Series, SeriesTable } from "./series.ts";
-import { familyText, headText, labelsText, sampleText } from "./text-format.ts";
+import { familyText, type Gauge, gaugeText, headText, labelsText, sampleText } from "./text-format.ts";
 import type { MeterDelta } from "./worker-meters.ts";
 
 /** What the operating system says of one process of the node. */
@@ -19,6 +19,7 @@ export interface ProcessFacts {
 export interface NodeFacts {
   readonly version: string;
   readonly processes: readonly ProcessFacts[];
+  readonly gauges: readonly Gauge[];
 }
 
 /** One route over the life of the node. */
@@ -40,6 +41,10 @@ export interface Aggregator {
   forget(workerId: number): void;
   /** A change of the configuration became live, or did not. */
   reload(result: "applied" | "refused"): void;
+  /** The name of a service was looked up. */
+  lookedUp(service: string, result: "found" | "nothing" | "failed"): void;
+  /** An endpoint of a service was asked whether it is well. */
+  checked(service: string, result: "passed" | "failed"): void;
   /** All metrics in the Prometheus text format 0.0.4. */
   render(facts: NodeFacts): string;
   summary(): readonly RouteTotals[];
@@ -81,9 +86,16 @@ export function createAggregator(
     reload(result) {
       table.counter(reloads, { result }).count += 1;
     },
+    lookedUp(service, result) {
+      table.counter(dnsLookups, { service, result }).count += 1;
+    },
+    checked(service, result) {
+      table.counter(healthChecks, { service, result }).count += 1;
+    },
     render(facts) {
       let text = "";
       for (const { family, series } of table.byFamily()) text += familyText(family, series);
+      for (const gauge of facts.gauges) text += gaugeText(gauge);
       const books = [...workers.values()];
       return text + connectionsText(books) + endpointsText(books) + factsText(facts);
     },

@@ -63,6 +63,20 @@ export const reloads: CounterFamily = {
   labelNames: ["result"],
 };
 
+export const dnsLookups: CounterFamily = {
+  kind: "counter",
+  name: "clearway_dns_lookups_total",
+  help: "Lookups of the names of services: found, nothing there, or failed, after which what was known holds.",
+  labelNames: ["service", "result"],
+};
+
+export const healthChecks: CounterFamily = {
+  kind: "counter",
+  name: "clearway_health_checks_total",
+  help: "Health checks of endpoints, by what came of them.",
+  labelNames: ["service", "result"],
+};
+
 /** Where counts go whose own name came after the limit on series. */
 export const otherCounts: CounterFamily = {
   kind: "counter",
@@ -86,6 +100,8 @@ export const nodeFamilies: readonly Family[] = [
   upstreamDuration,
   filterDuration,
   reloads,
+  dnsLookups,
+  healthChecks,
   otherCounts,
   otherDurations,
 ];

@@ -6,5 +6,5 @@ export {
   type ProcessFacts,
   type RouteTotals,
 } from "./aggregator.ts";
-export { TEXT_FORMAT_TYPE } from "./text-format.ts";
+export { type Gauge, TEXT_FORMAT_TYPE } from "./text-format.ts";
 export { createWorkerMeters, type MeterDelta, type WorkerMeters } from "./worker-meters.ts";

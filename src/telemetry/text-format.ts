@@ -15,6 +15,24 @@ export function familyText(family: Family, series: readonly Series[]): string {
   return text;
 }
 
+/** What is known at the moment of a scrape. */
+export interface Gauge {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
+  readonly samples: readonly { readonly labels: readonly string[]; readonly value: number }[];
+}
+
+/** Lines of one gauge; further samples are left out. */
+export const GAUGE_SAMPLES_MAX = 10_000;
+
+export function gaugeText({ name, help, labelNames, samples }: Gauge): string {
+  let text = headText(name, "gauge", help);
+  for (const { labels, value } of samples.slice(0, GAUGE_SAMPLES_MAX))
+    text += sampleText(name, labelsText(labelNames, labels), value);
+  return text;
+}
+
 export function headText(name: string, type: Family["kind"] | "gauge", help: string): string {
   const escaped = help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
   return `# HELP ${name} ${escaped}\n# TYPE ${name} ${type}\n`;

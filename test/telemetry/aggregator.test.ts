@@ -154,7 +154,7 @@ describe("aggregator", () => {
     const processes = [
       { name: "worker-1", residentBytes: 5e7, cpuSeconds: 1.5, startEpochMs: 1_700_000_000_500 },
     ];
-    const samples = samplesOf(createAggregator().render({ version: "1.2.3", processes }));
+    const samples = samplesOf(createAggregator().render({ version: "1.2.3", processes, gauges: [] }));
     expect(samples.get('clearway_build_info{version="1.2.3"}')).toBe(1);
     expect(samples.get('process_resident_memory_bytes{process="worker-1"}')).toBe(5e7);
     expect(samples.get('process_cpu_seconds_total{process="worker-1"}')).toBe(1.5);

@@ -1,7 +1,7 @@
 /** Test doubles for telemetry: a node of several workers, and a reader of the text format. */
 import { createAggregator, createWorkerMeters, type NodeFacts } from "../../src/telemetry/index.ts";
 
-export const noFacts: NodeFacts = { version: "1.2.3", processes: [] };
+export const noFacts: NodeFacts = { version: "1.2.3", processes: [], gauges: [] };
 
 /** A worker whose measurements go to an aggregator as they would in a node: through JSON. */
 export function createTestNode(options?: { readonly seriesMax: number }) {

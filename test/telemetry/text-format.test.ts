@@ -76,7 +76,7 @@ describe("text format", () => {
       startEpochMs: 1_700_000_000_000,
     };
     for (const node of [createTestNode(), busyNode()]) {
-      const text = node.aggregator.render({ version: "1.2.3", processes: [facts] });
+      const text = node.aggregator.render({ version: "1.2.3", processes: [facts], gauges: [] });
       const check = Bun.spawn([promtool!, "check", "metrics"], {
         stdin: new Blob([text]),
         stdout: "pipe",
