@@ -16,6 +16,7 @@ import type { Peer } from "./peer.ts";
 import { reasonCode, respond, type SentBody } from "./respond.ts";
 import { type CallerSide, Sending, type SentRequest } from "./sending.ts";
 import type { Service } from "./service.ts";
+import { flushWires } from "./wire.ts";
 
 /** The exchange that runs the filters, as they and their sendings need it. */
 export interface RunOwner extends CallerSide {
@@ -169,11 +170,18 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     return this.#start(request, service, { change, failed: rethrown });
   }
 
-  #begin(request: Request, service: Service, failed: (error: unknown) => Response): Sending {
+  #start(
+    request: Request,
+    service: Service,
+    { change, failed }: { change: SendChange; failed: (error: unknown) => Response },
+  ): Promise<Response> {
     const sending = new Sending(this, { service, request, failed });
     this.#sendings.push(sending);
     this.exchange.attempts++;
-    return sending;
+    const answered = sending.start(change);
+    // A filter that waited for something goes on in an event whose end nobody else marks.
+    if (!this.#starting) flushWires();
+    return answered;
   }
 
   /** Without upstream filters that repeat it, a failed call is an answer like another. */
