@@ -1,4 +1,5 @@
-import { createRequire, registerHooks } from "node:module";
+// Not by name: a bundle for Bun, which has no registerHooks, would not start.
+import nodeModule from "node:module";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Modules } from "../../types.ts";
@@ -12,7 +13,7 @@ let hooked = false;
 function findAsImport(name: string, folder: string): string {
   if (!hooked) {
     hooked = true;
-    registerHooks({
+    nodeModule.registerHooks({
       resolve: (specifier, context, next) =>
         askingUrl === null ? next(specifier, context) : next(specifier, { ...context, parentURL: askingUrl }),
     });
@@ -27,7 +28,7 @@ function findAsImport(name: string, folder: string): string {
 
 /** Deno does not ask hooks here; there, a package that has files for `import` alone is not found. */
 function findAsRequire(name: string, folder: string): string {
-  return createRequire(`${folder}/`).resolve(name);
+  return nodeModule.createRequire(`${folder}/`).resolve(name);
 }
 
 export const nodeModules: Modules = {
