@@ -1,6 +1,9 @@
 /**
  * `Headers` as an overlay: the fields that came from the wire stay where they are, in one table of offsets; only
  * what a filter removes and adds is recorded. So the codec copies all else as it was: order, case, repeats.
+ *
+ * The `transfer-encoding` of the wire is not among them: it says how the bytes came over the last connection, and
+ * middlewares that find it take the body for one that is coded already.
  */
 import type { FieldTable } from "../../types.ts";
 import { spells, text } from "../http1/characters.ts";
@@ -10,6 +13,7 @@ import type { FieldEdits, MessageSource } from "./sources.ts";
 
 export type HeadersInput = Headers | LightHeaders | Iterable<readonly string[]> | Record<string, string>;
 
+const HOP = "transfer-encoding";
 /** Marks the constructor calls of this folder. */
 const fromSource = Symbol("from source");
 const noIndices: readonly number[] = [];
@@ -181,6 +185,7 @@ export class LightHeaders {
   /** The next field of the table with this name that was not removed, from index `from` on; -1 when there is none. */
   #next(table: FieldTable, lower: string, from: number): number {
     const { bytes, offsets, count } = table;
+    if (lower === HOP) return -1;
     for (let i = from; i < count; i++) {
       const at = i * FIELD_STRIDE;
       if (!spells(bytes, offsets[at]!, offsets[at + 1]!, lower)) continue;
@@ -207,7 +212,8 @@ export class LightHeaders {
     if (this.#source !== null) {
       const table = this.#source.fields;
       for (let i = 0; i < table.count; i++) {
-        if (!this.#removed.includes(i)) visit(lowerName(nameAt(table, i)), valueAt(table, i));
+        const lower = lowerName(nameAt(table, i));
+        if (lower !== HOP && !this.#removed.includes(i)) visit(lower, valueAt(table, i));
       }
     }
     for (let i = 0; i < this.#added.length; i += 2) visit(lowerName(this.#added[i]!), this.#added[i + 1]!);

@@ -31,6 +31,16 @@ describe("Headers", () => {
     ]);
   });
 
+  test("does not show the transfer-encoding of the wire, and leaves it there", () => {
+    const headers = responseFrom(["X-A: 1", "Transfer-Encoding: chunked"]).headers as unknown as LightHeaders;
+    expect([headers.get("transfer-encoding"), headers.has("Transfer-Encoding")]).toEqual([null, false]);
+    expect([...headers]).toEqual([["x-a", "1"]]);
+    headers.delete("transfer-encoding");
+    headers.set("transfer-encoding", "gzip");
+    expect(headers.get("transfer-encoding")).toBe("gzip");
+    expect(edits(headers)).toEqual({ removed: [], added: ["transfer-encoding", "gzip"] });
+  });
+
   test("get gives bytes over 0x7f as latin1", () => {
     expect(responseFrom(["x-name: J\u00fcrgen"]).headers.get("x-name")).toBe("J\u00fcrgen");
   });
