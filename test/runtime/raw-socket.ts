@@ -20,7 +20,7 @@ export class RawSocket extends Changes {
       this.arrived();
       this.changed();
     });
-    socket.on("end", () => this.#ended("fin"));
+    socket.on("end", () => this.#end());
     socket.on("error", () => this.#ended("reset"));
     socket.on("close", () => this.#ended("fin"));
   }
@@ -57,6 +57,12 @@ export class RawSocket extends Changes {
   /** Resolves when the peer ended its side, with how it did. */
   ended(limitMs?: number): Promise<PeerEnd> {
     return this.until("the peer's end", () => (this.peer === "open" ? null : this.peer), limitMs);
+  }
+
+  /** Node takes a reset that comes together with data for a FIN; writing nothing tells them apart. */
+  #end(): void {
+    if (!this.#socket.writable) this.#ended("fin");
+    else this.#socket.write("", (error) => this.#ended(error == null ? "fin" : "reset"));
   }
 
   #ended(how: PeerEnd): void {

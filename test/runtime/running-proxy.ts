@@ -2,7 +2,7 @@
 import { loadConfig } from "../../src/config/load.ts";
 import { certificates } from "../../src/host/certificates/node.ts";
 import { systemClock } from "../../src/host/clock/node.ts";
-import { bunSockets } from "../../src/host/sockets/bun.ts";
+import { host } from "../../src/host/index.ts";
 import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
@@ -56,7 +56,7 @@ export class RunningProxy {
   private constructor(options: ProxyOptions) {
     this.#findFilters = options.filters === undefined ? findFilters : onlyFilters(options.filters);
     this.runtime = createRuntime({
-      sockets: options.sockets ?? bunSockets,
+      sockets: options.sockets ?? host.sockets,
       clock: options.clock ?? systemClock,
       random: options.random ?? new SeededRandom(1),
       findFilters: this.#findFilters,

@@ -1,4 +1,6 @@
 /** Waiting for what sockets do, with an end: a test that waits in vain says for what. */
+import { setTimeout as sleep } from "node:timers/promises";
+
 const limitMsDefault = 30_000;
 
 /** Callbacks of whoever waits for a change. */
@@ -48,6 +50,6 @@ export async function eventually<T>(
     const value = read();
     if (value !== null && value !== false) return value;
     if (performance.now() > endMs) throw new Error(`waited ${limitMs} ms in vain for ${what}`);
-    await Bun.sleep(2);
+    await sleep(2);
   }
 }

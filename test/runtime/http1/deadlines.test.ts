@@ -1,6 +1,6 @@
 /** Every deadline on a connection, on a virtual clock: not before, and not much after. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { bunSockets } from "../../../src/host/sockets/bun.ts";
+import { host as thisHost } from "../../../src/host/index.ts";
 import { defineFilter, z } from "../../../src/plugin.ts";
 import type { FilterDefinition, Sockets } from "../../../src/types.ts";
 import { VirtualClock } from "../../virtual-clock.ts";
@@ -35,7 +35,7 @@ class Setting {
   proxy!: RunningProxy;
   client!: RawClient;
 
-  private constructor({ sockets = bunSockets }: ProxyOptions) {
+  private constructor({ sockets = thisHost.sockets }: ProxyOptions) {
     this.watched = new WatchedSockets(sockets);
   }
 
@@ -291,9 +291,10 @@ describe("the connect deadline, 1 s", () => {
   /** Dials to these ports are never answered. */
   function silent(ports: readonly number[], dialled = () => {}): Sockets {
     return {
-      ...bunSockets,
+      ...thisHost.sockets,
       connect(address, owner) {
-        if (!("port" in address) || !ports.includes(address.port)) return bunSockets.connect(address, owner);
+        if (!("port" in address) || !ports.includes(address.port))
+          return thisHost.sockets.connect(address, owner);
         dialled();
         return () => {};
       },

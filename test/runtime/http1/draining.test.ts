@@ -1,6 +1,6 @@
 /** A node that stops: what is idle closes, what is under way ends, what does not end is cut off. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { bunSockets } from "../../../src/host/sockets/bun.ts";
+import { host as thisHost } from "../../../src/host/index.ts";
 import { statusOf, values } from "../messages.ts";
 import { RawClient } from "../raw-client.ts";
 import { okAnswer, RecordingUpstream, type UpstreamScript } from "../recording-upstream.ts";
@@ -19,7 +19,7 @@ afterEach(async () => {
 
 async function setting(script: UpstreamScript, listener = "") {
   const upstream = await RecordingUpstream.start(script);
-  const watched = new WatchedSockets(bunSockets);
+  const watched = new WatchedSockets(thisHost.sockets);
   const { sockets } = watched;
   const proxy = await RunningProxy.start(gateway({ ports: [upstream.port], listener }), { sockets });
   const port = proxy.port();

@@ -110,7 +110,7 @@ describe("bytes of a caller", () => {
       const expected = await send([whole]);
       for (let at = 1; at < whole.length; at++) {
         const outcome = await send([whole.subarray(0, at), whole.subarray(at)]);
-        if (Bun.deepEquals(outcome, expected)) continue;
+        if (JSON.stringify(outcome) === JSON.stringify(expected)) continue;
         expect({ fixture, at, ...outcome }).toEqual({ fixture, at, ...expected });
       }
       const dripped = await send([...whole].map((byte) => Buffer.of(byte)));

@@ -1,6 +1,8 @@
 /** Answers and bodies that code between the sockets holds back: nothing that came is lost, nothing that failed looks whole. */
+
 import { afterEach, describe, expect, test } from "bun:test";
-import { bunSockets } from "../../../src/host/sockets/bun.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { host as thisHost } from "../../../src/host/index.ts";
 import { defineFilter, z } from "../../../src/plugin.ts";
 import { RETAINED_BYTES_MAX } from "../../../src/runtime/fetch/body-limits.ts";
 import type { FilterDefinition, Middleware } from "../../../src/types.ts";
@@ -56,7 +58,7 @@ describe("an answer that a filter holds back", () => {
   ): Promise<RawClient> {
     const upstream = await upstreamWith({ onRequest: () => bytes });
     const { filters, open, reached } = gate();
-    const watched = new WatchedSockets(bunSockets);
+    const watched = new WatchedSockets(thisHost.sockets);
     const { sockets } = watched;
     const proxy = await proxyTo({ ports: [upstream.port], listener }, { filters, sockets });
     const client = await caller(proxy);
@@ -102,7 +104,7 @@ describe("an answer that a filter holds back", () => {
 
   test("flows on when more came meanwhile than is held", async () => {
     const body = "x".repeat(2 << 20);
-    const client = await held(`${ok}Content-Length: ${body.length}\r\n\r\n${body}`, () => Bun.sleep(10));
+    const client = await held(`${ok}Content-Length: ${body.length}\r\n\r\n${body}`, () => sleep(10));
     expect((await client.answer()).body.length).toBe(body.length);
   });
 
@@ -168,7 +170,7 @@ describe("a request's body that the service does not read", () => {
   test("is the service's delay: 504, not the caller's 408", async () => {
     const clock = new VirtualClock();
     const upstream = await upstreamWith({ onConnect: (connection) => connection.pause() });
-    const watched = new WatchedSockets(bunSockets);
+    const watched = new WatchedSockets(thisHost.sockets);
     const proxy = await proxyTo({ ports: [upstream.port] }, { clock, sockets: watched.sockets });
     const client = await caller(proxy);
     client.send(`POST / HTTP/1.1\r\n${host}Content-Length: ${64 << 20}\r\n\r\n${"x".repeat(32 << 20)}`);
@@ -219,7 +221,7 @@ describe("a request's body that the service does not read", () => {
     client.send(`POST / HTTP/1.1\r\n${host}Content-Length: ${body.length}\r\n\r\n${body}${get}`);
     expect((await client.answer()).body).toBe("no");
     expect((await client.answer()).body).toBe("no");
-    await Bun.sleep(5);
+    await sleep(5);
     expect(client.unread).toBe("");
   });
 });

@@ -1,5 +1,7 @@
 /** Every limit on what callers and services may send: kept at the limit, refused one past it. */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { statusOf, values } from "../messages.ts";
 import { RawClient } from "../raw-client.ts";
 import { okAnswer, RecordingUpstream } from "../recording-upstream.ts";
@@ -117,7 +119,7 @@ describe("limits of a listener", () => {
     client.send(`${chunked}0\r\n`);
     for (const byte of trailersOf(64)) {
       client.send(byte);
-      await Bun.sleep(0);
+      await sleep(0);
     }
     expect(statusOf(await client.answer())).toBe(200);
     client.close();

@@ -1,5 +1,7 @@
 /** Upgrade and WebSocket: bytes both ways after the service's 101, never before. RFC 9110 section 7.8. */
+
 import { afterEach, describe, expect, test } from "bun:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { statusOf, values } from "../messages.ts";
 import type { RawClient } from "../raw-client.ts";
 import { okAnswer, type RecordedConnection, type UpstreamScript } from "../recording-upstream.ts";
@@ -136,7 +138,7 @@ for (const listener of ["", "    filters: [request-id]"]) {
       await upstream.request();
       const server = upstream.connections[0]!;
       client.send(" bytes");
-      await Bun.sleep(5);
+      await sleep(5);
       expect(server.unread).toBe("");
       server.reading = "bytes";
       server.send(switched);
