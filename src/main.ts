@@ -8,6 +8,7 @@ import type { Checked } from "./cli/check.ts";
 import type { RunOptions } from "./cli/run.ts";
 import { fileAppenders } from "./host/appenders/node.ts";
 import { systemClock } from "./host/clock/node.ts";
+import { systemDatagrams } from "./host/datagrams/node.ts";
 import { systemFiles } from "./host/files/node.ts";
 import { host } from "./host/index.ts";
 import { systemRandom } from "./host/random/node.ts";
@@ -84,8 +85,18 @@ async function run({ file, workers }: RunOptions): Promise<number> {
   const first = Array.from({ length: count }, (_, seat) => startWorker({ number: seat + 1, seat }));
   const { installGlobals } = await import("./runtime/fetch/globals.ts");
   installGlobals();
-  const [{ runNode }, { serveApp }, { defaultLimits: limits }, load, formatProblem] = await Promise.all([
+  const [
+    { runNode },
+    { Resolver },
+    { createProbe },
+    { serveApp },
+    { defaultLimits: limits },
+    load,
+    formatProblem,
+  ] = await Promise.all([
     import("./node/supervisor.ts"),
+    import("./node/dns/resolver.ts"),
+    import("./runtime/probe.ts"),
     import("./runtime/app-listener.ts"),
     import("./config/limits.ts"),
     configLoader(file),
@@ -98,8 +109,22 @@ async function run({ file, workers }: RunOptions): Promise<number> {
   const serviceManager = await host.serviceManager(environment.NOTIFY_SOCKET);
   const seen = memory === null ? null : new NodeMemory(memory.bytes, random);
   const parts = { clock, files, processes, terminal: patient, tryBind, stderr: appenders.open("stderr") };
+  const resolver = new Resolver({ ...parts, random, sockets, datagrams: systemDatagrams });
+  const probe = createProbe({ sockets, clock, programVersion });
   return runNode(
-    { ...parts, serviceManager, memory: seen, programVersion, startWorker, load, formatProblem, serve },
+    {
+      ...parts,
+      random,
+      resolver,
+      probe,
+      serviceManager,
+      memory: seen,
+      programVersion,
+      startWorker,
+      load,
+      formatProblem,
+      serve,
+    },
     { file, nodeId },
     first,
   );

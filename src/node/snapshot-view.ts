@@ -5,6 +5,7 @@ import type { RouteTotals } from "../telemetry/index.ts";
 import type { Address } from "../types.ts";
 import { addressText } from "./addresses.ts";
 import { mergedReport } from "./merged-report.ts";
+import type { ServiceKnowledge } from "./service-watch/service-watch.ts";
 import type { ReportedWorker } from "./worker-pool.ts";
 
 export interface SnapshotSources {
@@ -18,6 +19,7 @@ export interface SnapshotSources {
   readonly admin: Address | null;
   readonly workers: readonly ReportedWorker[];
   readonly totals: readonly RouteTotals[];
+  knowledge(service: ServiceConfig): ServiceKnowledge;
 }
 
 export function snapshotView(sources: SnapshotSources): object {
@@ -31,7 +33,9 @@ export function snapshotView(sources: SnapshotSources): object {
     admin: admin === null ? null : addressText(admin),
     workers: workers.map(workerView),
     listeners: live?.listeners.map((listener) => listenerView(listener, report.listeners, totals)) ?? [],
-    services: live?.services.map((service) => serviceView(service, report.services)) ?? [],
+    services:
+      live?.services.map((service) => serviceView(service, sources.knowledge(service), report.services)) ??
+      [],
     config: sources.resolved,
   };
 }
@@ -77,7 +81,8 @@ function routeView({ name, filters, action, place }: RouteConfig, totals: readon
 }
 
 function serviceView(
-  { name, loadBalancing, endpoints }: ServiceConfig,
+  { name, loadBalancing }: ServiceConfig,
+  { endpoints, discovery, health }: ServiceKnowledge,
   reports: readonly ServiceReport[],
 ): object {
   const report = reports.find((one) => one.name === name);
@@ -87,17 +92,20 @@ function serviceView(
     requests: report?.requests ?? null,
     waiting: report?.waiting ?? null,
     panic: report === undefined ? null : report.panic === "yes",
-    discoveryProblem: report?.discoveryProblem ?? null,
-    // Those that discovery found are known to the workers alone.
-    endpoints: report?.endpoints.map(endpointView) ?? endpoints.map(configuredView),
+    discovery,
+    endpoints: (report?.endpoints.map(endpointView) ?? endpoints.map(namedView)).map((endpoint) => ({
+      ...endpoint,
+      checks: health.get(endpoint.address) ?? null,
+    })),
   };
 }
 
-function endpointView({ ejectedUntilEpochMs, ...endpoint }: EndpointReport): object {
+function endpointView({ ejectedUntilEpochMs, ...endpoint }: EndpointReport) {
   const ejectedUntil = ejectedUntilEpochMs === null ? null : new Date(ejectedUntilEpochMs).toISOString();
   return { ...endpoint, ejectedUntil };
 }
 
-function configuredView({ address, weight, zone }: EndpointConfig): object {
+/** While no worker answers. */
+function namedView({ address, weight, zone }: EndpointConfig) {
   return { address: addressText(address), weight, zone };
 }

@@ -1,9 +1,19 @@
 /** A node: reads the configuration, keeps its workers with it, serves admin, and ends in order. */
 import type { AppListener } from "../runtime/app-listener.ts";
 import type { NodeMemory } from "../runtime/node-memory/index.ts";
+import type { Probe } from "../runtime/probe.ts";
 import type { Problem, Snapshot, SourcePlace } from "../snapshot.ts";
 import { type Aggregator, createAggregator, type ProcessFacts } from "../telemetry/index.ts";
-import type { Address, Appender, Clock, Files, Processes, ServiceManager, Terminal } from "../types.ts";
+import type {
+  Address,
+  Appender,
+  Clock,
+  Files,
+  Processes,
+  Random,
+  ServiceManager,
+  Terminal,
+} from "../types.ts";
 import {
   type Binding,
   bindingProblem,
@@ -17,10 +27,13 @@ import { type AdminApp, adminApp } from "./admin.ts";
 import { AdminServer, type PreparedMove } from "./admin-server.ts";
 import { Announcements, startFailure } from "./announcements.ts";
 import { type ConfigWatch, watchConfig } from "./config-watch.ts";
+import type { Resolver } from "./dns/resolver.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
 import { recordReads } from "./readings.ts";
 import { type Loaded, Reloads, type RightConfig } from "./reloads.ts";
 import { ServiceStatus } from "./service-status.ts";
+import { watchGauges } from "./service-watch/gauges.ts";
+import { ServiceWatch } from "./service-watch/service-watch.ts";
 import { snapshotView } from "./snapshot-view.ts";
 import { systemNotes } from "./system-notes.ts";
 import { WorkerPool } from "./worker-pool.ts";
@@ -34,6 +47,9 @@ export interface NodeParts {
   readonly stderr: Appender;
   readonly tryBind: TryBind;
   readonly programVersion: string;
+  readonly random: Random;
+  readonly resolver: Pick<Resolver, "find" | "configure">;
+  readonly probe: Probe;
   readonly serviceManager: ServiceManager;
   /** Null when workers share none: then there is one. */
   readonly memory: NodeMemory | null;
@@ -66,6 +82,7 @@ class Supervisor {
   readonly #announcements: Announcements;
   readonly #aggregator: Aggregator = createAggregator();
   readonly #pool: WorkerPool;
+  readonly #services: ServiceWatch;
   readonly #admin: AdminServer;
   readonly #status: ServiceStatus;
   readonly #ports: ChosenPorts;
@@ -92,11 +109,20 @@ class Supervisor {
         log: this.#log,
         start: parts.startWorker,
         onMeasured: (process, measured) => this.#aggregator.add(process.pid, measured),
-        onEjections: () => {},
+        onEjections: (_process, ejections) => this.#services.onEjections(ejections),
         onEnded: (process) => this.#forget(process),
       },
       first,
     );
+    this.#services = new ServiceWatch({
+      ...parts,
+      log: this.#log,
+      find: (dns) => parts.resolver.find(dns),
+      configureResolver: (config) => parts.resolver.configure(config),
+      lookedUp: (service, result) => this.#aggregator.lookedUp(service, result),
+      checked: (service, result) => this.#aggregator.checked(service, result),
+      update: (states) => this.#pool.updateServices(states),
+    });
     this.#status = new ServiceStatus({
       clock: parts.clock,
       manager: parts.serviceManager,
@@ -173,13 +199,18 @@ class Supervisor {
       const binding = { address: snapshot.admin, path: "admin", place: this.#wholeFile };
       return [bindingProblem({ ...binding, reason: listenFailure(error) })];
     }
+    // What is said of its services is to look as the config wants.
+    if (this.#live === null) this.#log.configure(snapshot.log);
+    const services = await this.#services.prepare(snapshot);
     const result = await this.#pool.apply(snapshot);
     if (result?.ok !== true) {
       move.abandon();
+      services.abandon();
       if (result !== null) return result.problems.map(({ message, place }) => plainProblem(message, place));
       return [plainProblem("a worker ended while it made this configuration live", this.#wholeFile)];
     }
     move.commit();
+    services.commit();
     this.#live = snapshot;
     this.#resolved = resolved;
     this.#log.configure(snapshot.log);
@@ -253,7 +284,8 @@ class Supervisor {
       const usage = pid === null ? null : await processes.usage(pid);
       if (usage !== null) facts.push({ name, ...usage });
     }
-    return this.#aggregator.render({ version: programVersion, processes: facts });
+    const gauges = watchGauges(this.#live?.services ?? [], (service) => this.#services.knowledge(service));
+    return this.#aggregator.render({ version: programVersion, processes: facts, gauges });
   }
 
   async #view(): Promise<unknown> {
@@ -268,6 +300,7 @@ class Supervisor {
       admin: this.#admin.address,
       workers: await this.#pool.report(),
       totals: this.#aggregator.summary(),
+      knowledge: (service) => this.#services.knowledge(service),
     });
   }
 
@@ -293,6 +326,7 @@ class Supervisor {
       `clearway: draining (at most ${drainMs / 1000} s; a second signal ends it now)`,
     );
     await this.#pool.drain(drainMs);
+    this.#services.close();
     await this.#admin.close();
     this.#status.ended();
   }

@@ -140,7 +140,8 @@ export class Roster {
     const { config, deadlines, create } = this.#parts;
     const known = new Map(before.map((endpoint) => [endpoint.name, endpoint]));
     const endpoints = new Map<string, Endpoint>();
-    for (const one of (state?.discovered ?? config.endpoints).slice(0, endpointsMax)) {
+    const named = config.dns === null ? config.endpoints : (state?.discovered ?? []);
+    for (const one of named.slice(0, endpointsMax)) {
       const name = addressText(one.address);
       if (endpoints.has(name)) continue;
       const same = known.get(name);
