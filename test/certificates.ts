@@ -10,7 +10,16 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+const algorithms = {
+  ecdsa: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
+  rsa: {
+    name: "RSASSA-PKCS1-v1_5",
+    modulusLength: 2048,
+    publicExponent: new Uint8Array([1, 0, 1]),
+    hash: "SHA-256",
+  },
+} as const;
+type Kind = keyof typeof algorithms;
 const dayMs = 86_400_000;
 
 /** PEM texts. */
@@ -32,58 +41,81 @@ export interface CertificateWish {
 let serial = 0;
 
 export class Authority {
+  readonly #kind: Kind;
   readonly #keys: CryptoKeyPair;
   readonly #certificate: X509Certificate;
 
-  private constructor(keys: CryptoKeyPair, certificate: X509Certificate) {
+  private constructor(kind: Kind, keys: CryptoKeyPair, certificate: X509Certificate) {
+    this.#kind = kind;
     this.#keys = keys;
     this.#certificate = certificate;
   }
 
-  static async make(name = "CN=tests"): Promise<Authority> {
-    const keys = await newKeys();
+  /** `kind`: of its key, and of those that it vouches for. */
+  static async make(name = "CN=tests", kind: Kind = "ecdsa"): Promise<Authority> {
+    const keys = await newKeys(kind);
     const certificate = await X509CertificateGenerator.createSelfSigned({
       serialNumber: nextSerial(),
       name,
       keys,
       notBefore: at(-1),
       notAfter: at(100),
-      signingAlgorithm: algorithm,
+      signingAlgorithm: algorithms[kind],
       extensions: [new BasicConstraintsExtension(true, 1, true)],
     });
-    return new Authority(keys, certificate);
+    return new Authority(kind, keys, certificate);
+  }
+
+  /** One below this one. */
+  async authority(name: string): Promise<Authority> {
+    const keys = await newKeys(this.#kind);
+    const extensions = [new BasicConstraintsExtension(true, 0, true)];
+    return new Authority(this.#kind, keys, await this.#sign(keys, { subject: name, extensions }));
   }
 
   get certificate(): string {
-    return this.#certificate.toString("pem");
+    return pemText(this.#certificate);
   }
 
   async issue(wish: CertificateWish): Promise<Pair> {
-    const keys = await newKeys();
+    const keys = await newKeys(this.#kind);
     const names: JsonGeneralNames = [
       ...(wish.uris ?? []).map((value) => ({ type: "url" as const, value })),
       ...(wish.names ?? []).map((value) => ({ type: "dns" as const, value })),
       ...(wish.addresses ?? []).map((value) => ({ type: "ip" as const, value })),
     ];
     const extensions: Extension[] = names.length > 0 ? [new SubjectAlternativeNameExtension(names)] : [];
-    const certificate = await X509CertificateGenerator.create({
+    extensions.push(new BasicConstraintsExtension(false));
+    const certificate = await this.#sign(keys, { ...wish, extensions });
+    const key = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
+    return { certificate: pemText(certificate), key: PemConverter.encode(key, "PRIVATE KEY") };
+  }
+
+  #sign(
+    keys: CryptoKeyPair,
+    { subject, startsDays, endsDays, extensions }: CertificateWish & { readonly extensions: Extension[] },
+  ): Promise<X509Certificate> {
+    return X509CertificateGenerator.create({
       serialNumber: nextSerial(),
-      subject: wish.subject ?? "CN=leaf",
+      subject: subject ?? "CN=leaf",
       issuer: this.#certificate.subject,
       publicKey: keys.publicKey,
       signingKey: this.#keys.privateKey,
-      notBefore: at(wish.startsDays ?? -1),
-      notAfter: at(wish.endsDays ?? 30),
-      signingAlgorithm: algorithm,
-      extensions: [...extensions, new BasicConstraintsExtension(false)],
+      notBefore: at(startsDays ?? -1),
+      notAfter: at(endsDays ?? 30),
+      signingAlgorithm: algorithms[this.#kind],
+      extensions,
     });
-    const key = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
-    return { certificate: certificate.toString("pem"), key: PemConverter.encode(key, "PRIVATE KEY") };
   }
 }
 
-function newKeys(): Promise<CryptoKeyPair> {
-  return crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+function newKeys(kind: Kind): Promise<CryptoKeyPair> {
+  return crypto.subtle.generateKey(algorithms[kind], true, ["sign", "verify"]);
+}
+
+/** With a line end, so that texts can be joined. */
+function pemText(certificate: X509Certificate): string {
+  return `${certificate.toString("pem").trimEnd()}\n`;
 }
 
 function nextSerial(): string {

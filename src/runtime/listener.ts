@@ -78,9 +78,9 @@ export class Listener implements RequestTaker, GateKeeper {
   }
 
   accept(): SocketOwner {
-    const encrypted = this.#live.certificates !== null;
-    if (!this.#enter()) return encrypted ? this.#turnedAway.silently() : this.#turnedAway.politely();
-    const connection = encrypted ? new TlsGate(this) : new DownstreamConnection(this);
+    const { protocol } = this.#live.config;
+    if (!this.#enter()) return this.#turnedAway.owner(protocol);
+    const connection = protocol === "https" ? new TlsGate(this) : new DownstreamConnection(this);
     this.#parts.meters.connections("downstream", 1);
     this.open.add(connection);
     return connection;

@@ -7,11 +7,14 @@ const REFUSING_MAX = 100;
 /** How long such a one may take to close its side. */
 const REFUSING_MS = 1_000;
 
-const TOO_MANY = Buffer.from(
+/** What such a caller understands, by the protocol that it speaks. */
+const TOO_MANY_TEXT = Buffer.from(
   "HTTP/1.1 503 Service Unavailable\r\nx-clearway-reason: too-many-connections\r\n" +
     "content-type: text/plain; charset=utf-8\r\ncontent-length: 58\r\nconnection: close\r\n\r\n" +
     "too-many-connections: this node is at its limit, try later",
 );
+/** A fatal alert, internal_error (RFC 8446, section 6): a handshake, to say it in words, would cost more than all else. */
+const TOO_MANY_ALERT = Buffer.from([21, 3, 1, 0, 2, 2, 80]);
 
 /** How a listener at its limit takes leave of further callers. */
 export class TurnedAway {
@@ -23,24 +26,23 @@ export class TurnedAway {
   }
 
   /** Being told takes a moment; beyond a bound there is none. */
-  politely(): SocketOwner {
-    return this.#refusing.size < REFUSING_MAX ? new Refused(this.#refusing, this.#deadlines) : new Closed();
-  }
-
-  /** For a caller that would understand nothing before a handshake, which costs more than all else. */
-  silently(): SocketOwner {
-    return new Closed();
+  owner(protocol: "http" | "https"): SocketOwner {
+    if (this.#refusing.size >= REFUSING_MAX) return new Closed();
+    const words = protocol === "http" ? TOO_MANY_TEXT : TOO_MANY_ALERT;
+    return new Refused(words, this.#refusing, this.#deadlines);
   }
 }
 
 /** A connection beyond the limit: told so, and closed - by the caller first, since closing on unread bytes would reset. */
 class Refused implements SocketOwner {
+  readonly #words: Buffer;
   readonly #refusing: Set<Refused>;
   readonly #deadlines: Deadlines;
   readonly #deadline: Deadline;
   #socket: ByteSocket | null = null;
 
-  constructor(refusing: Set<Refused>, deadlines: Deadlines) {
+  constructor(words: Buffer, refusing: Set<Refused>, deadlines: Deadlines) {
+    this.#words = words;
     this.#refusing = refusing;
     this.#deadlines = deadlines;
     this.#deadline = deadlines.create(() => this.#socket?.close());
@@ -50,7 +52,7 @@ class Refused implements SocketOwner {
     this.#socket = socket;
     this.#refusing.add(this);
     this.#deadline.set(this.#deadlines.touch() + REFUSING_MS);
-    socket.write(TOO_MANY, 0, TOO_MANY.length);
+    socket.write(this.#words, 0, this.#words.length);
     socket.end();
   }
 

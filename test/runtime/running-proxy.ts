@@ -40,6 +40,8 @@ export interface ProxyOptions {
   readonly random?: Random;
   /** What configs may name; the built-in ones, and Hono's, without it. */
   readonly filters?: FilterRegistry;
+  /** Texts of the files that the config names, by their names; read anew with each config. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 export class RunningProxy {
@@ -51,9 +53,11 @@ export class RunningProxy {
   readonly open = { downstream: 0, upstream: 0 };
   readonly runtime: Runtime;
   readonly #findFilters: FindFilters;
+  readonly #files: Readonly<Record<string, string>>;
   #version = 0;
 
   private constructor(options: ProxyOptions) {
+    this.#files = options.files ?? {};
     this.#findFilters = options.filters === undefined ? findFilters : onlyFilters(options.filters);
     this.runtime = createRuntime({
       sockets: options.sockets ?? host.sockets,
@@ -83,12 +87,16 @@ export class RunningProxy {
 
   async #load(yaml: string): Promise<Snapshot> {
     const missing = Object.assign(new Error("no such file"), { code: "ENOENT" });
+    const files = new Map(Object.entries({ ...this.#files, "clearway.yaml": yaml }));
     const { snapshot, problems } = await loadConfig({
       certificates,
       clock: systemClock,
       file: "/clearway.yaml",
       files: {
-        read: (path) => (path.endsWith("clearway.yaml") ? Promise.resolve(yaml) : Promise.reject(missing)),
+        read: (path) => {
+          const text = files.get(path.slice(1));
+          return text === undefined ? Promise.reject(missing) : Promise.resolve(text);
+        },
         list: () => Promise.reject(missing),
       },
       findFilters: this.#findFilters,

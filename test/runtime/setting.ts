@@ -10,6 +10,12 @@ export async function closeAll(): Promise<void> {
   for (const each of open.splice(0)) await each.stop();
 }
 
+/** For what a test starts by itself; returns it. */
+export function untilEnd<Each extends { stop(): unknown }>(each: Each): Each {
+  open.unshift(each);
+  return each;
+}
+
 export async function upstreamWith(script?: UpstreamScript): Promise<RecordingUpstream> {
   const upstream = await RecordingUpstream.start(script);
   open.push(upstream);

@@ -24,7 +24,7 @@ import type {
   TlsHandshake,
   TlsTarget,
 } from "../../types.ts";
-import { alpnWire, peerCertificate, tlsContext, tlsFailure } from "./tls.ts";
+import { alpnWire, hasEnded, peerCertificate, tlsContext, tlsFailure, tlsOutlived } from "./tls.ts";
 import { listenAlone, listenInstead } from "./unix-listener.ts";
 
 type Native = Socket<BunSocket>;
@@ -133,8 +133,9 @@ class BunSocket implements ByteSocket {
     this.#socket = native;
     const peer = result.certificate === "ignored" ? undefined : native.getPeerX509Certificate();
     const believed = native.authorized || (result.certificate === "optional" && peer === undefined);
-    if (!result.ok || (result.certificate !== "ignored" && !believed)) {
-      this.#failure = tlsFailure(result.error);
+    const outlived = peer !== undefined && hasEnded(peer);
+    if (!result.ok || (result.certificate !== "ignored" && !believed) || outlived) {
+      this.#failure = outlived ? tlsOutlived : tlsFailure(result.error);
       // Also calls back `closed`, now or later.
       native.terminate();
       return;

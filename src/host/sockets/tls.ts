@@ -46,6 +46,16 @@ export function peerCertificate(certificate: X509Certificate): PeerCertificate {
   };
 }
 
+/** A resumed session shows the certificate that it began with, and nobody looks at its dates again. */
+export function hasEnded(certificate: X509Certificate): boolean {
+  return Date.parse(certificate.validTo) <= Date.now();
+}
+
+export const tlsOutlived: SocketError = {
+  code: "ETLS",
+  message: "its certificate is not believed: certificate has expired",
+};
+
 /**
  * The entries of a subjectAltName as OpenSSL prints it: `DNS:a, URI:b`. A name with a comma or a quote in it is printed
  * as a JSON string, so that it cannot pass for two (CVE-2021-44532).

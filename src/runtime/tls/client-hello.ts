@@ -126,7 +126,8 @@ class Fields {
   }
 
   take(length: number): Buffer {
-    const piece = this.#bytes.subarray(this.#at, this.#at + length);
+    const start = this.left >= length ? this.#at : this.#bytes.length;
+    const piece = this.#bytes.subarray(start, start + length);
     this.skip(length);
     return piece;
   }

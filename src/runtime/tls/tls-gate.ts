@@ -48,9 +48,7 @@ export class TlsGate implements SocketOwner {
   drain(): void {}
 
   abort(): void {
-    const socket = this.#socket;
-    this.#fail("the node ended it");
-    socket?.reset();
+    this.#reset("the node ended it");
   }
 
   onOpen(socket: ByteSocket): void {
@@ -67,8 +65,7 @@ export class TlsGate implements SocketOwner {
     if (hello.kind === "tls") this.#handshake(hello.serverName);
     else if (hello.kind === "other") this.#refusePlain();
     else if (this.#hello.bytes.length > helloBytesMax) {
-      this.#socket?.reset();
-      this.#fail(`the first message of its handshake is longer than ${helloBytesMax} bytes`);
+      this.#reset(`the first message of its handshake is longer than ${helloBytesMax} bytes`);
     }
   }
 
@@ -112,15 +109,17 @@ export class TlsGate implements SocketOwner {
   }
 
   #expired(): void {
-    const seconds = this.#timeoutMs / 1000;
-    if (this.#state === "answered") {
-      this.#socket?.close();
-      this.#fail("it does not speak TLS");
-      return;
-    }
+    const limit = `${this.#timeoutMs / 1000} s`;
     const silent = this.#state === "hello" && this.#hello.bytes.length === 0;
-    this.#socket?.reset();
-    this.#fail(silent ? `it sent nothing for ${seconds} s` : `its handshake took longer than ${seconds} s`);
+    if (this.#state === "answered") this.#socket?.close();
+    else this.#reset(silent ? `it sent nothing for ${limit}` : `its handshake took longer than ${limit}`);
+  }
+
+  /** The socket may call back at once: what is wrong is said before. */
+  #reset(problem: string): void {
+    const socket = this.#socket;
+    this.#fail(problem);
+    socket?.reset();
   }
 
   #fail(problem: string | null): void {
