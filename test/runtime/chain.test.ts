@@ -147,6 +147,26 @@ describe("compileChain", () => {
     }
     expect(paths).toEqual(["/a%2fb/%41", "/a//b"]);
   });
+
+  test("c.req.param has what the names in the route's path took, decoded once", async () => {
+    const seen: unknown[] = [];
+    const filter = makeFilter(
+      "a",
+      down(async (c, next) => {
+        seen.push([c.req.param("shop" as never), c.req.param()]);
+        await next();
+      }),
+      testParts(),
+    );
+    const chain = compileChain([filter, filter], "/:shop/orders/:id")!;
+    for (const path of ["/a%2fb/orders/1", "/x/orders/%2541"]) {
+      await chain(requestFrom([]), { ...chainEnd(), path });
+    }
+    await run([filter], chainEnd());
+    const first = ["a/b", { shop: "a/b", id: "1" }];
+    const second = ["x", { shop: "x", id: "%41" }];
+    expect(seen).toEqual([first, first, second, second, [undefined, {}]]);
+  });
 });
 
 describe("onError fail", () => {
@@ -221,6 +241,15 @@ describe("onError fail", () => {
     expect(response.headers.get(reasonHeader)).toBe("refused-by-filter");
     expect(end.forwarded).toEqual([]);
     expect(parts.logged).toEqual([]);
+  });
+
+  test("a refusal keeps the reason that it says itself", async () => {
+    const res = new Response("later", { status: 429, headers: { [reasonHeader]: "rate-limited" } });
+    const refuses = down(() => {
+      throw new HTTPException(429, { res });
+    });
+    const response = await run([makeFilter("limit", refuses, testParts())], chainEnd());
+    expect([response.status, response.headers.get(reasonHeader)]).toEqual([429, "rate-limited"]);
   });
 
   test("names a filter that neither answers nor goes on", async () => {

@@ -121,13 +121,14 @@ describe("wrapSend", () => {
     expect(sent).toBe(2);
   });
 
-  test("an HTTPException is an answer", async () => {
+  test("an HTTPException is an answer, with a reason", async () => {
     const refuses: UpstreamFilter = () => {
       throw new HTTPException(429, { message: "slow down" });
     };
     const response = await wrapSend([makeFilter("limit", up(refuses), testParts())])!(call, async () =>
       answer(),
     );
-    expect(response.status).toBe(429);
+    expect([response.status, await response.text()]).toEqual([429, "slow down"]);
+    expect(response.headers.get("x-clearway-reason")).toBe("refused-by-filter");
   });
 });
