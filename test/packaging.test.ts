@@ -1,0 +1,40 @@
+/** What packaging/ and the Dockerfile promise, as far as it can be tried without a service manager and an engine. */
+import { expect, test } from "bun:test";
+import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const root = new URL("..", import.meta.url).pathname;
+const analyze = Bun.which("systemd-analyze");
+
+const checked = "clearway.service has no mistake that systemd knows of";
+const missing = "skipped: needs systemd-analyze (apt-get install systemd)";
+test.skipIf(analyze === null)(analyze === null ? missing : checked, () => {
+  const unit = readFileSync(join(root, "packaging/clearway.service"), "utf8");
+  const path = join(mkdtempSync(join(tmpdir(), "clearway-unit-")), "clearway.service");
+  writeFileSync(path, unit.replaceAll("/usr/local/bin/clearway", "/bin/true"));
+  const { exitCode, stderr } = Bun.spawnSync([analyze!, "verify", path]);
+  expect(stderr.toString()).toBe("");
+  expect(exitCode).toBe(0);
+});
+
+test("The Dockerfile's first stage builds the program from the files that it is given", () => {
+  const dockerfile = readFileSync(join(root, "Dockerfile"), "utf8");
+  const ignored = readFileSync(join(root, ".dockerignore"), "utf8").split("\n");
+  const folder = mkdtempSync(join(tmpdir(), "clearway-image-"));
+  const [stage] = dockerfile.split(/^FROM .*distroless/m);
+  for (const [, copied] of stage!.matchAll(/^COPY (.*) \S+$/gm)) {
+    for (const name of copied!.split(" ")) {
+      expect(ignored).toContain(`!${name}`);
+      cpSync(join(root, name), join(folder, name), { recursive: true });
+    }
+  }
+  // In the image `npm ci` makes it, of the same lock file.
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+  const built = Bun.spawnSync([process.execPath, "build/binary.ts"], { cwd: folder });
+  expect(built.stderr.toString()).toBe("");
+  expect(built.exitCode).toBe(0);
+  const help = Bun.spawnSync([join(folder, "dist/clearway"), "--help"], { cwd: folder });
+  expect(help.stdout.toString()).toContain("clearway");
+  expect(help.exitCode).toBe(0);
+}, 120_000);
