@@ -7,12 +7,13 @@ import { describeFacts, RowFile, resultsName, writeSummary } from "./results.ts"
 import { textTable } from "./table.ts";
 import { removeAllFolders } from "./variants.ts";
 import type { BenchOptions, Workload } from "./workload.ts";
+import { connections } from "./workloads/connections.ts";
 import { http1 } from "./workloads/http1.ts";
 import { memory } from "./workloads/memory.ts";
 import { reload } from "./workloads/reload.ts";
 import { start } from "./workloads/start.ts";
 
-const workloads = [http1, start, memory, reload] as readonly Workload<object>[];
+const workloads = [http1, start, memory, connections, reload] as readonly Workload<object>[];
 
 const usage = `npm run bench -- [${workloads.map((each) => each.name).join("|")} ...] [--quick] [--rounds N] [--seconds N] [--only CASE]... [--clearway PROGRAM]`;
 

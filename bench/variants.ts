@@ -163,7 +163,14 @@ export async function startSubject(variant: Variant, options: StartOptions): Pro
   const folder = makeFolder();
   const [port, adminPort] = [await freePort(), await freePort()];
   const template = options.template ?? variant.template;
-  const values = { port, admin: adminPort, backend: backendPort, folder, ...options.values };
+  const values = {
+    port,
+    admin: adminPort,
+    backend: backendPort,
+    folder,
+    workerConnections: 8192,
+    ...options.values,
+  };
   const configPath = join(folder, template);
   writeFileSync(configPath, fillTemplate(template, values));
   const command = variant.command(configPath, folder);
