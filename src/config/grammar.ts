@@ -169,6 +169,9 @@ export const rootGrammar = z.strictObject({
   drain: duration({ minMs: 0, maxMs: 3_600_000 })
     .prefault("30s")
     .describe("How long requests may take to end when the node stops"),
+  zone: partName
+    .describe("Where this node stands: endpoints of this zone are used first, the others as these fail")
+    .optional(),
   limits: limitsGrammar.default({}).describe("Limits for all listeners and services"),
   paths: pathsGrammar.prefault({}).describe("What happens to unusual paths before they are matched"),
   resolver: resolverGrammar.prefault({}).describe("Who is asked for the names of services"),
@@ -187,7 +190,7 @@ export const laterKeys = {
   root: ["trustDomain", "defaults", "traces", "mesh"],
   listener: [],
   service: [
-    ...["outlierDetection", "allow", "audit", "inbound", "outbound", "split", "timeout"],
+    ...["allow", "audit", "inbound", "outbound", "split", "timeout"],
     ...["retry", "mirror", "fault", "routes", "mtls"],
   ],
   route: [],

@@ -119,7 +119,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
     folder: context.folder,
     admin: admin.address,
     drainMs: drain,
-    zone: null,
+    zone: some.zone ?? null,
     connectionsMax: limits.connections,
     paths: { dotSegments, slashes: merge ? "merge" : "keep", escapedSlash },
     resolver,

@@ -14,6 +14,7 @@ import type {
 } from "../snapshot.ts";
 import { formatDuration, formatSize } from "../units.ts";
 import { formatAddress } from "./address.ts";
+import { writtenBalancing } from "./balancing.ts";
 import { writtenDns, writtenHealthCheck, writtenResolver } from "./discovery.ts";
 import { limitNames } from "./limits.ts";
 
@@ -26,6 +27,7 @@ export function resolvedConfig(snapshot: Snapshot, limits: MessageLimits, shown:
   return {
     admin: formatAddress(snapshot.admin),
     drain: formatDuration(snapshot.drainMs),
+    ...given({ zone: snapshot.zone }),
     limits: limitsOf(limits),
     paths: { dotSegments, merge: slashes === "merge", escapedSlash },
     resolver: writtenResolver(snapshot.resolver),
@@ -101,7 +103,7 @@ function serviceOf(service: ServiceConfig): unknown {
     ...(service.dns === null
       ? { endpoints: service.endpoints.map(endpointOf) }
       : { dns: writtenDns(service.dns) }),
-    loadBalancing: service.loadBalancing.policy,
+    ...writtenBalancing(service),
     ...(service.healthCheck === null ? {} : { healthCheck: writtenHealthCheck(service.healthCheck) }),
     limits: { ...limits, ...service.limits },
     ...(service.tls === null ? {} : { tls: serviceTlsOf(service.tls) }),

@@ -2,6 +2,7 @@
 import type { EndpointConfig, MessageLimits, ServiceConfig } from "../snapshot.ts";
 import type { Address } from "../types.ts";
 import { formatAddress, placeAddress } from "./address.ts";
+import { readOutlierDetection } from "./balancing.ts";
 import type { CertificateContext } from "./certificates.ts";
 import { check, checkFields, checkList, isMisspelt } from "./check.ts";
 import { readDns, readHealthCheck } from "./discovery.ts";
@@ -26,10 +27,11 @@ export function readService(
   context: CertificateContext & { readonly limits: MessageLimits },
 ): ServiceConfig | null {
   const { report } = context;
-  const except = ["endpoints", "dns", "healthCheck", "tls", "limits", "timeouts"];
+  const except = ["endpoints", "dns", "healthCheck", "outlierDetection", "tls", "limits", "timeouts"];
   const { some, complete } = checkFields(serviceGrammar, part, { report, except, later: laterKeys.service });
   const source = readSource(part, report);
   const healthCheck = readHealthCheck(part, report);
+  const outlierDetection = readOutlierDetection(part, report);
   const limitsPart = childOf(part, "limits") ?? emptyPart(part);
   const limits = checkFields(serviceLimitsGrammar, limitsPart, { report });
   const timeouts = checkFields(timeoutsGrammar, childOf(part, "timeouts") ?? emptyPart(part), { report });
@@ -38,17 +40,18 @@ export function readService(
   const { connections, pending, requests } = limits.some;
   const { connect, idle } = timeouts.some;
   if (!complete || !limits.complete || !timeouts.complete || source === null) return null;
-  if (tls === "wrong" || healthCheck === "wrong") return null;
+  if (tls === "wrong" || healthCheck === "wrong" || outlierDetection === "wrong") return null;
   if (connections === undefined || pending === undefined || requests === undefined) return null;
-  if (connect === undefined || idle === undefined || some.loadBalancing === undefined) return null;
+  if (connect === undefined || idle === undefined) return null;
+  const { loadBalancing, slowStart, panic } = some as Required<typeof some>;
   return {
     name,
     ...source,
-    loadBalancing: { policy: some.loadBalancing },
-    slowStartMs: 0,
-    panicShare: 0,
+    loadBalancing,
+    slowStartMs: slowStart,
+    panicShare: panic,
     healthCheck,
-    outlierDetection: null,
+    outlierDetection,
     tls,
     limits: { connections, pending, requests },
     timeouts: { connectMs: connect, idleMs: idle },

@@ -43,11 +43,17 @@ services:
     loadBalancing: round-robin
     limits: { connections: 10, headerFields: 20 }
     timeouts: { connect: 250ms }
-  next: { endpoints: [orders.internal:9000] }
+  next:
+    endpoints: [orders.internal:9000]
+    loadBalancing: { ring-hash: { key: "header:X-Tenant" } }
+    slowStart: 20s
+    panic: 12.5%
+    outlierDetection: { consecutiveErrors: 7, ejection: 10s, maxEjected: 30% }
   accounts: { dns: accounts.internal:9000, healthCheck: { path: /healthz, host: accounts.example, unhealthy: 5 } }
   products: { dns: { name: _http._tcp.products.internal, refreshMin: 2s }, healthCheck: {} }
 resolver: { servers: ["127.0.0.1:5353"], timeout: 250ms }
 log: { level: debug, format: text }
+zone: b
 `;
 
 test("loadConfig makes the snapshot of the whole grammar", async () => {
@@ -58,6 +64,7 @@ test("loadConfig makes the snapshot of the whole grammar", async () => {
     version: 7,
     admin: { host: "127.0.0.1", port: 9901 },
     drainMs: 5000,
+    zone: "b",
     connectionsMax: 20_000,
     paths: { dotSegments: "resolve", slashes: "merge", escapedSlash: "decode" },
     log: { level: "debug", format: "text" },
@@ -125,9 +132,23 @@ test("loadConfig makes the snapshot of the whole grammar", async () => {
       { address: { unixPath: "/run/orders.sock" }, weight: 2, zone: "b" },
     ],
     loadBalancing: { policy: "round-robin" },
+    slowStartMs: 0,
+    panicShare: 0.5,
+    outlierDetection: null,
     limits: { connections: 10, pending: 1024, requests: 1024 },
     timeouts: { connectMs: 250, idleMs: 55_000 },
     messageLimits: { headerFields: 20, headerBytes: 8192, connections: 10 },
+  });
+  expect(snapshot?.services[1]).toMatchObject({
+    loadBalancing: { policy: "ring-hash", key: { by: "header", name: "x-tenant" } },
+    slowStartMs: 20_000,
+    panicShare: 0.125,
+    outlierDetection: {
+      consecutiveErrors: 7,
+      ejectionMs: 10_000,
+      ejectionMaxMs: 300_000,
+      ejectedShareMax: 0.3,
+    },
   });
   expect(snapshot?.services.slice(2)).toMatchObject([
     { endpoints: [], dns: { name: "accounts.internal", port: 9000, records: "address", refreshMinMs: 1000 } },

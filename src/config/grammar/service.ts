@@ -1,14 +1,12 @@
 /** The grammar of a service. */
 import { z } from "zod";
 import { endpointAddress } from "../address.ts";
+import { balancingFields } from "./balancing.ts";
 import { dnsGrammar, healthCheckGrammar } from "./discovery.ts";
 import { serviceTlsGrammar } from "./tls.ts";
-import { count, deadline, messageLimits, notYet, partName, weight } from "./values.ts";
+import { count, deadline, messageLimits, partName, weight } from "./values.ts";
 
 export const endpointsMax = 10_000;
-
-/** Values of the whole design that this version does not have yet. */
-const laterBalancing = ["least-request", "random", "ring-hash"];
 
 export const serviceLimitsGrammar = z.strictObject({
   connections: count(1, 1_000_000).default(1024).describe("Open connections to the service"),
@@ -36,10 +34,7 @@ export const serviceGrammar = z.strictObject({
       "Instead of endpoints: NAME:PORT to look up, or the name of SRV records such as _http._tcp.NAME",
     )
     .optional(),
-  loadBalancing: z
-    .enum(["least-latency", "round-robin"], { error: notYet(laterBalancing, "least-latency or round-robin") })
-    .default("least-latency")
-    .describe("How an endpoint is chosen: the one that answers sooner of two, or each in turn"),
+  ...balancingFields,
   healthCheck: healthCheckGrammar
     .describe("What each endpoint is asked again and again; one that fails gets no requests")
     .optional(),

@@ -1,6 +1,6 @@
 /** Values that several parts of the grammar take. */
 import { z } from "zod";
-import { duration, size } from "../../units.ts";
+import { duration, type Mark, parsePercent, percentWanted, size } from "../../units.ts";
 
 export const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** RFC 9110, section 5.5; a field holds bytes, so nothing above U+00FF fits. */
@@ -22,6 +22,20 @@ export const headerValue = z
   .string()
   .max(8192)
   .regex(fieldText, { error: "wanted Latin text without control characters" });
+
+/** Text such as `20%`; a fraction from 0 to 1 after parsing. */
+export function share(): z.ZodType<number, string> {
+  const error = `wanted ${percentWanted}`;
+  return z
+    .string({ error })
+    .transform((text, context) => {
+      const fraction = parsePercent(text);
+      if (fraction !== null) return fraction;
+      context.addIssue({ code: "custom", message: error, input: text });
+      return z.NEVER;
+    })
+    .meta({ mark: "percent" satisfies Mark, pattern: "^[0-9]+(\\.[0-9]+)?%$", examples: ["20%", "0.5%"] });
+}
 
 export const weight = count(0, 1_000_000);
 

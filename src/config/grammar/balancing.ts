@@ -1,0 +1,85 @@
+/** The grammar of how a service's endpoints share its requests. */
+import { z } from "zod";
+import type { LoadBalancing, RequestKey } from "../../snapshot.ts";
+import { duration } from "../../units.ts";
+import { count, deadline, share, token } from "./values.ts";
+
+const keyWanted = "wanted ip, route, identity, header:NAME, cookie:NAME or query:NAME";
+const plainKey = /^(ip|route|identity)$/;
+const namedKey = /^(header|cookie|query):(\S{1,256})$/;
+const claimKey = /^claim(:|$)/;
+
+const policies = ["least-latency", "round-robin", "least-request", "random"] as const;
+const policyWanted = `wanted ${policies.join(", ")}, or a map { ring-hash: { key: … } }`;
+
+const requestKey = z
+  .string({ error: keyWanted })
+  .transform((text, context): RequestKey => {
+    const found = readKey(text);
+    if (found !== null) return found;
+    const why = claimKey.test(text) ? ": claims come with the filter jwt, which is not in this version" : "";
+    context.addIssue({ code: "custom", message: `${keyWanted}${why}`, input: text });
+    return z.NEVER;
+  })
+  .meta({
+    pattern: "^(ip|route|identity|(header|cookie|query):\\S{1,256})$",
+    examples: ["cookie:session", "header:x-tenant", "ip"],
+  });
+
+function readKey(text: string): RequestKey | null {
+  if (plainKey.test(text)) return { by: text as "ip" | "route" | "identity" };
+  const [, by, name = ""] = namedKey.exec(text) ?? [];
+  if (by === "query") return { by, name };
+  if (!token.test(name)) return null;
+  if (by === "header") return { by, name: name.toLowerCase() };
+  return by === "cookie" ? { by, name } : null;
+}
+
+const ringHash = z.strictObject({
+  "ring-hash": z
+    .strictObject({
+      key: requestKey.describe(
+        "ip, route, identity, header:NAME, cookie:NAME or query:NAME; a cookie that a caller has not is set",
+      ),
+    })
+    .describe("Requests with the same key go to the same endpoint"),
+});
+
+/** The map comes first: what is wrong in it is then told, and not that it is none of the names. */
+export const loadBalancingGrammar: z.ZodType<LoadBalancing> = z.union([
+  ringHash.transform(({ "ring-hash": { key } }): LoadBalancing => ({ policy: "ring-hash", key })),
+  z
+    .enum(policies, {
+      error: ({ input }) =>
+        input === "ring-hash" ? "wanted a key with it, such as { ring-hash: { key: ip } }" : policyWanted,
+    })
+    .transform((policy): LoadBalancing => ({ policy })),
+]);
+
+export const outlierDetectionGrammar = z.strictObject({
+  consecutiveErrors: count(1, 1_000_000)
+    .default(5)
+    .describe("Failures in a row that eject an endpoint: a status from 500 on, or no answer at all"),
+  ejection: deadline()
+    .prefault("30s")
+    .describe("How long it then gets nothing, times the ejections in a row"),
+  maxEjection: deadline().prefault("5m").describe("The longest ejection"),
+  maxEjected: share().prefault("50%").describe("The part of the endpoints that may be ejected at a time"),
+});
+
+export const balancingFields = {
+  loadBalancing: loadBalancingGrammar
+    .prefault("least-latency")
+    .describe(
+      "How an endpoint is chosen: the one that answers sooner of two, each in turn, the one with fewer requests of two, any, or by a key",
+    ),
+  slowStart: duration({ minMs: 0 })
+    .prefault("0s")
+    .describe("How long the share of an endpoint that comes later grows, from a tenth on"),
+  panic: share()
+    .prefault("50%")
+    .describe("Where less than this part of the endpoints is well, all are used, well or not"),
+  outlierDetection: outlierDetectionGrammar
+    .describe("Takes an endpoint out for a while that keeps failing")
+    .optional(),
+};
