@@ -23,19 +23,21 @@ export interface FilterSources {
 export function filterFinder(sources: FilterSources): FindFilters {
   const { builtIn, clock } = sources;
   return async (names, folder) => {
-    const filters = new Map(builtIn);
-    const refused = new Map<string, RefusedFilter>();
     const others = [...names].filter((name) => !builtIn.has(name));
     const families = others.length === 0 ? [] : await sources.families();
-    const put = async (name: string, index: number): Promise<void> => {
+    const find = (name: string, index: number): Promise<Found> => {
       const family = families.find((one) => one.takes(name));
-      if (family === undefined) return;
-      const found = index < namesMax ? await inTime(family.find(name, folder), clock) : tooMany;
-      if (found === null) return;
-      if ("refused" in found) refused.set(name, found);
-      else filters.set(name, found);
+      if (family === undefined) return nothing;
+      return index < namesMax ? inTime(family.find(name, folder), clock) : Promise.resolve(tooMany);
     };
-    await Promise.all(others.map(put));
+    const found = await Promise.all(others.map(find));
+    const filters = new Map(builtIn);
+    const refused = new Map<string, RefusedFilter>();
+    for (const [index, one] of found.entries()) {
+      if (one === null) continue;
+      if ("refused" in one) refused.set(others[index]!, one);
+      else filters.set(others[index]!, one);
+    }
     return { filters, refused, known: [...builtIn.keys(), ...families.flatMap((family) => family.names)] };
   };
 }
@@ -44,6 +46,7 @@ const tooMany: RefusedFilter = {
   refused: `wanted at most ${namesMax} different filters that are not built in`,
   hints: [],
 };
+const nothing = Promise.resolve(null);
 const tooSlow: RefusedFilter = { refused: `it was not loaded after ${loadTimeoutMs / 1000} s`, hints: [] };
 
 type Found = FilterDefinition | RefusedFilter | null;

@@ -3,7 +3,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { configJsonSchema } from "../../src/config/json-schema.ts";
+import { honoFilters } from "../../src/filters/hono/index.ts";
 import { defineFilter, z } from "../../src/plugin.ts";
+import { findFilters } from "../found-filters.ts";
 import { filters } from "./fixture.ts";
 
 interface Schema {
@@ -193,4 +195,19 @@ test("configJsonSchema keeps what a filter's schema defines by itself apart from
 test("configJsonSchema leaves out what only this project reads", () => {
   expect(JSON.stringify(root)).not.toContain('"mark"');
   expect(root.$schema).toBe("http://json-schema.org/draft-07/schema#");
+});
+
+test("configJsonSchema offers filters that are found by name, and takes those of packages", async () => {
+  const { filters: found } = await findFilters(new Set(honoFilters.names), "");
+  const schema = configJsonSchema(found) as Schema;
+  const texts = JSON.stringify(schema);
+  for (const name of honoFilters.names) expect(texts).toContain(`"required":[${JSON.stringify(name)}]`);
+  for (const [, reference] of texts.matchAll(/"#\/definitions\/([^"]*)"/g)) {
+    expect(reference).toMatch(/^[\w.-]+$/);
+    expect(schema.definitions![reference!]).toBeDefined();
+  }
+  const [bare] = schema.definitions!.routeFilter!.oneOf!;
+  expect(bare?.enum).toContain("hono/cors");
+  expect(bare?.enum).not.toContain("hono/basic-auth");
+  expect(schema.definitions!.routeFilter!.oneOf).toContainEqual({ type: "string", pattern: "^npm:" });
 });
