@@ -29,8 +29,14 @@ export class AnswerReader {
   /** Bytes to come of the body, or of the chunk. */
   #left = 0;
   #bodyBytes = 0;
+  #connection: "keep" | "close" = "keep";
 
   constructor(private readonly wanted: WantedAnswer) {}
+
+  /** What the last answer said of the connection. */
+  get connection(): "keep" | "close" {
+    return this.#connection;
+  }
 
   /**
    * Takes what came; true when the answer is whole with it. Throws a WrongAnswer when it is not the wanted one; the
@@ -94,6 +100,7 @@ export class AnswerReader {
     if (status === undefined) throw new WrongAnswer("framing", `the status line "${statusLine}"`);
     if (Number(status) !== this.wanted.status) throw new WrongAnswer("status", statusLine);
     const values = new Map(fields.map(splitField));
+    this.#connection = values.get("connection")?.toLowerCase() === "close" ? "close" : "keep";
     this.#bodyBytes = 0;
     if (values.get("transfer-encoding") === "chunked") {
       this.#state = "chunk-size";

@@ -175,6 +175,14 @@ class Generator implements Load {
     this.#replace();
   }
 
+  /** Its answer said that it takes no further request. */
+  #retire(line: Line): void {
+    this.#lines.delete(line);
+    line.socket.end();
+    this.#closedByPeer++;
+    this.#replace();
+  }
+
   #replace(): void {
     this.#settle();
     const reopen = () => {
@@ -205,7 +213,8 @@ class Generator implements Load {
     }
     this.#latencies.add((performance.now() - line.releasedAt) * 1000);
     line.releasedAt = null;
-    this.#next(line);
+    if (line.reader.connection === "close") this.#retire(line);
+    else this.#next(line);
     this.#settle();
   }
 

@@ -1,5 +1,4 @@
 /** What a node tells the person who runs it: friendly lines where one reads, the running log where a program does. */
-import type { ListenerReport } from "../runtime/report.ts";
 import type { Problem, Snapshot } from "../snapshot.ts";
 import type { Address, Terminal } from "../types.ts";
 import { addressText, listenerText } from "./addresses.ts";
@@ -16,9 +15,9 @@ export interface AnnouncementParts {
 export interface StartFacts {
   readonly programVersion: string;
   readonly file: string;
+  /** With the ports that the system chose. */
   readonly snapshot: Snapshot;
   readonly workers: number;
-  readonly listeners: readonly ListenerReport[];
   readonly admin: Address | null;
   readonly tookMs: number;
   /** What is worth knowing of this machine. */
@@ -38,10 +37,8 @@ export class Announcements {
     const tookMs = Math.round(facts.tookMs);
     out(`clearway ${facts.programVersion} serves ${facts.file}${workers} (started in ${tookMs} ms)`);
     for (const { name, bind, protocol, routes } of facts.snapshot.listeners) {
-      // As bound: the system chose the port where the config says 0.
-      const address =
-        facts.listeners.find((listener) => listener.name === name)?.address ?? addressText(bind);
-      out(`  listener ${name} on ${listenerText(address, protocol)} (${counted(routes.length, "route")})`);
+      const address = listenerText(addressText(bind), protocol);
+      out(`  listener ${name} on ${address} (${counted(routes.length, "route")})`);
     }
     if (facts.admin !== null) out(`  admin on ${listenerText(addressText(facts.admin), "http")}`);
     for (const note of facts.notes) out(`  ${note}`);

@@ -229,13 +229,11 @@ class Supervisor {
 
   async #announceStart(snapshot: Snapshot): Promise<void> {
     const { clock, programVersion } = this.#parts;
-    const workers = await this.#pool.report();
     this.#announcements.started({
       programVersion,
       file: this.#options.file,
       snapshot,
-      workers: workers.length,
-      listeners: workers[0]?.report?.listeners ?? [],
+      workers: this.#pool.status.length,
       admin: this.#admin.address,
       tookMs: clock.now() - this.#startedAtMs,
       notes: await systemNotes(this.#parts.files, snapshot),

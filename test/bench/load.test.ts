@@ -78,6 +78,17 @@ test("load tells a connection that was closed while idle from a failed request",
   expect(result.failed).toBe(0);
 });
 
+test("load sends nothing more on a connection whose answer says that it closes", async () => {
+  const requests = new Map<Socket, number>();
+  const port = await serve((socket) => {
+    requests.set(socket, (requests.get(socket) ?? 0) + 1);
+    socket.write(good.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+  });
+  const result = await loadUntil({ port }, ({ succeeded }) => succeeded >= 6);
+  expect(result).toMatchObject({ failed: 0, closedByPeer: result.succeeded });
+  expect([...requests.values()]).toEqual([...requests.keys()].map(() => 1));
+});
+
 test("load counts connections that are refused", async () => {
   const port = await serve(() => {});
   await new Promise((resolve) => servers.pop()!.close(resolve));

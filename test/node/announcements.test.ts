@@ -62,24 +62,23 @@ test("Announcements tells of what became live, and of the live text put back", (
   ]);
 });
 
-test("Announcements says which listener serves where, as bound", () => {
+test("Announcements says which listener serves where, and by how many workers", () => {
   const { said, announcements } = listen({ person: "no" });
   const place = { file: "clearway.yaml", line: 3 };
-  const bind = { host: "127.0.0.1", port: 0 };
+  const bind = { host: "127.0.0.1", port: 41234 };
   const web = { name: "web", bind, protocol: "http", routes: [{}, {}], place };
   const shop = { name: "shop", bind: { ...bind, port: 8443 }, protocol: "https", routes: [{}], place };
   announcements.started({
     programVersion: "1.2.3",
     file: "clearway.yaml",
     snapshot: { ...live("json"), listeners: [web, shop] } as unknown as Snapshot,
-    workers: 1,
-    listeners: [{ name: "web", address: "127.0.0.1:41234", state: "serving", connections: 0 }],
+    workers: 4,
     admin: { host: "::1", port: 9900 },
     tookMs: 20,
     notes: ["stopping a listener loses no waiting connection: net.ipv4.tcp_migrate_req is on"],
   });
   expect(said).toEqual([
-    "out: clearway 1.2.3 serves clearway.yaml (started in 20 ms)",
+    "out: clearway 1.2.3 serves clearway.yaml with 4 workers (started in 20 ms)",
     "out:   listener web on http://127.0.0.1:41234 (2 routes)",
     "out:   listener shop on https://127.0.0.1:8443 (1 route)",
     "out:   admin on http://[::1]:9900",

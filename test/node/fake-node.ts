@@ -1,7 +1,7 @@
 /**
  * A whole node, supervisor and worker, around a runtime that answers one text and does harm on request. Started as a
- * program: `bun test/node/fake-node.ts FILE`. The file is JSON: { admin, port, body, drainMs, format, wrong, refuse,
- * busyMsMax }.
+ * program: `bun test/node/fake-node.ts FILE [WORKERS]`. The file is JSON: { admin, port, body, drainMs, format, wrong,
+ * refuse, refuseIn, busyMsMax }; `refuseIn` is the number of the worker that refuses, all when it is missing.
  */
 import { fileAppenders } from "../../src/host/appenders/node.ts";
 import { tryBind } from "../../src/host/binding/bun.ts";
@@ -19,7 +19,7 @@ import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index
 import type { Runtime, RuntimeParts } from "../../src/runtime/runtime.ts";
 import type { Problem, Snapshot } from "../../src/snapshot.ts";
 import { createWorkerMeters } from "../../src/telemetry/index.ts";
-import type { Files, ListeningSocket } from "../../src/types.ts";
+import type { ByteSocket, Files, ListeningSocket } from "../../src/types.ts";
 import { onlyFilters } from "../found-filters.ts";
 
 const clock = systemClock;
@@ -141,7 +141,12 @@ async function load(files: Files, version: number) {
     services: [],
   };
   return {
-    snapshot: { ...snapshot, refuse: content.refuse, busyMsMax: content.busyMsMax } as unknown as Snapshot,
+    snapshot: {
+      ...snapshot,
+      refuse: content.refuse,
+      refuseIn: content.refuseIn,
+      busyMsMax: content.busyMsMax,
+    } as unknown as Snapshot,
     problems: [],
     resolved: content,
   };
@@ -150,30 +155,23 @@ async function load(files: Files, version: number) {
 function fakeRuntime({ meters }: RuntimeParts): Runtime {
   let listening: ListeningSocket | null = null;
   let body = "";
-  const respond = (socket: { write(bytes: Uint8Array, start: number, end: number): number; end(): void }) => {
-    const bytes = Buffer.from(
-      `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
-    );
-    socket.write(bytes, 0, bytes.length);
-    socket.end();
-  };
-  const slow = new Set<Parameters<typeof respond>[0]>();
+  const slow = new Set<ByteSocket>();
   const accept = () => {
-    let own: Parameters<typeof respond>[0];
+    let own: ByteSocket;
     return {
-      onOpen(socket: Parameters<typeof respond>[0]) {
+      onOpen(socket: ByteSocket) {
         own = socket;
       },
       onData(chunk: Buffer) {
         // More on the connection of a slow request: its caller has waited long enough.
-        if (slow.delete(own)) return respond(own);
+        if (slow.delete(own)) return respond(own, body);
         const path = chunk.toString().split(" ")[1];
         meters.route("web", "all").record("store", "GET", 200, "", 1);
         if (path === "/crash") process.exit(3);
         if (path === "/hang") for (;;) body = String(body);
         if (path === "/throw") setTimeout(() => explode(), 0);
         if (path === "/slow") slow.add(own);
-        else respond(own);
+        else respond(own, body);
       },
       onDrain() {},
       onEnd() {},
@@ -183,12 +181,14 @@ function fakeRuntime({ meters }: RuntimeParts): Runtime {
     };
   };
   const runtime = {
-    async apply(snapshot: Snapshot & { refuse?: string; busyMsMax?: number }) {
+    async apply(snapshot: Snapshot & { refuse?: string; refuseIn?: string; busyMsMax?: number }) {
       busyMsMax = snapshot.busyMsMax;
       if (busyMsMax !== undefined) processes.endAfterBusy(busyMsMax);
       const { bind, routes, place } = snapshot.listeners[0]!;
-      if (snapshot.refuse === "crash") process.exit(4);
-      if (snapshot.refuse) return { ok: false, problems: [{ place, message: "the runtime refuses" }] };
+      const { refuse, refuseIn = processes.args[2] } = snapshot;
+      const refuses = refuse !== undefined && refuseIn === processes.args[2];
+      if (refuses && refuse === "crash") process.exit(4);
+      if (refuses) return { ok: false, problems: [{ place, message: "the runtime refuses" }] };
       if (JSON.stringify(listening?.address) !== JSON.stringify(bind)) {
         const next = await bunSockets.listen(bind, "shared", accept);
         listening?.stop();
@@ -207,6 +207,13 @@ function fakeRuntime({ meters }: RuntimeParts): Runtime {
     },
   };
   return runtime as unknown as Runtime;
+}
+
+function respond(socket: ByteSocket, body: string): void {
+  const head = `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n`;
+  const bytes = Buffer.from(head + body);
+  socket.write(bytes, 0, bytes.length);
+  socket.end();
 }
 
 function explode(): never {

@@ -25,8 +25,9 @@ export interface RequestTaker extends SocketSetting {
 
 type State = "head" | "busy" | "tunnel" | "closing" | "closed";
 
-/** While draining, how long a connection without any request yet may take to send one. */
+/** While draining, how long a connection without any request yet may take to send one, and one between two requests. */
 const FIRST_REQUEST_MS = 1_000;
+const NEXT_REQUEST_MS = 500;
 /** After the last answer, how long a caller may take to close its side. */
 const LINGER_MS = 2_000;
 
@@ -114,7 +115,7 @@ export class DownstreamConnection
     this.#resting = true;
     this.answer.restart();
     this.#releaseReader();
-    this.setDeadline(this.#taker.limits.idleTimeoutMs);
+    this.setDeadline(this.draining === "yes" ? NEXT_REQUEST_MS : this.#taker.limits.idleTimeoutMs);
     this.resume();
     this.#advance();
   }
@@ -171,13 +172,12 @@ export class DownstreamConnection
   // ---- draining ----
 
   /**
-   * Closes the connection when it waits for a further request; else its next answer says `connection: close`. The
-   * caller of a new one is about to send its first, and would take the end for a failure.
+   * Answers say `connection: close` from now on. A connection without a request is closed when none comes soon: it may
+   * be on its way, and its caller would take the end for a failure.
    */
   drain(): void {
     if (this.#state !== "head" || this.request.hasInput) return;
-    if (this.#resting) this.#linger();
-    else this.setDeadline(FIRST_REQUEST_MS);
+    this.setDeadline(this.#resting ? NEXT_REQUEST_MS : FIRST_REQUEST_MS);
   }
 
   /** Ends it at once. */

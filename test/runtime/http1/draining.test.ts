@@ -41,10 +41,34 @@ describe("draining", () => {
     expect(await drained).toEqual({ forced: 0 });
   });
 
-  test("closes idle connections at once", async () => {
+  test("closes idle connections", async () => {
     const { proxy, client } = await setting({ onRequest: () => okAnswer });
     await client.exchange(get);
     const drained = proxy.runtime.drain(longMs);
+    expect(await client.ended()).toBe("fin");
+    client.close();
+    expect(await drained).toEqual({ forced: 0 });
+  });
+
+  test("lets a request come that was on its way on an idle connection", async () => {
+    const { proxy, client } = await setting({ onRequest: () => okAnswer });
+    await client.exchange(get);
+    const drained = proxy.runtime.drain(longMs);
+    expect(values(await client.exchange(get), "connection")).toEqual(["close"]);
+    expect(await client.ended()).toBe("fin");
+    client.close();
+    expect(await drained).toEqual({ forced: 0 });
+  });
+
+  test("closes a connection soon after an answer that began before", async () => {
+    const { proxy, client, upstream } = await setting({
+      onRequest: () => "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhe",
+    });
+    client.send(get);
+    await client.until("the start", () => (client.received.endsWith("he") ? true : null));
+    const drained = proxy.runtime.drain(longMs);
+    upstream.connections[0]!.send("ll");
+    expect((await client.answer()).body).toBe("hell");
     expect(await client.ended()).toBe("fin");
     client.close();
     expect(await drained).toEqual({ forced: 0 });
