@@ -52,8 +52,11 @@ export class Announcements {
       this.#say(live, `${file} is again what version ${live.version} serves`);
     } else {
       const tookMs = Math.round(outcome.tookMs);
-      if (this.#friendly(live)) this.#say(live, `${file} is live as version ${live.version} (${tookMs} ms)`);
-      else log.info("the configuration is live", { file, version: live.version, tookMs });
+      const heldMs = Math.ceil(outcome.held.longestMs);
+      if (this.#friendly(live)) {
+        const how = `${tookMs} ms; it held requests for at most ${heldMs} ms`;
+        this.#say(live, `${file} is live as version ${live.version} (${how})`);
+      } else log.info("the configuration is live", { file, version: live.version, tookMs, heldMs });
     }
   }
 

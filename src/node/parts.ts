@@ -2,7 +2,9 @@
  * A large snapshot on its way to a worker: cut into texts so short that the worker serves requests between two of them.
  * As one message, 10,000 routes hold it for a tenth of a second.
  */
+import { bothHeld, type Held, heldFor } from "../runtime/slices.ts";
 import type { RouteConfig, ServiceConfig, Snapshot } from "../snapshot.ts";
+import type { Clock } from "../types.ts";
 
 /** A hundred are read in about a millisecond, and more than most configurations have. */
 const entriesMax = 100;
@@ -45,22 +47,39 @@ export function cutSnapshot(snapshot: Snapshot): CutSnapshot {
 
 /** The parts that a worker got so far. */
 export class ReceivedParts {
+  readonly #clock: Clock;
   #parts: Part[] = [];
+  #held = heldFor(0);
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** Returns how many there are. */
   add(text: string): number {
-    return this.#parts.push(JSON.parse(text));
+    const startMs = this.#clock.now();
+    const count = this.#parts.push(JSON.parse(text));
+    this.#held = bothHeld(this.#held, heldFor(this.#clock.now() - startMs));
+    return count;
   }
 
-  /** The whole snapshot, and nothing is kept of it here. */
-  take(rest: Snapshot): Snapshot {
+  /** The whole snapshot, and how long reading it took; nothing is kept of it here. */
+  take(rest: Snapshot): { readonly snapshot: Snapshot; readonly held: Held } {
+    const startMs = this.#clock.now();
+    const snapshot = this.#whole(rest);
+    const held = bothHeld(this.#held, heldFor(this.#clock.now() - startMs));
+    this.#parts = [];
+    this.#held = heldFor(0);
+    return { snapshot, held };
+  }
+
+  #whole(rest: Snapshot): Snapshot {
     const routes = rest.listeners.map((listener) => [...listener.routes]);
     const services = [...rest.services];
     for (const part of this.#parts) {
       if ("services" in part) services.push(...part.services);
       else routes[part.listener]!.push(...part.routes);
     }
-    this.#parts = [];
     const listeners = rest.listeners.map((listener, index) => ({ ...listener, routes: routes[index]! }));
     return { ...rest, listeners, services };
   }

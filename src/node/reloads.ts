@@ -1,4 +1,5 @@
 /** From "something changed" to "the newest right configuration is live", one at a time. */
+import type { Held } from "../runtime/slices.ts";
 import type { Problem, Snapshot } from "../snapshot.ts";
 import type { Clock } from "../types.ts";
 import { type Reading, sameContents } from "./readings.ts";
@@ -17,8 +18,12 @@ export interface RightConfig extends Loaded {
   readonly snapshot: Snapshot;
 }
 
+export type Activation =
+  | { readonly ok: true; readonly held: Held }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
 export type Outcome =
-  | { readonly kind: "applied"; readonly snapshot: Snapshot; readonly tookMs: number }
+  | { readonly kind: "applied"; readonly snapshot: Snapshot; readonly tookMs: number; readonly held: Held }
   | { readonly kind: "refused"; readonly problems: readonly Problem[] }
   /** After a refused one: the text of the live one is back. */
   | { readonly kind: "restored" };
@@ -27,7 +32,7 @@ export interface ReloadParts {
   readonly clock: Clock;
   load(version: number): Promise<Loaded>;
   /** Makes it live everywhere, or changes nothing and says why. */
-  activate(config: RightConfig): Promise<readonly Problem[]>;
+  activate(config: RightConfig): Promise<Activation>;
   /** Every reading, right or wrong, so that the next change is measured against it. */
   onRead(reading: Reading): Promise<void>;
   onOutcome(outcome: Outcome): void;
@@ -95,13 +100,18 @@ export class Reloads {
       this.#problems = [];
       return;
     }
-    this.#problems = snapshot === null ? problems : await this.#parts.activate({ ...loaded, snapshot });
-    if (snapshot === null || this.#problems.length > 0) {
-      this.#parts.onOutcome({ kind: "refused", problems: this.#problems });
-      return;
-    }
+    if (snapshot === null) return this.#refused(problems);
+    const activation = await this.#parts.activate({ ...loaded, snapshot });
+    if (!activation.ok) return this.#refused(activation.problems);
+    this.#problems = [];
     this.#live = reading;
     this.#version = snapshot.version;
-    this.#parts.onOutcome({ kind: "applied", snapshot, tookMs: this.#parts.clock.now() - startMs });
+    const tookMs = this.#parts.clock.now() - startMs;
+    this.#parts.onOutcome({ kind: "applied", snapshot, tookMs, held: activation.held });
+  }
+
+  #refused(problems: readonly Problem[]): void {
+    this.#problems = problems;
+    this.#parts.onOutcome({ kind: "refused", problems });
   }
 }

@@ -56,17 +56,17 @@ function listenerView(
 ): object {
   const report = reports.find((one) => one.name === name && one.state === "serving");
   const ofListener = totals.filter(({ listener }) => listener === name);
+  const byRoute = new Map(ofListener.map((total) => [total.route, total]));
   return {
     name,
     address: report?.address ?? addressText(bind),
     protocol,
     connections: report?.connections ?? null,
-    routes: routes.map((route) => routeView(route, ofListener)),
+    routes: routes.map((route) => routeView(route, byRoute.get(route.name))),
   };
 }
 
-function routeView({ name, filters, action, place }: RouteConfig, totals: readonly RouteTotals[]): object {
-  const total = totals.find(({ route }) => route === name);
+function routeView({ name, filters, action, place }: RouteConfig, total: RouteTotals | undefined): object {
   return {
     name,
     place: `${place.file}:${place.line}`,

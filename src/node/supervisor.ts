@@ -2,6 +2,7 @@
 import type { AppListener } from "../runtime/app-listener.ts";
 import type { NodeMemory } from "../runtime/node-memory/index.ts";
 import type { Probe } from "../runtime/probe.ts";
+import type { ApplyProblem } from "../runtime/runtime.ts";
 import type { Problem, Snapshot, SourcePlace } from "../snapshot.ts";
 import { type Aggregator, createAggregator, type ProcessFacts } from "../telemetry/index.ts";
 import type {
@@ -30,7 +31,7 @@ import { type ConfigWatch, watchConfig } from "./config-watch.ts";
 import type { Resolver } from "./dns/resolver.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
 import { recordReads } from "./readings.ts";
-import { type Loaded, Reloads, type RightConfig } from "./reloads.ts";
+import { type Activation, type Loaded, Reloads, type RightConfig } from "./reloads.ts";
 import { ServiceStatus } from "./service-status.ts";
 import { watchGauges } from "./service-watch/gauges.ts";
 import { ServiceWatch } from "./service-watch/service-watch.ts";
@@ -157,8 +158,8 @@ class Supervisor {
   async #start(): Promise<readonly Problem[]> {
     const loaded = await this.#load(1);
     if (loaded.snapshot === null) return loaded.problems;
-    const problems = await this.#activate({ ...loaded, snapshot: loaded.snapshot });
-    if (problems.length > 0) return problems;
+    const activation = await this.#activate({ ...loaded, snapshot: loaded.snapshot });
+    if (!activation.ok) return activation.problems;
     this.#reloads = new Reloads(
       {
         clock: this.#parts.clock,
@@ -166,7 +167,8 @@ class Supervisor {
         activate: (config) => this.#activate(config),
         onRead: async (reading) => this.#watch?.follow(reading),
         onOutcome: (outcome) => {
-          if (outcome.kind !== "restored") this.#aggregator.reload(outcome.kind);
+          if (outcome.kind === "refused") this.#aggregator.reloadRefused();
+          if (outcome.kind === "applied") this.#aggregator.reloadApplied(outcome);
           this.#announcements.reloaded(outcome, this.#options.file, this.#live!);
           if (outcome.kind === "refused") this.#status.refused(outcome.problems.length, this.#live!.version);
           else this.#status.serves(this.#live!.version);
@@ -188,16 +190,16 @@ class Supervisor {
   }
 
   /** All of it, or nothing and the reasons. */
-  async #activate({ snapshot: checked, resolved }: RightConfig): Promise<readonly Problem[]> {
+  async #activate({ snapshot: checked, resolved }: RightConfig): Promise<Activation> {
     const snapshot = await this.#ports.settle(checked);
     const problems = await this.#bindingProblems(snapshot);
-    if (problems.length > 0) return problems;
+    if (problems.length > 0) return { ok: false, problems };
     let move: PreparedMove;
     try {
       move = await this.#admin.prepare(snapshot.admin);
     } catch (error) {
       const binding = { address: snapshot.admin, path: "admin", place: this.#wholeFile };
-      return [bindingProblem({ ...binding, reason: listenFailure(error) })];
+      return { ok: false, problems: [bindingProblem({ ...binding, reason: listenFailure(error) })] };
     }
     // What is said of its services is to look as the config wants.
     if (this.#live === null) this.#log.configure(snapshot.log);
@@ -206,15 +208,19 @@ class Supervisor {
     if (result?.ok !== true) {
       move.abandon();
       services.abandon();
-      if (result !== null) return result.problems.map(({ message, place }) => plainProblem(message, place));
-      return [plainProblem("a worker ended while it made this configuration live", this.#wholeFile)];
+      return { ok: false, problems: this.#applyProblems(result?.problems ?? null) };
     }
     move.commit();
     services.commit();
     this.#live = snapshot;
     this.#resolved = resolved;
     this.#log.configure(snapshot.log);
-    return [];
+    return result;
+  }
+
+  #applyProblems(problems: readonly ApplyProblem[] | null): Problem[] {
+    if (problems !== null) return problems.map(({ message, place }) => plainProblem(message, place));
+    return [plainProblem("a worker ended while it made this configuration live", this.#wholeFile)];
   }
 
   async #bindingProblems(snapshot: Snapshot): Promise<Problem[]> {

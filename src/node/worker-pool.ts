@@ -1,6 +1,7 @@
 /** All workers of a node: what one of them must not have without the others, and what they are together. */
 import type { RuntimeReport } from "../runtime/report.ts";
 import type { ApplyProblem, ApplyResult } from "../runtime/runtime.ts";
+import type { Held } from "../runtime/slices.ts";
 import type { ServiceState, Snapshot } from "../snapshot.ts";
 import type { Clock, Log } from "../types.ts";
 import { type WorkerProcess, workersMax } from "./worker-process.ts";
@@ -72,7 +73,10 @@ export class WorkerPool {
     const failed = results.filter((result) => result?.ok !== true);
     if (failed.length === 0) {
       this.#live = snapshot;
-      return results[0]!;
+      return {
+        ok: true,
+        held: mostHeld(results.flatMap((result) => (result?.ok === true ? result.held : []))),
+      };
     }
     await this.#revert(results);
     const problems = failed.flatMap((result) => (result?.ok === false ? result.problems : []));
@@ -172,6 +176,12 @@ function partOf(snapshot: Snapshot, { number }: WorkerSlot): Snapshot {
 
 /** The same object for all workers: a large one is cut into messages only once. */
 const withoutPaths = new WeakMap<Snapshot, Snapshot>();
+
+/** As if one worker had been held as long as any. */
+function mostHeld(all: readonly Held[]): Held {
+  const most = (of: (held: Held) => number) => Math.max(...all.map(of));
+  return { longestMs: most(({ longestMs }) => longestMs), totalMs: most(({ totalMs }) => totalMs) };
+}
 
 function unique(problems: readonly ApplyProblem[]): ApplyProblem[] {
   return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];

@@ -1,5 +1,6 @@
 /** The process that carries requests: a runtime, and the answers to what its supervisor asks. */
 import type { ApplyResult, Runtime, RuntimeParts } from "../runtime/runtime.ts";
+import { bothHeld } from "../runtime/slices.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { WorkerMeters } from "../telemetry/index.ts";
 import type { Appender, ParentChannel, Processes } from "../types.ts";
@@ -45,18 +46,17 @@ export function runWorker(parts: WorkerParts): void {
 
   const runtime = parts.createRuntime({ ...parts, log });
   let live: Snapshot | null = null;
-  const received = new ReceivedParts();
+  const received = new ReceivedParts(parts.clock);
   let droppedBefore = 0;
   const answers: Answers = {
     part: async (text) => received.add(text),
     async apply(rest) {
-      const snapshot = received.take(rest);
+      const { snapshot, held } = received.take(rest);
       const result = await applied(runtime, snapshot);
-      if (result.ok) {
-        live = snapshot;
-        log.configure(snapshot.log);
-      }
-      return result;
+      if (!result.ok) return result;
+      live = snapshot;
+      log.configure(snapshot.log);
+      return { ok: true, held: bothHeld(held, result.held) };
     },
     async measure() {
       droppedBefore = sayDropped(appenders.dropped, droppedBefore, log);

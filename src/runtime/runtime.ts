@@ -13,7 +13,7 @@ import type { NodeShare } from "./node-memory/index.ts";
 import { type RuntimeReport, report } from "./report.ts";
 import type { Service } from "./service.ts";
 import { callService } from "./service-call.ts";
-import { andHeld, type Held, inSlices } from "./slices.ts";
+import { bothHeld, type Held, heldFor, inSlices } from "./slices.ts";
 import { FilterMemory } from "./tools.ts";
 
 export interface RuntimeParts {
@@ -152,7 +152,7 @@ class WorkerRuntime implements Runtime {
     const startMs = clock.now();
     this.#swap(next, added);
     this.#attach(next.generation.services, { running, states });
-    return { ok: true, held: andHeld(held, clock.now() - startMs) };
+    return { ok: true, held: bothHeld(held, heldFor(clock.now() - startMs)) };
   }
 
   /** Binds what is new. The listeners accept at once, and serve the new generation already. */

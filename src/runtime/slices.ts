@@ -21,18 +21,22 @@ export async function inSlices<Result>(
   steps: Steps<Result>,
   clock: Clock,
 ): Promise<{ readonly result: Result; readonly held: Held }> {
-  let held: Held = { longestMs: 0, totalMs: 0 };
+  let held = heldFor(0);
   for (;;) {
     const startMs = clock.now();
     let step = steps.next();
     while (step.done !== true && clock.now() - startMs < sliceMs) step = steps.next();
-    held = andHeld(held, clock.now() - startMs);
+    held = bothHeld(held, heldFor(clock.now() - startMs));
     if (step.done === true) return { result: step.value, held };
     await new Promise<void>((resolve) => void clock.after(0, resolve));
   }
 }
 
-/** With one more slice. */
-export function andHeld(held: Held, sliceMs: number): Held {
-  return { longestMs: Math.max(held.longestMs, sliceMs), totalMs: held.totalMs + sliceMs };
+export function heldFor(sliceMs: number): Held {
+  return { longestMs: sliceMs, totalMs: sliceMs };
+}
+
+/** One after the other, with a pause between them. */
+export function bothHeld(left: Held, right: Held): Held {
+  return { longestMs: Math.max(left.longestMs, right.longestMs), totalMs: left.totalMs + right.totalMs };
 }

@@ -1,6 +1,15 @@
 /** What all workers of a node measured, added up by its supervisor: for /metrics and for /snapshot. */
 import type { EndpointCounts } from "../types.ts";
-import { dnsLookups, healthChecks, nodeFamilies, reloads, requestDuration, requests } from "./families.ts";
+import {
+  dnsLookups,
+  healthChecks,
+  nodeFamilies,
+  reloadDuration,
+  reloadHold,
+  reloads,
+  requestDuration,
+  requests,
+} from "./families.ts";
 import { Histogram } from "./histogram.ts";
 import { type Labels, OTHER, SERIES_MAX, type Series, SeriesTable } from "./series.ts";
 import { familyText, type Gauge, gaugeText, headText, labelsText, sampleText } from "./text-format.ts";
@@ -39,8 +48,10 @@ export interface Aggregator {
   add(workerId: number, delta: MeterDelta): void;
   /** The worker is gone: its open connections are too, what it counted stays. */
   forget(workerId: number): void;
-  /** A change of the configuration became live, or did not. */
-  reload(result: "applied" | "refused"): void;
+  /** A change of the configuration became live. `longestMs`: a worker served no request for so long, because of it. */
+  reloadApplied(facts: { readonly tookMs: number; readonly held: { readonly longestMs: number } }): void;
+  /** It did not. */
+  reloadRefused(): void;
   /** The name of a service was looked up. */
   lookedUp(service: string, result: "found" | "nothing" | "failed"): void;
   /** An endpoint of a service was asked whether it is well. */
@@ -83,8 +94,13 @@ export function createAggregator(
     forget(workerId) {
       workers.delete(workerId);
     },
-    reload(result) {
-      table.counter(reloads, { result }).count += 1;
+    reloadApplied({ tookMs, held }) {
+      table.counter(reloads, { result: "applied" }).count += 1;
+      table.histogram(reloadDuration, {}).histogram.record(tookMs);
+      table.histogram(reloadHold, {}).histogram.record(held.longestMs);
+    },
+    reloadRefused() {
+      table.counter(reloads, { result: "refused" }).count += 1;
     },
     lookedUp(service, result) {
       table.counter(dnsLookups, { service, result }).count += 1;

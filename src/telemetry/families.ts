@@ -63,6 +63,22 @@ export const reloads: CounterFamily = {
   labelNames: ["result"],
 };
 
+export const reloadDuration: HistogramFamily = {
+  kind: "histogram",
+  name: "clearway_reload_duration_seconds",
+  help: "From the notice of a change of the configuration until all workers served it.",
+  labelNames: [],
+  bounds: "latency",
+};
+
+export const reloadHold: HistogramFamily = {
+  kind: "histogram",
+  name: "clearway_reload_hold_seconds",
+  help: "The longest time in which a worker served no request because it made a configuration live.",
+  labelNames: [],
+  bounds: "latency",
+};
+
 export const dnsLookups: CounterFamily = {
   kind: "counter",
   name: "clearway_dns_lookups_total",
@@ -100,6 +116,8 @@ export const nodeFamilies: readonly Family[] = [
   upstreamDuration,
   filterDuration,
   reloads,
+  reloadDuration,
+  reloadHold,
   dnsLookups,
   healthChecks,
   otherCounts,

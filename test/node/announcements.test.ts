@@ -54,10 +54,14 @@ test("Announcements logs a line for each problem where a program reads", () => {
 test("Announcements tells of what became live, and of the live text put back", () => {
   const { said, announcements } = listen({ person: "yes" });
   const snapshot = live("json");
-  announcements.reloaded({ kind: "applied", snapshot, tookMs: 11.6 }, "clearway.yaml", snapshot);
+  announcements.reloaded(
+    { kind: "applied", snapshot, tookMs: 11.6, held: { longestMs: 3.2, totalMs: 9 } },
+    "clearway.yaml",
+    snapshot,
+  );
   announcements.reloaded({ kind: "restored" }, "clearway.yaml", snapshot);
   expect(said).toEqual([
-    "terminal: clearway: clearway.yaml is live as version 3 (12 ms)",
+    "terminal: clearway: clearway.yaml is live as version 3 (12 ms; it held requests for at most 4 ms)",
     "terminal: clearway: clearway.yaml is again what version 3 serves",
   ]);
 });

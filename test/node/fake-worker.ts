@@ -53,7 +53,7 @@ export class FakeChild {
   }
 
   accept(): Promise<void> {
-    return this.answer("apply", { ok: true });
+    return this.answer("apply", { ok: true, held: { longestMs: 1, totalMs: 2 } });
   }
 
   refuse(message = "no"): Promise<void> {

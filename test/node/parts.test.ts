@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { cutSnapshot, ReceivedParts } from "../../src/node/parts.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
+import { VirtualClock } from "../virtual-clock.ts";
 
 /** Listeners with so many routes each, and so many services. */
 function snapshot(routes: readonly number[], services: number): Snapshot {
@@ -28,18 +29,18 @@ test("cutSnapshot and ReceivedParts.take give the same again, in order, whatever
   ] as const) {
     const whole = snapshot(routes, services);
     const { parts, rest } = cutSnapshot(whole);
-    const received = new ReceivedParts();
+    const received = new ReceivedParts(new VirtualClock());
     expect(parts.map((part) => received.add(part))).toEqual([...parts.keys()].map((index) => index + 1));
-    expect(received.take(rest)).toEqual(whole);
+    expect(received.take(rest).snapshot).toEqual(whole);
   }
 });
 
 test("ReceivedParts forgets what it gave", () => {
   const { parts, rest } = cutSnapshot(snapshot([150], 0));
-  const received = new ReceivedParts();
+  const received = new ReceivedParts(new VirtualClock());
   for (const part of parts) received.add(part);
   received.take(rest);
-  expect(received.take(rest)).toEqual(rest);
+  expect(received.take(rest).snapshot).toEqual(rest);
 });
 
 test("cutSnapshot is done once for all workers", () => {

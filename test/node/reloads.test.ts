@@ -36,7 +36,8 @@ class Bench {
         load: async (version) => this.#load(version),
         activate: async ({ snapshot }) => {
           this.activated.push(snapshot.version);
-          return this.refusals;
+          if (this.refusals.length > 0) return { ok: false, problems: this.refusals };
+          return { ok: true, held: { longestMs: 1, totalMs: 2 } };
         },
         onRead: async () => {},
         onOutcome: (outcome) => this.outcomes.push(outcome),

@@ -142,12 +142,16 @@ describe("aggregator", () => {
 
   test("counts reloads by their result", () => {
     const aggregator = createAggregator();
-    aggregator.reload("applied");
-    aggregator.reload("refused");
-    aggregator.reload("applied");
+    aggregator.reloadApplied({ tookMs: 2_000, held: { longestMs: 4 } });
+    aggregator.reloadRefused();
+    aggregator.reloadApplied({ tookMs: 40, held: { longestMs: 0.2 } });
     const samples = samplesOf(aggregator.render(noFacts));
     expect(samples.get('clearway_reloads_total{result="applied"}')).toBe(2);
     expect(samples.get('clearway_reloads_total{result="refused"}')).toBe(1);
+    expect(samples.get('clearway_reload_duration_seconds_bucket{le="0.1"}')).toBe(1);
+    expect(samples.get("clearway_reload_duration_seconds_count")).toBe(2);
+    expect(samples.get('clearway_reload_hold_seconds_bucket{le="0.001"}')).toBe(1);
+    expect(samples.get("clearway_reload_hold_seconds_count")).toBe(2);
   });
 
   test("says what the caller knows of the processes", () => {

@@ -11,7 +11,7 @@ function busyNode() {
   node.meters.connections("upstream", 1);
   node.meters.count("clearway_filter_rate-limit_total", "Refused,\nby \\ key.", { "key-kind": "ip" });
   node.meters.observe("clearway_filter_jwks_seconds", "How long keys took.", 120);
-  node.aggregator.reload("applied");
+  node.aggregator.reloadApplied({ tookMs: 20, held: { longestMs: 1 } });
   node.flush();
   return node;
 }
