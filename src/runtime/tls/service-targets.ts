@@ -1,5 +1,5 @@
 /** How the connections of one service are encrypted: one context for all, so that sessions are resumed. */
-import type { ServiceConfig } from "../../snapshot.ts";
+import type { DnsConfig, ServiceConfig } from "../../snapshot.ts";
 import type { Address, Sockets, TlsContext, TlsTarget } from "../../types.ts";
 
 export class ServiceTargets {
@@ -19,7 +19,7 @@ export class ServiceTargets {
       key: certificate?.key ?? null,
       versionMin: "1.2",
     });
-    this.#serverName = tls.serverName ?? dns?.name ?? null;
+    this.#serverName = tls.serverName ?? (dns === null ? null : certifiedName(dns));
     this.#verification = tls.verification;
   }
 
@@ -32,4 +32,9 @@ export class ServiceTargets {
       verification: this.#verification,
     };
   }
+}
+
+/** The name that a certificate is for: that of SRV records without `_http._tcp.` (RFC 6125, section 6.2.1), and no last dot. */
+function certifiedName({ name }: DnsConfig): string {
+  return name.replace(/^(?:_[^.]+\.)+/, "").replace(/\.$/, "");
 }
