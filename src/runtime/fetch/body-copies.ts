@@ -9,6 +9,11 @@ export function copiesOf(source: BodySource): [BodySource, BodySource] {
   return new Splitter(source).copies;
 }
 
+/** Why a copy that nobody has begun to read can never be sent; null for any other source. */
+export function failedCopy(source: BodySource): Failure | null {
+  return source instanceof Copy ? source.failure : null;
+}
+
 class Splitter implements BodySink {
   readonly copies: [Copy, Copy];
   readonly #source: BodySource;
@@ -65,6 +70,7 @@ class Copy implements BodySource {
   readonly lengthBytes: number | null;
   /** Nobody reads this copy any more. */
   left = false;
+  failure: Failure | null = null;
   readonly #splitter: Splitter;
   readonly #waiting: Buffer[] = [];
   #waitingBytes = 0;
@@ -130,6 +136,7 @@ class Copy implements BodySource {
   }
 
   fail(failure: Failure): void {
+    this.failure ??= failure;
     this.#ending ??= (sink) => sink.fail(failure);
     this.#drain();
   }

@@ -9,6 +9,7 @@ import type { FieldTable } from "../../types.ts";
 import { MessageFailure } from "../failures.ts";
 import { spells } from "../http1/characters.ts";
 import { FIELD_STRIDE } from "../http1/head.ts";
+import { failedCopy } from "./body-copies.ts";
 import { lowerName } from "./field-names.ts";
 import { editsOf, headersOf, type LightHeaders, nameAt, sourceOf } from "./headers.ts";
 import { bodyOf, headersIn, type LightMessage, sourceIn } from "./message.ts";
@@ -170,6 +171,8 @@ function messageBody(message: LightMessage): OutgoingBody {
   if (body === null) return none;
   const outgoing = body.outgoing();
   if (outgoing === null) throw notPutBack();
+  const failure = outgoing.kind === "source" ? failedCopy(outgoing.source) : null;
+  if (failure !== null) throw unsendable(failure.message);
   return outgoing;
 }
 
@@ -189,6 +192,9 @@ function nativeBody(message: Request | Response): OutgoingBody {
 }
 
 function notPutBack(): MessageFailure {
-  const message = "cannot send the message: its body was read by a filter and not put back";
-  return new MessageFailure("filter-error", message, { side: "downstream" });
+  return unsendable("its body was read by a filter and not put back");
+}
+
+function unsendable(reason: string): MessageFailure {
+  return new MessageFailure("filter-error", `cannot send the message: ${reason}`, { side: "downstream" });
 }

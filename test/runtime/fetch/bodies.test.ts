@@ -231,6 +231,8 @@ describe("a cloned body", () => {
     let size = 0;
     for await (const chunk of response.clone().body!) size += chunk.byteLength;
     expect(size).toBe(RETAINED_BYTES_MAX + 2);
+    // Before a byte of it is out, so that the caller can be told.
+    expect(() => outgoingResponse(response)).toThrow("cannot send the message: cannot keep a cloned body");
     await expect(response.text()).rejects.toThrow("is more than 8388608 bytes behind the other");
   });
 
