@@ -1,7 +1,8 @@
 /**
  * `npm run build`: dist/clearway, one file. It reads no `.env` and no `bunfig.toml` of the folder it stands in, and
  * its code is compiled ahead: see docs/decisions/process-model.md for what that buys. Names are kept as they are, so
- * that a stack trace in a report can be read.
+ * that a stack trace in a report can be read. It reads `package.json`: packages that a config names say there what their
+ * files are.
  */
 import { statSync } from "node:fs";
 import { relative } from "node:path";

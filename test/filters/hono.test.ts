@@ -3,11 +3,13 @@
  * and as the filter of a route, on the lightweight pair.
  */
 import { afterEach, beforeEach, describe, expect, type Mock, spyOn, test } from "bun:test";
+import { join } from "node:path";
 import { honoFilters } from "../../src/filters/hono/index.ts";
 import { leftOut } from "../../src/filters/hono/left-out.ts";
 import { compileChain } from "../../src/runtime/chain.ts";
 import { createFilters } from "../../src/runtime/live-filter.ts";
 import type { FilterDefinition } from "../../src/types.ts";
+import { root } from "../program.ts";
 import { type App, honoApp, onLightPair, onNativePair, type Wire } from "../runtime/fetch/both-pairs.ts";
 import { testParts } from "../runtime/filter-parts.ts";
 import type { HonoCase } from "./hono/case.ts";
@@ -107,6 +109,13 @@ describe("Hono's middlewares", () => {
     for (const [name, { import: file }] of Object.entries(exports)) {
       if (!String(file).startsWith("./dist/middleware/")) continue;
       expect([...taken, ...Object.keys(leftOut)]).toContain(moduleName(name));
+    }
+  });
+
+  test("are all in docs/filters.md", async () => {
+    const text = await Bun.file(join(root, "docs/filters.md")).text();
+    for (const name of [...honoFilters.names, ...Object.keys(leftOut).map((module) => `hono/${module}`)]) {
+      expect(text).toContain(`\`${name}\``);
     }
   });
 
