@@ -74,7 +74,10 @@ export interface TlsHandshake {
 /** The client's side. */
 export interface TlsTarget {
   readonly context: TlsContext;
-  /** Whom the certificate must name, and what SNI says; null for the address's own host. */
+  /**
+   * Whom the certificate must name, and what SNI says; null for the address's own host, which SNI does not say when it
+   * is an IP address (RFC 6066, section 3).
+   */
   readonly serverName: string | null;
   readonly verification: "full" | "none";
 }
@@ -110,7 +113,10 @@ export interface SocketOwner {
 }
 
 export interface SocketError {
-  /** The system's name of it, e.g. ECONNREFUSED, ECONNRESET, EADDRINUSE; ETLS for a handshake that failed. */
+  /**
+   * The system's name of it, e.g. ECONNREFUSED, ECONNRESET, EADDRINUSE; ETLS for a handshake that failed, which in TLS
+   * 1.3 the other side may say after `onOpen`: it has read nothing then. EPROTO for TLS that broke later.
+   */
   readonly code: string;
   readonly message: string;
 }

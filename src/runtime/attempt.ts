@@ -103,11 +103,16 @@ export class Attempt implements Waiter, CallOwner {
   connectFailed(endpoint: Endpoint, error: SocketError): void {
     endpoint.failed(endpoint.begin());
     this.endpoint = endpoint;
-    this.tried.push(endpoint);
     this.connects++;
+    this.#passOver(endpoint, inWords(error));
+  }
+
+  /** Nothing was sent to it, or nothing read of that. */
+  #passOver(endpoint: Endpoint, why: string): void {
+    this.tried.push(endpoint);
     const other = this.connects < ENDPOINTS_MAX ? this.#service.pick(this.tried, this) : null;
     if (other !== null && !this.tried.includes(other)) this.#connectTo(other, "any");
-    else this.#fail(unreachable(this.#service, `${endpoint.name}: ${inWords(error)}`));
+    else this.#fail(unreachable(this.#service, `${endpoint.name}: ${why}`));
   }
 
   onInformational(head: Head): void {
@@ -129,6 +134,13 @@ export class Attempt implements Waiter, CallOwner {
 
   onFailure(failure: Failure): void {
     const endpoint = this.endpoint!;
+    if (failure.kind === "connect-failure" && this.#owner.repeatable === "yes") {
+      endpoint.failed(this.#startedAtMs);
+      this.#state = "waiting";
+      this.#connection = null;
+      this.#passOver(endpoint, failure.message);
+      return;
+    }
     const safe = SAFE_METHODS.has(this.#owner.method) && this.#owner.repeatable === "yes";
     if (failure.retryable && safe && this.#stale < STALE_MAX) {
       this.#stale++;

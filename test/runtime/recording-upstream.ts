@@ -1,5 +1,6 @@
 /** A service on a bare TCP port that keeps every byte and connection it got, and answers as the test says. */
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from "node:tls";
 import { type Message, readRequest } from "./messages.ts";
 import { RawSocket } from "./raw-socket.ts";
 import { Changes } from "./waiting.ts";
@@ -15,6 +16,8 @@ export interface UpstreamScript {
 export const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 export class RecordedConnection extends RawSocket {
+  /** Null without TLS. */
+  tls: TLSSocket | null = null;
   readonly requests: Message[] = [];
   script: UpstreamScript = {};
   /** When bytes are no requests (any more), e.g. after 101. */
@@ -44,30 +47,44 @@ export class RecordedConnection extends RawSocket {
 export class RecordingUpstream extends Changes {
   readonly connections: RecordedConnection[] = [];
   script: UpstreamScript;
+  /** Handshakes that failed, in their words. */
+  readonly refused: string[] = [];
+  readonly #tls: TlsOptions | null;
   #server: Server | null = null;
   port = 0;
 
-  private constructor(script: UpstreamScript) {
+  private constructor(script: UpstreamScript, tls: TlsOptions | null) {
     super();
     this.script = script;
+    this.#tls = tls;
   }
 
   static async start(
     script: UpstreamScript = { onRequest: () => okAnswer },
     port = 0,
+    tls: TlsOptions | null = null,
   ): Promise<RecordingUpstream> {
-    const upstream = new RecordingUpstream(script);
+    const upstream = new RecordingUpstream(script, tls);
     await upstream.listen(port);
     return upstream;
   }
 
   listen(port: number): Promise<void> {
-    const server = createServer({ allowHalfOpen: true }, (socket) => {
+    const accept = (socket: Socket) => {
       const connection = new RecordedConnection(socket);
+      connection.tls = this.#tls === null ? null : (socket as TLSSocket);
       connection.script = this.script;
       connection.owner = this;
       this.connections.push(connection);
       this.script.onConnect?.(connection);
+      this.changed();
+    };
+    const server =
+      this.#tls === null
+        ? createServer({ allowHalfOpen: true }, accept)
+        : createTlsServer({ ...this.#tls, allowHalfOpen: true }, accept);
+    server.on("tlsClientError", (error: Error) => {
+      this.refused.push(error.message);
       this.changed();
     });
     this.#server = server;

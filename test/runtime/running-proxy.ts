@@ -159,6 +159,7 @@ export interface GatewayText {
   readonly listener?: string;
   readonly root?: string;
   readonly route?: string;
+  readonly service?: string;
   readonly loadBalancing?: "least-latency" | "round-robin";
 }
 
@@ -181,5 +182,6 @@ services:
     loadBalancing: ${text.loadBalancing ?? "round-robin"}
     limits: ${text.serviceLimits ?? "{}"}
     timeouts: ${text.timeouts ?? "{}"}
+${text.service ?? ""}
 `;
 }

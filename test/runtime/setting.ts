@@ -1,4 +1,5 @@
 /** What a test starts - services, proxies, callers - and its end: `afterEach(closeAll)`. */
+import type { TlsOptions } from "node:tls";
 import { RawClient } from "./raw-client.ts";
 import { RecordingUpstream, type UpstreamScript } from "./recording-upstream.ts";
 import { type GatewayText, gateway, type ProxyOptions, RunningProxy } from "./running-proxy.ts";
@@ -16,8 +17,8 @@ export function untilEnd<Each extends { stop(): unknown }>(each: Each): Each {
   return each;
 }
 
-export async function upstreamWith(script?: UpstreamScript): Promise<RecordingUpstream> {
-  const upstream = await RecordingUpstream.start(script);
+export async function upstreamWith(script?: UpstreamScript, tls?: TlsOptions): Promise<RecordingUpstream> {
+  const upstream = await RecordingUpstream.start(script, 0, tls);
   open.push(upstream);
   return upstream;
 }

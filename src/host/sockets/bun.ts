@@ -10,6 +10,7 @@
  * replace them for all. `handshake` says `ok` also for a peer that is not believed: only `authorized` counts. Why not a TLS listener, or `node:tls`:
  * docs/decisions/tls.md.
  */
+import { isIP } from "node:net";
 import type { SecureContext } from "node:tls";
 import type { Socket, TCPSocketListenOptions } from "bun";
 import type {
@@ -24,7 +25,17 @@ import type {
   TlsHandshake,
   TlsTarget,
 } from "../../types.ts";
-import { alpnWire, hasEnded, peerCertificate, tlsContext, tlsFailure, tlsOutlived } from "./tls.ts";
+import {
+  alpnWire,
+  hasEnded,
+  isDisbelief,
+  isTlsBreak,
+  peerCertificate,
+  tlsBreak,
+  tlsContext,
+  tlsFailure,
+  tlsOutlived,
+} from "./tls.ts";
 import { listenAlone, listenInstead } from "./unix-listener.ts";
 
 type Native = Socket<BunSocket>;
@@ -39,7 +50,7 @@ class BunSocket implements ByteSocket {
   #abandoned = false;
   #closed = false;
   #readEnded = false;
-  /** Why the handshake failed. */
+  /** Why the handshake failed, or what was encrypted cannot be read. */
   #failure: SocketError | null = null;
 
   constructor(owner: SocketOwner) {
@@ -132,9 +143,12 @@ class BunSocket implements ByteSocket {
   proved(native: Native, result: HandshakeResult, secured: (facts: TlsFacts) => SocketOwner): void {
     this.#socket = native;
     const peer = result.certificate === "ignored" ? undefined : native.getPeerX509Certificate();
-    const believed = native.authorized || (result.certificate === "optional" && peer === undefined);
+    const believed =
+      result.certificate === "ignored"
+        ? result.ok || isDisbelief(result.error)
+        : result.ok && (native.authorized || (result.certificate === "optional" && peer === undefined));
     const outlived = peer !== undefined && hasEnded(peer);
-    if (!result.ok || (result.certificate !== "ignored" && !believed) || outlived) {
+    if (!believed || outlived) {
       this.#failure = outlived ? tlsOutlived : tlsFailure(result.error);
       // Also calls back `closed`, now or later.
       native.terminate();
@@ -164,6 +178,11 @@ class BunSocket implements ByteSocket {
   ended(): void {
     this.#readEnded = true;
     this.#owner.onEnd();
+  }
+
+  /** Its TLS cannot go on; `closed` follows. */
+  broke(error: Error): void {
+    this.#failure = tlsBreak(error);
   }
 
   closed(error: SocketError | null): void {
@@ -217,7 +236,11 @@ const handlers = {
   close(socket: Native, error?: Error) {
     socket.data.closed(error === undefined || error === null ? null : socketError(error));
   },
-  error(_socket: Native, error: Error) {
+  error(socket: Native, error: Error) {
+    if (isTlsBreak(error)) {
+      socket.data.broke(error);
+      return;
+    }
     // An exception in one of our own callbacks: a bug to be seen, never the end of the process.
     queueMicrotask(() => {
       throw error;
@@ -230,6 +253,7 @@ const deaf = {
   received() {},
   drained() {},
   ended() {},
+  broke() {},
   closed() {},
 } as unknown as BunSocket;
 
@@ -283,7 +307,7 @@ export const bunSockets: Sockets = {
       allowHalfOpen: true,
       data,
       socket,
-      ...(tls === undefined ? {} : { tls: clientTls(tls) }),
+      ...(tls === undefined ? {} : { tls: clientTls(tls, address) }),
     };
     const connected =
       "unixPath" in address
@@ -307,12 +331,14 @@ function nativeContext({ native }: TlsContext): unknown {
   return (native as SecureContext).context;
 }
 
-function clientTls({ context, serverName, verification }: TlsTarget) {
+function clientTls({ context, serverName, verification }: TlsTarget, address: Address) {
+  const byAddress = serverName === null && "host" in address && isIP(address.host) !== 0;
   return {
     secureContext: nativeContext(context),
     rejectUnauthorized: verification === "full",
     ALPNProtocols: alpnWire,
-    ...(serverName === null ? {} : { serverName }),
+    // With an empty one no SNI is sent, and the certificate is checked against the address.
+    ...(byAddress ? { serverName: "" } : serverName === null ? {} : { serverName }),
   } as never;
 }
 

@@ -79,12 +79,34 @@ const inWords: readonly (readonly [pattern: RegExp, words: string])[] = [
   [/NO_APPLICATION_PROTOCOL|no application protocol/, "the two sides share no protocol (ALPN)"],
   [/NO_SHARED_CIPHER|no shared cipher/, "the two sides share no cipher"],
   [/UNSUPPORTED_PROTOCOL|unsupported protocol|ALERT_PROTOCOL_VERSION/, "the two sides share no TLS version"],
-  [/ALERT_UNKNOWN_CA|unknown ca/, "the other side does not believe the certificate it was shown"],
+  [
+    /ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED)|unknown ca/,
+    "the other side does not believe the certificate it was shown",
+  ],
 ];
+
+const otherName = "ERR_TLS_CERT_ALTNAME_INVALID";
 
 /** Codes of OpenSSL's verification, e.g. CERT_HAS_EXPIRED, SELF_SIGNED_CERT_IN_CHAIN, UNABLE_TO_GET_ISSUER_CERT. */
 const disbelief =
   /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_|ERROR_IN_CERT|HOSTNAME_MISMATCH|PATH_)/;
+
+/** Whether a handshake's error says that all went well, but for whom the certificate names or who vouches for it. */
+export function isDisbelief(error: (Error & { code?: string }) | null): boolean {
+  return error !== null && (error.code === otherName || disbelief.test(error.code ?? ""));
+}
+
+/** Whether an error on a connection that stands is one of its TLS: an alert, or bytes that are not what they should be. */
+export function isTlsBreak(error: Error & { code?: string }): boolean {
+  return error.code === "EPROTO" || (error.code ?? "").startsWith("ERR_SSL_");
+}
+
+/** What the other side says of our part of the handshake, in TLS 1.3 after this side was through with it. */
+const refusals = /ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE|DECRYPT_ERROR)/i;
+
+export function tlsBreak(error: Error): SocketError {
+  return refusals.test(error.message) ? tlsFailure(error) : { code: "EPROTO", message: error.message };
+}
 
 /** `error` as a handshake gives it; null when the connection just ended. */
 export function tlsFailure(error: Error | null | undefined): SocketError {
@@ -93,7 +115,7 @@ export function tlsFailure(error: Error | null | undefined): SocketError {
 
 function failureWords(error: Error & { code?: string }): string {
   const { code = "", message } = error;
-  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+  if (code === otherName) {
     return `its certificate is not for this name: ${message.slice(message.indexOf(": ") + 2)}`;
   }
   if (disbelief.test(code)) return `its certificate is not believed: ${message}`;

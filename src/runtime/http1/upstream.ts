@@ -242,6 +242,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   onClose(error: SocketError | null): void {
     if (this.#state === "connecting")
       this.#notConnected(error ?? { code: "ECLOSED", message: "closed while connecting" });
+    else if (error?.code === "ETLS") this.#lost(error.message, "connect-failure");
     else this.#ended(error === null ? CLOSED : `lost the connection: ${error.code}`);
     flushWires();
   }
@@ -366,7 +367,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   }
 
   /** The connection ended by itself, or must: whoever waits for something from it is told. */
-  #lost(how: string): void {
+  #lost(how: string, kind: "upstream-reset" | "connect-failure" = "upstream-reset"): void {
     const state = this.#state;
     if (state === "closed") return;
     const { facts, hasInput } = this.#response;
@@ -377,9 +378,12 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
     this.#close(how === CLOSED ? "orderly" : "reset");
     if (state === "awaiting-head") {
       // An old connection that closes before a byte of an answer was most likely closed before the request came.
-      const untouched = this.answers > 0 && this.#informational === 0 && !hasInput;
-      const stale = untouched ? { retryable: "yes" as const } : {};
-      owner?.onFailure(new MessageFailure("upstream-reset", how, { side: "upstream", ...stale }));
+      const refused = kind === "connect-failure" || this.answers > 0;
+      const untouched = refused && this.#informational === 0 && !hasInput;
+      const retryable = untouched ? { retryable: "yes" as const } : {};
+      owner?.onFailure(
+        new MessageFailure(untouched ? kind : "upstream-reset", how, { side: "upstream", ...retryable }),
+      );
     } else if (state === "body" && facts.framing === "until-close" && how === CLOSED) sink?.end(null);
     else sink?.fail(new MessageFailure("truncated", how, { side: "upstream" }));
   }

@@ -1,4 +1,4 @@
-/** How the connections of one service are encrypted: one context for all, so that sessions are resumed. */
+/** How the connections of one service are encrypted. */
 import type { DnsConfig, ServiceConfig } from "../../snapshot.ts";
 import type { Address, Sockets, TlsContext, TlsTarget } from "../../types.ts";
 
@@ -25,10 +25,10 @@ export class ServiceTargets {
 
   /** Where nothing else is said, the endpoint's own host has to be in its certificate. */
   to(address: Address): TlsTarget {
-    const ownName = "host" in address ? address.host : "localhost";
+    const unnamed = "unixPath" in address ? "localhost" : null;
     return {
       context: this.#context,
-      serverName: this.#serverName ?? ownName,
+      serverName: this.#serverName ?? unnamed,
       verification: this.#verification,
     };
   }
