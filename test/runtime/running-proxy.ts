@@ -159,7 +159,6 @@ export interface GatewayText {
   readonly listener?: string;
   readonly root?: string;
   readonly route?: string;
-  readonly service?: string;
   readonly loadBalancing?: "least-latency" | "round-robin";
 }
 
@@ -182,6 +181,5 @@ services:
     loadBalancing: ${text.loadBalancing ?? "round-robin"}
     limits: ${text.serviceLimits ?? "{}"}
     timeouts: ${text.timeouts ?? "{}"}
-${text.service ?? ""}
 `;
 }
