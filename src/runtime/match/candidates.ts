@@ -5,9 +5,15 @@ import { text } from "../http1/characters.ts";
 import { isFieldNamed } from "../http1/fields.ts";
 import { Conditions } from "./conditions.ts";
 
-/** One route as the matcher keeps it. */
-export class Candidate<T> {
-  readonly conditions: Conditions;
+export interface Candidates<T> {
+  /** The best one whose conditions fit; null when none does. */
+  first(head: RequestHead): Candidate<T> | null;
+}
+
+/** One route as the matcher keeps it: also the only one of its host and path, as nearly all of many routes are. */
+export class Candidate<T> implements Candidates<T> {
+  /** Null where host and path are all that it asks for: nothing more is looked at, and fetched into the cache. */
+  private readonly conditions: Conditions | null;
 
   constructor(
     readonly match: RouteMatch,
@@ -15,19 +21,21 @@ export class Candidate<T> {
     /** Its place in the order of the routes. */
     readonly line: number,
   ) {
-    this.conditions = new Conditions(match);
+    const { methods, headers, query } = match;
+    const asks = methods.length > 0 || headers.length > 0 || query.length > 0;
+    this.conditions = asks ? new Conditions(match) : null;
   }
-}
 
-export interface Candidates<T> {
-  /** The best one whose conditions fit; null when none does. */
-  first(head: RequestHead): Candidate<T> | null;
+  first(head: RequestHead): Candidate<T> | null {
+    return this.conditions === null || this.conditions.fit(head) ? this : null;
+  }
 }
 
 /** So few are tried one after another; more are first narrowed down by a header that tells them apart. */
 const listLengthMax = 8;
 
 export function createCandidates<T>(candidates: readonly Candidate<T>[]): Candidates<T> {
+  if (candidates.length === 1) return candidates[0]!;
   return narrow([...candidates].sort(compare), new Set());
 }
 
@@ -68,8 +76,8 @@ class List<T> implements Candidates<T> {
   first(head: RequestHead): Candidate<T> | null {
     const { sorted } = this;
     for (let index = 0; index < sorted.length; index += 1) {
-      const candidate = sorted[index]!;
-      if (candidate.conditions.fit(head)) return candidate;
+      const found = sorted[index]!.first(head);
+      if (found !== null) return found;
     }
     return null;
   }

@@ -28,7 +28,7 @@ export function* createPaths<T>(candidates: readonly Candidate<T>[]): Steps<Path
  */
 export class Paths<T> {
   private readonly literal = new Map<string, Candidates<T>>();
-  private readonly root: Node<T> = { literals: null, parameter: null, end: null, star: null };
+  private readonly root = newNode<T>();
   private any: Candidates<T> | null = null;
 
   /** `pattern` is a `patternKey`. */
@@ -50,11 +50,19 @@ export class Paths<T> {
 }
 
 interface Node<T> {
+  /** The only literal segment that may follow, and where it leads: most nodes have no other, and this needs no table. */
+  literal: string | null;
+  child: Node<T> | null;
+  /** Where there are several. */
   literals: Map<string, Node<T>> | null;
   parameter: Node<T> | null;
   /** Routes that end here, and routes whose `*` follows. */
   end: Candidates<T> | null;
   star: Candidates<T> | null;
+}
+
+function newNode<T>(): Node<T> {
+  return { literal: null, child: null, literals: null, parameter: null, end: null, star: null };
 }
 
 const slashCode = 0x2f;
@@ -78,18 +86,38 @@ function insert<T>(root: Node<T>, pattern: string, candidates: Candidates<T>): v
 }
 
 function parameterChild<T>(node: Node<T>): Node<T> {
-  node.parameter ??= { literals: null, parameter: null, end: null, star: null };
+  node.parameter ??= newNode();
   return node.parameter;
 }
 
 function literalChild<T>(node: Node<T>, segment: string): Node<T> {
-  node.literals ??= new Map();
-  let child = node.literals.get(segment);
-  if (child === undefined) {
-    child = { literals: null, parameter: null, end: null, star: null };
-    node.literals.set(segment, child);
+  const known = node.literal === segment ? node.child : node.literals?.get(segment);
+  if (known != null) return known;
+  const child = newNode<T>();
+  if (node.literals !== null) node.literals.set(segment, child);
+  else if (node.child === null) {
+    node.literal = segment;
+    node.child = child;
+  } else {
+    node.literals = new Map([
+      [node.literal!, node.child],
+      [segment, child],
+    ]);
+    node.literal = node.child = null;
   }
   return child;
+}
+
+interface Segment {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Where the segment path[start, end) leads as a literal. */
+function follow<T>({ literal, child, literals }: Node<T>, path: string, { start, end }: Segment) {
+  if (literals !== null) return literals.get(path.slice(start, end)) ?? null;
+  if (literal === null || literal.length !== end - start) return null;
+  return path.startsWith(literal, start) ? child : null;
 }
 
 /** `at`: where the node's own segment ends, so at a "/" or at the end of the path. */
@@ -97,11 +125,11 @@ function descend<T>(node: Node<T>, at: number, head: RequestHead): Candidate<T> 
   const { path } = head;
   if (at === path.length) return node.end?.first(head) ?? node.star?.first(head) ?? null;
   const start = at + 1;
-  if (node.literals !== null || node.parameter !== null) {
+  if (node.child !== null || node.literals !== null || node.parameter !== null) {
     const slash = path.indexOf("/", start);
     const end = slash === -1 ? path.length : slash;
-    const child = node.literals?.get(path.slice(start, end));
-    const found = child === undefined ? null : descend(child, end, head);
+    const child = follow(node, path, { start, end });
+    const found = child === null ? null : descend(child, end, head);
     if (found !== null) return found;
     // A `:param` takes one character or more.
     if (node.parameter !== null && end > start) {
