@@ -132,23 +132,9 @@ test("loadConfig makes the snapshot of the whole grammar", async () => {
       { address: { unixPath: "/run/orders.sock" }, weight: 2, zone: "b" },
     ],
     loadBalancing: { policy: "round-robin" },
-    slowStartMs: 0,
-    panicShare: 0.5,
-    outlierDetection: null,
     limits: { connections: 10, pending: 1024, requests: 1024 },
     timeouts: { connectMs: 250, idleMs: 55_000 },
     messageLimits: { headerFields: 20, headerBytes: 8192, connections: 10 },
-  });
-  expect(snapshot?.services[1]).toMatchObject({
-    loadBalancing: { policy: "ring-hash", key: { by: "header", name: "x-tenant" } },
-    slowStartMs: 20_000,
-    panicShare: 0.125,
-    outlierDetection: {
-      consecutiveErrors: 7,
-      ejectionMs: 10_000,
-      ejectionMaxMs: 300_000,
-      ejectedShareMax: 0.3,
-    },
   });
   expect(snapshot?.services.slice(2)).toMatchObject([
     { endpoints: [], dns: { name: "accounts.internal", port: 9000, records: "address", refreshMinMs: 1000 } },

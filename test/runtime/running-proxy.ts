@@ -47,6 +47,8 @@ export interface ProxyOptions {
 export class RunningProxy {
   readonly log: LogLine[] = [];
   readonly measured: Measured[] = [];
+  /** What the meters were told to count, with the labels. */
+  readonly counted: Readonly<Record<string, string>>[] = [];
   /** By service, as the meters say. */
   readonly endpoints = new Map<string, EndpointCounts>();
   /** Open connections by side, as the meters say. */
@@ -135,7 +137,7 @@ export class RunningProxy {
         this.open[side] += change;
       },
       filter: () => {},
-      count: () => {},
+      count: (name, _help, labels) => void this.counted.push({ name, ...labels }),
       observe: () => {},
     };
   }
@@ -150,8 +152,8 @@ export class RunningProxy {
 }
 
 export interface GatewayText {
-  /** Ports of the endpoints of the service `shop`. */
-  readonly ports: readonly number[];
+  /** Ports of the endpoints of the service `shop`; with "dns" the test says by `updateServices` where they are. */
+  readonly ports: readonly number[] | "dns";
   /** YAML of `limits:`, in braces; of the listener and of the service. */
   readonly limits?: string;
   readonly serviceLimits?: string;
@@ -159,7 +161,20 @@ export interface GatewayText {
   readonly listener?: string;
   readonly root?: string;
   readonly route?: string;
-  readonly loadBalancing?: "least-latency" | "round-robin";
+  readonly loadBalancing?: string;
+  /** Further YAML of the service, a key on each line. */
+  readonly service?: string;
+  /** Zones of the ports, in their order. */
+  readonly zones?: readonly string[];
+}
+
+function endpointsOf({ ports, zones }: GatewayText): string {
+  if (ports === "dns") return "dns: shop.internal:80";
+  const endpoints = ports.map((port, index) => {
+    const zone = zones?.[index];
+    return `{ address: "127.0.0.1:${port}"${zone === undefined ? "" : `, zone: ${zone}`} }`;
+  });
+  return `endpoints: [${endpoints.join(", ")}]`;
 }
 
 /** The config of nearly every test here: one listener, one route for everything, one service. */
@@ -177,9 +192,10 @@ ${text.listener ?? ""}
 ${text.route ?? ""}
 services:
   shop:
-    endpoints: [${text.ports.map((port) => `127.0.0.1:${port}`).join(", ")}]
+    ${endpointsOf(text)}
     loadBalancing: ${text.loadBalancing ?? "round-robin"}
     limits: ${text.serviceLimits ?? "{}"}
     timeouts: ${text.timeouts ?? "{}"}
+${text.service ?? ""}
 `;
 }

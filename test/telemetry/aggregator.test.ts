@@ -36,6 +36,43 @@ describe("aggregator", () => {
     expect(samples.get('clearway_upstream_duration_seconds_count{service="orders"}')).toBe(2);
   });
 
+  test("shows of a service's endpoints the worst that a worker sees, until it or the worker is gone", () => {
+    const aggregator = createAggregator();
+    const [first, second] = [createWorkerMeters(), createWorkerMeters()];
+    const shown = (state: string) => {
+      aggregator.add(1, first.delta());
+      aggregator.add(2, second.delta());
+      const name = `clearway_service_endpoints{service="orders",state="${state}"}`;
+      return samplesOf(aggregator.render(noFacts)).get(name);
+    };
+    first.endpoints("orders", { healthy: 3, unhealthy: 0, ejected: 0 });
+    second.endpoints("orders", { healthy: 1, unhealthy: 1, ejected: 1 });
+    expect([shown("healthy"), shown("unhealthy"), shown("ejected")]).toEqual([1, 1, 1]);
+    second.endpoints("orders", { healthy: 2, unhealthy: 1, ejected: 0 });
+    expect([shown("healthy"), shown("unhealthy"), shown("ejected")]).toEqual([2, 1, 0]);
+    second.endpoints("orders", null);
+    expect(shown("healthy")).toBe(3);
+    aggregator.forget(1);
+    expect(
+      samplesOf(aggregator.render(noFacts)).has(
+        'clearway_service_endpoints{service="orders",state="healthy"}',
+      ),
+    ).toBe(false);
+  });
+
+  test("says a service's endpoints when they change, and now and then again", () => {
+    const meters = createWorkerMeters();
+    const counts = { healthy: 3, unhealthy: 0, ejected: 0 };
+    meters.endpoints("orders", counts);
+    const told = Array.from({ length: 130 }, () => meters.delta().endpoints.length);
+    expect(told[0]).toBe(1);
+    expect(told.slice(1, 60).some((length) => length > 0)).toBe(false);
+    expect(told.slice(60).filter((length) => length === 1).length).toBe(2);
+    meters.endpoints("orders", null);
+    expect(meters.delta().endpoints).toEqual([["orders", null]]);
+    expect(meters.delta().endpoints).toEqual([]);
+  });
+
   test("gives a filter's code buckets of microseconds, by version", () => {
     const { meters, text } = createTestNode();
     meters.filter("headers", "v1", 0.0015);
