@@ -15,7 +15,7 @@ import { createFilters, type FilterParts, type LiveFilter } from "./live-filter.
 import { createMatcher } from "./match.ts";
 import { Service } from "./service.ts";
 import type { Steps } from "./slices.ts";
-import { ServerCertificates } from "./tls/server-certificates.ts";
+import { type ServerCertificate, ServerCertificates, serverCertificate } from "./tls/server-certificates.ts";
 
 export interface CompileParts {
   readonly services: ServiceParts;
@@ -42,15 +42,15 @@ export class CompileError extends Error {
   }
 }
 
-/** `running`: services of the generation that serves now; those that did not change go on with their connections. */
+/** `running` serves now: of it goes on what did not change, services with their connections, certificates with their sessions. */
 export function* compile(
   snapshot: Snapshot,
-  running: ReadonlyMap<string, Service>,
+  running: Generation | null,
   parts: CompileParts,
 ): Steps<Compiled> {
   const services = new Map<string, Service>();
   for (const config of snapshot.services) {
-    const before = running.get(config.name) ?? null;
+    const before = running?.services.get(config.name) ?? null;
     const { zone } = snapshot;
     const kept = before !== null && before.zone === zone && isSame(before.config, config) ? before : null;
     const setting = { zone, state: parts.stateOf(config.name), before };
@@ -63,12 +63,16 @@ export function* compile(
   const filters: LiveFilter[] = [];
   try {
     for (const listener of snapshot.listeners)
-      yield* addListener(generation, listener, { filterParts, filters });
+      yield* addListener(generation, listener, { running, filterParts, filters });
   } catch (error) {
     for (const filter of filters) filter.close();
     throw error;
   }
   return { generation, filters };
+}
+
+interface ListenerMaking extends FilterMaking {
+  readonly running: Generation | null;
 }
 
 interface FilterMaking {
@@ -83,7 +87,7 @@ interface Folded {
   readonly wrap: SendWrap | null;
 }
 
-function* addListener(generation: Generation, config: ListenerConfig, making: FilterMaking): Steps<void> {
+function* addListener(generation: Generation, config: ListenerConfig, making: ListenerMaking): Steps<void> {
   const { meters } = generation.parts;
   const shared = create(config, making);
   const plain = fold(shared, null);
@@ -104,12 +108,23 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Fi
     targets: [],
   };
   const matcher = yield* createMatcher(routes.map((route) => ({ match: route.config!.match, value: route })));
-  generation.addListener({ config, matcher, unmatched, certificates: certificatesOf(config, generation) });
+  const certificates = yield* certificatesOf(config, generation, making.running);
+  generation.addListener({ config, matcher, unmatched, certificates });
 }
 
-function certificatesOf(config: ListenerConfig, { parts }: Generation): ServerCertificates | null {
+function* certificatesOf(
+  config: ListenerConfig,
+  { parts }: Generation,
+  running: Generation | null,
+): Steps<ServerCertificates | null> {
   if (config.protocol === "http") return null;
-  return placed(config, () => new ServerCertificates(config.tls, parts.sockets));
+  const before = running?.listeners.get(config.name)?.certificates ?? null;
+  const made: ServerCertificate[] = [];
+  for (const entry of config.tls) {
+    made.push(before?.madeFor(entry) ?? placed(entry, () => serverCertificate(entry, parts.sockets)));
+    yield;
+  }
+  return new ServerCertificates(made);
 }
 
 /** What cannot be made is a problem at its place in the config. */

@@ -153,14 +153,13 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     }
     const looped = facts.via >= 0 && viaHasLoop(allValues(head, FieldKind.Via), this.#parts.pseudonym);
     if (looped) return ANSWERS["loop-detected"];
-    return this.#misdirected ? ANSWERS["misdirected-request"] : null;
-  }
-
-  /** Whether the handshake was for another host, and this one asks its callers for other proofs. */
-  get #misdirected(): boolean {
     const { certificates } = this.peer.listener;
-    if (certificates === null || !certificates.several || this.connection.tls === null) return false;
-    return certificates.allows(this.connection.serverName, this.host) === "no";
+    if (certificates === null) return null;
+    const { entrance } = this.connection;
+    if (entrance === null) return ANSWERS["tls-required"];
+    // The handshake was for another host, and this one asks its callers for other proofs.
+    const misdirected = certificates.several && certificates.allows(entrance.serverName, this.host) === "no";
+    return misdirected ? ANSWERS["misdirected-request"] : null;
   }
 
   #direct(route: LiveRoute): void {

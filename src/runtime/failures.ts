@@ -33,6 +33,11 @@ export const ANSWERS = {
   "filter-error": answer(500, "filter-error", "a filter of this route failed"),
   "internal-error": answer(500, "internal-error", "the proxy failed; its log says how"),
   "loop-detected": answer(508, "loop-detected", "the request has passed this node before"),
+  "tls-required": answer(
+    400,
+    "tls-required",
+    "this port speaks HTTPS; begin the URL with https:// or turn on TLS at the caller",
+  ),
   "misdirected-request": answer(
     421,
     "misdirected-request",

@@ -51,8 +51,8 @@ export class Listener implements RequestTaker, GateKeeper {
     return this.#parts.sockets;
   }
 
-  get certificates(): ServerCertificates {
-    return this.#live.certificates!;
+  get certificates(): ServerCertificates | null {
+    return this.#live.certificates;
   }
 
   get limits(): MessageLimits {
@@ -97,7 +97,7 @@ export class Listener implements RequestTaker, GateKeeper {
 
   passed(gate: TlsGate): SocketOwner {
     const connection = new DownstreamConnection(this);
-    connection.serverName = gate.serverName;
+    connection.entrance = gate.entrance;
     this.open.delete(gate);
     this.open.add(connection);
     return connection;
@@ -115,7 +115,7 @@ export class Listener implements RequestTaker, GateKeeper {
     this.#failures.note((unsaid) =>
       this.#parts.log.info(`no TLS connection with a caller: ${problem}`, {
         listener: name,
-        serverName: gate.serverName,
+        serverName: gate.entrance?.serverName ?? null,
         remoteAddress: gate.remoteAddress,
         unsaid,
       }),
@@ -128,6 +128,8 @@ export class Listener implements RequestTaker, GateKeeper {
       peer = new Peer(this.#live, connection);
       connection.peer = peer;
     }
+    // Who was let in by an older proof is served to the end of this request.
+    if (peer.proof === "outdated") connection.answer.connection = "close";
     return new Exchange(connection, peer);
   }
 

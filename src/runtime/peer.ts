@@ -10,6 +10,8 @@ export class Peer {
   readonly scheme: "http" | "https";
   /** Null unless TLS proved one. */
   readonly identity: string | null;
+  /** Whether a connection that began now would have to prove the same. */
+  readonly proof: "current" | "outdated";
 
   constructor(
     readonly listener: LiveListener,
@@ -17,6 +19,7 @@ export class Peer {
   ) {
     this.scheme = connection.tls === null ? "http" : "https";
     this.identity = identityOf(connection.tls?.peer);
+    this.proof = isCurrent(listener, connection) ? "current" : "outdated";
     this.forwarder = new Forwarder({
       remoteAddress: connection.remoteAddress,
       scheme: this.scheme,
@@ -24,4 +27,9 @@ export class Peer {
       pseudonym: listener.generation.parts.pseudonym,
     });
   }
+}
+
+function isCurrent({ certificates }: LiveListener, { entrance }: DownstreamConnection): boolean {
+  if (certificates === null || entrance === null) return certificates === null && entrance === null;
+  return certificates.asksAsThen(entrance);
 }

@@ -133,7 +133,7 @@ class WorkerRuntime implements Runtime {
     const { clock } = this.#parts;
     const { filters, problems: unknown } = await filtersOf(snapshot, this.#parts.findFilters);
     if (unknown.length > 0) return { ok: false, problems: unknown };
-    const running = this.#current?.generation.services ?? new Map();
+    const running = this.#current?.generation ?? null;
     const states = this.#states;
     let compiled: Awaited<ReturnType<typeof inSlices<Compiled>>>;
     try {
@@ -151,7 +151,7 @@ class WorkerRuntime implements Runtime {
     }
     const startMs = clock.now();
     this.#swap(next, added);
-    this.#attach(next.generation.services, { running, states });
+    this.#attach(next.generation.services, { running: running?.services ?? new Map(), states });
     return { ok: true, held: bothHeld(held, heldFor(clock.now() - startMs)) };
   }
 

@@ -12,7 +12,7 @@
  */
 import { isIP } from "node:net";
 import type { SecureContext } from "node:tls";
-import type { Socket, TCPSocketListenOptions } from "bun";
+import type { Socket, SocketHandler, TCPSocketListenOptions } from "bun";
 import type {
   Address,
   ByteSocket,
@@ -128,11 +128,7 @@ class BunSocket implements ByteSocket {
       socket: {
         ...handlers,
         open() {},
-        handshake(native: Native, ok: boolean, error: Error | null) {
-          native.data.proved(native, { ok, error, certificate: clientCertificate }, (facts) =>
-            handshake.secured(facts),
-          );
-        },
+        handshake: proving(clientCertificate, (facts) => handshake.secured(facts)),
       },
     } as never);
     raw.data = deaf;
@@ -342,14 +338,20 @@ function clientTls({ context, serverName, verification }: TlsTarget, address: Ad
   } as never;
 }
 
+/** What Bun calls when a handshake is over. */
+function proving(
+  certificate: HandshakeResult["certificate"],
+  secured: (facts: TlsFacts) => SocketOwner,
+): NonNullable<SocketHandler<BunSocket>["handshake"]> {
+  return (native, ok, error) => native.data.proved(native, { ok, error, certificate }, secured);
+}
+
 function clientHandlers(owner: SocketOwner, { verification }: TlsTarget) {
   const certificate = verification === "full" ? "required" : "ignored";
   return {
     open(native: Native) {
       native.data.connected(native);
     },
-    handshake(native: Native, ok: boolean, error: Error | null) {
-      native.data.proved(native, { ok, error, certificate }, () => owner);
-    },
+    handshake: proving(certificate, () => owner),
   };
 }

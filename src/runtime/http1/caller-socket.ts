@@ -2,6 +2,7 @@
 import type { MessageLimits } from "../../snapshot.ts";
 import type { ByteSocket, TlsFacts } from "../../types.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
+import type { Entrance } from "../tls/server-certificates.ts";
 import { Wire } from "../wire.ts";
 
 export interface SocketSetting {
@@ -15,8 +16,8 @@ export abstract class CallerSocket {
   localPort = 0;
   /** What the handshake proved; null without TLS. */
   tls: TlsFacts | null = null;
-  /** The host that the caller named in its handshake. */
-  serverName: string | null = null;
+  /** Null without TLS. */
+  entrance: Entrance | null = null;
   protected wire: Wire | null = null;
   readonly #setting: SocketSetting;
   readonly #deadline: Deadline;

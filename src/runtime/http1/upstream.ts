@@ -370,7 +370,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   #lost(how: string, kind: "upstream-reset" | "connect-failure" = "upstream-reset"): void {
     const state = this.#state;
     if (state === "closed") return;
-    const { facts, hasInput } = this.#response;
+    const { facts: answer, hasInput } = this.#response;
     const owner = this.#owner;
     const sink = this.#sink;
     this.#owner = null;
@@ -378,13 +378,11 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
     this.#close(how === CLOSED ? "orderly" : "reset");
     if (state === "awaiting-head") {
       // An old connection that closes before a byte of an answer was most likely closed before the request came.
-      const refused = kind === "connect-failure" || this.answers > 0;
-      const untouched = refused && this.#informational === 0 && !hasInput;
-      const retryable = untouched ? { retryable: "yes" as const } : {};
-      owner?.onFailure(
-        new MessageFailure(untouched ? kind : "upstream-reset", how, { side: "upstream", ...retryable }),
-      );
-    } else if (state === "body" && facts.framing === "until-close" && how === CLOSED) sink?.end(null);
+      const early = this.answers > 0 || kind === "connect-failure";
+      const untouched = early && this.#informational === 0 && !hasInput;
+      const facts = { side: "upstream", ...(untouched ? { retryable: "yes" as const } : {}) } as const;
+      owner?.onFailure(new MessageFailure(untouched ? kind : "upstream-reset", how, facts));
+    } else if (state === "body" && answer.framing === "until-close" && how === CLOSED) sink?.end(null);
     else sink?.fail(new MessageFailure("truncated", how, { side: "upstream" }));
   }
 

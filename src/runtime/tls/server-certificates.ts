@@ -3,10 +3,17 @@ import type { ListenerCertificate } from "../../snapshot.ts";
 import type { Sockets, TlsContext, TlsHandshake } from "../../types.ts";
 
 export interface ServerCertificate {
+  readonly config: ListenerCertificate;
   readonly context: TlsContext;
   readonly clientCertificate: TlsHandshake["clientCertificate"];
-  /** PEM; null when no client certificate is asked for. */
-  readonly clientCa: string | null;
+}
+
+/** What a connection's handshake was about. */
+export interface Entrance {
+  /** The host that the caller named; null when it named none. */
+  readonly serverName: string | null;
+  /** What it was shown, and what it had to prove. */
+  readonly certificate: ServerCertificate;
 }
 
 export class ServerCertificates {
@@ -14,28 +21,37 @@ export class ServerCertificates {
   /** More than one: which one a caller gets depends on the host that it names. */
   readonly several: boolean;
   readonly #byName = new Map<string, ServerCertificate>();
+  readonly #byText = new Map<string, ServerCertificate>();
 
-  /** `certificates` has at least one. Throws an Error that says what is wrong with them. */
-  constructor(certificates: readonly ListenerCertificate[], sockets: Sockets) {
-    const made = certificates.map((config) => ({ config, made: serverCertificate(config, sockets) }));
-    this.#first = made[0]!.made;
-    this.several = made.length > 1;
-    for (const { config, made: certificate } of made) {
-      for (const name of config.names) if (!this.#byName.has(name)) this.#byName.set(name, certificate);
+  /** In the config's order, at least one. */
+  constructor(certificates: readonly ServerCertificate[]) {
+    this.#first = certificates[0]!;
+    this.several = certificates.length > 1;
+    for (const certificate of certificates) {
+      const { names, certificate: text } = certificate.config;
+      for (const name of names) if (!this.#byName.has(name)) this.#byName.set(name, certificate);
+      this.#byText.set(text, certificate);
     }
+  }
+
+  /** The one made for an entry that says the same: with it sessions go on that callers may resume. */
+  madeFor(entry: ListenerCertificate): ServerCertificate | null {
+    const made = this.#byText.get(entry.certificate);
+    return made !== undefined && isSame(made.config, entry) ? made : null;
   }
 
   /**
    * Whether a caller that named one host in its handshake may ask for another: not when that one's callers have to
-   * prove themselves to other authorities (RFC 9110, section 15.5.20). `host`: the request's, null without one.
+   * prove themselves to other authorities (RFC 9110, section 15.5.20). `host`: the request's.
    */
   allows(serverName: string | null, host: string | null): "yes" | "no" {
     const asked = this.find(host);
-    if (asked.clientCa === null) return "yes";
-    const proved = this.find(serverName);
-    return proved.clientCa === asked.clientCa && proved.clientCertificate === asked.clientCertificate
-      ? "yes"
-      : "no";
+    return asked.config.clientCa === null || provesAsMuch(this.find(serverName), asked) ? "yes" : "no";
+  }
+
+  /** Whether a handshake of now would ask for the same proof as that one did. */
+  asksAsThen({ serverName, certificate }: Entrance): boolean {
+    return provesAsMuch(certificate, this.find(serverName));
   }
 
   /** A wildcard stands for one label (RFC 6125, section 6.4.3); a name that nobody has gets the first certificate. */
@@ -48,11 +64,27 @@ export class ServerCertificates {
   }
 }
 
-function serverCertificate(config: ListenerCertificate, sockets: Sockets): ServerCertificate {
+/** Throws an Error that says what is wrong with it. */
+export function serverCertificate(config: ListenerCertificate, sockets: Sockets): ServerCertificate {
   const { certificate, key, clientCa, clientAuth, versionMin } = config;
   return {
+    config,
     context: sockets.tlsContext({ certificate, key, ca: clientCa, versionMin }),
     clientCertificate: clientCa === null ? "ignored" : clientAuth,
-    clientCa,
   };
+}
+
+function provesAsMuch(one: ServerCertificate, other: ServerCertificate): boolean {
+  return one.config.clientCa === other.config.clientCa && one.clientCertificate === other.clientCertificate;
+}
+
+function isSame(one: ListenerCertificate, other: ListenerCertificate): boolean {
+  return (
+    one.certificate === other.certificate &&
+    one.key === other.key &&
+    one.clientCa === other.clientCa &&
+    one.clientAuth === other.clientAuth &&
+    one.versionMin === other.versionMin &&
+    one.names.join() === other.names.join()
+  );
 }

@@ -2,8 +2,9 @@
 import type { MessageLimits } from "../../snapshot.ts";
 import type { ByteSocket, SocketError, SocketOwner, Sockets } from "../../types.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
+import { ANSWERS, type Answer } from "../failures.ts";
 import { HelloReader } from "./client-hello.ts";
-import type { ServerCertificates } from "./server-certificates.ts";
+import type { Entrance, ServerCertificates } from "./server-certificates.ts";
 
 /** A ClientHello with every record's head; real ones with post-quantum keys take some 2 KiB. */
 export const helloBytesMax = 16 * 1024;
@@ -11,16 +12,14 @@ export const helloBytesMax = 16 * 1024;
 const LINGER_MS = 1_000;
 
 /** To a caller that does not speak TLS; most likely it speaks HTTP and understands this. */
-const PLAIN_ANSWER = plainAnswer(
-  "tls-required: this port speaks HTTPS; begin the URL with https:// or turn on TLS at the caller\n",
-);
+const PLAIN_ANSWER = plainAnswer(ANSWERS["tls-required"]);
 
 /** A listener, as a caller at its gate sees it. */
 export interface GateKeeper {
   readonly sockets: Sockets;
   readonly deadlines: Deadlines;
-  /** Those of the newest generation. */
-  readonly certificates: ServerCertificates;
+  /** Those of the newest generation; null when TLS is not spoken any more. */
+  readonly certificates: ServerCertificates | null;
   readonly limits: Pick<MessageLimits, "handshakeTimeoutMs">;
   /** The handshake is done: who serves the connection? The gate is out of the way from now on. */
   passed(gate: TlsGate): SocketOwner;
@@ -30,8 +29,8 @@ export interface GateKeeper {
 
 export class TlsGate implements SocketOwner {
   remoteAddress = "";
-  /** What the caller named; null before it did, and when it named none. */
-  serverName: string | null = null;
+  /** Null before the caller's first message is there. */
+  entrance: Entrance | null = null;
   readonly #keeper: GateKeeper;
   readonly #deadline: Deadline;
   #socket: ByteSocket | null = null;
@@ -71,13 +70,19 @@ export class TlsGate implements SocketOwner {
 
   #handshake(serverName: string | null): void {
     const { sockets, certificates } = this.#keeper;
-    this.serverName = serverName;
+    if (certificates === null) {
+      this.#reset("TLS is not spoken here any more");
+      return;
+    }
+    const certificate = certificates.find(serverName);
+    this.entrance = { serverName, certificate };
     const first = this.#hello.bytes;
     this.#state = "handshake";
     // Not kept for as long as the handshake takes.
     this.#hello = new HelloReader();
     sockets.acceptTls(this.#socket!, {
-      ...certificates.find(serverName),
+      context: certificate.context,
+      clientCertificate: certificate.clientCertificate,
       first,
       secured: () => {
         this.#keeper.deadlines.touch();
@@ -135,9 +140,10 @@ export class TlsGate implements SocketOwner {
   }
 }
 
-function plainAnswer(text: string): Buffer {
+function plainAnswer({ reason, sentence }: Answer): Buffer {
+  const text = `${reason}: ${sentence}\n`;
   return Buffer.from(
-    "HTTP/1.1 400 Bad Request\r\nx-clearway-reason: tls-required\r\n" +
+    `HTTP/1.1 400 Bad Request\r\nx-clearway-reason: ${reason}\r\n` +
       `content-type: text/plain; charset=utf-8\r\ncontent-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`,
   );
 }

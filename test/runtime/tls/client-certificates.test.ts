@@ -177,7 +177,7 @@ describe("clientCa", () => {
       expect(await asked(proxy.port(), { ...options, session: undefined })).toBeNull();
     }
     expect(proxy.log.map(({ message }) => message).join()).toContain("certificate has expired");
-  });
+  }, 60_000);
 
   test("beside clientAuth: optional lets callers without a certificate pass, as nobody", async () => {
     const { proxy } = await demanding([optionalEntry]);
