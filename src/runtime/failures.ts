@@ -24,6 +24,7 @@ export const ANSWERS = {
   ),
   "upstream-timeout": answer(504, "upstream-timeout", "the service did not answer in time"),
   "upstream-reset": answer(502, "upstream-reset", "the service closed the connection before it answered"),
+  truncated: answer(502, "upstream-reset", "the service closed the connection in the middle of its answer"),
   "upstream-malformed": answer(
     502,
     "upstream-malformed",
@@ -58,7 +59,6 @@ export type FailureKind =
   | keyof typeof ANSWERS
   | "caller-left"
   | "cancelled"
-  | "truncated"
   | "body-consumed"
   | "connect-failure";
 

@@ -5,7 +5,7 @@
 import type { Context, Next } from "hono";
 import type { FilterEntry } from "../snapshot.ts";
 import type { FilterEnvironment, Log, Middleware, Send, UpstreamFilter } from "../types.ts";
-import { MessageFailure } from "./failures.ts";
+import { type FailureKind, MessageFailure } from "./failures.ts";
 import { FilterTimer, type Stopwatch, type TimerParts } from "./filter-timer.ts";
 import { refusalResponse } from "./own-response.ts";
 
@@ -17,6 +17,13 @@ interface Refusal extends Error {
 
 export function isRefusal(error: unknown): error is Refusal {
   return error instanceof Error && "getResponse" in error && typeof error.getResponse === "function";
+}
+
+/** What befalls a message while a filter reads its body: the caller's doing, or the service's. */
+const MISHAPS: ReadonlySet<FailureKind> = new Set(["caller-left", "bad-body", "body-timeout", "truncated"]);
+
+function isMishap(error: unknown): boolean {
+  return error instanceof MessageFailure && MISHAPS.has(error.kind);
 }
 
 const thrownByFilters = new WeakSet<Error>();
@@ -79,7 +86,7 @@ export class FilterGuard {
       return answerOf(await run(c, onward));
     } catch (error) {
       const failure = this.blame(error);
-      if (this.#onError === "fail" || isRefusal(failure)) throw failure;
+      if (this.#onError === "fail" || isRefusal(failure) || isMishap(failure)) throw failure;
       await (rest ?? onward());
     } finally {
       stopwatch?.stop();
@@ -107,7 +114,7 @@ export class FilterGuard {
         return await run(call, onward);
       } catch (error) {
         // What the sending failed with is passed on as it is: the filter only let it through.
-        if (failures.includes(error)) throw error;
+        if (failures.includes(error) || isMishap(error)) throw error;
         return await this.#recover(error, latest ?? send);
       } finally {
         stopwatch?.stop();
@@ -124,10 +131,10 @@ export class FilterGuard {
     });
   }
 
-  /** Logs and counts what a filter threw, and marks it as a filter's; refusals pass. */
+  /** Logs and counts what a filter threw, and marks it as a filter's; refusals pass, and what it could not help. */
   blame(thrown: unknown): Error {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-    if (isRefusal(error)) return error;
+    if (isRefusal(error) || isMishap(error)) return error;
     thrownByFilters.add(error);
     this.#parts.meters.count("clearway_filter_errors_total", ERRORS_HELP, { filter: this.#name });
     this.#log.error("the filter failed", {

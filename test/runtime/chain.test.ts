@@ -5,7 +5,7 @@ import { MessageFailure } from "../../src/runtime/failures.ts";
 import { installGlobals } from "../../src/runtime/fetch/globals.ts";
 import { outgoingResponse } from "../../src/runtime/fetch/outgoing.ts";
 import type { LiveFilter } from "../../src/runtime/live-filter.ts";
-import type { Middleware, Variables } from "../../src/types.ts";
+import type { BodySink, Middleware, Variables } from "../../src/types.ts";
 import { ManualBody, requestFrom, responseFrom } from "./fetch/messages.ts";
 import { makeFilter, makeFilters, testParts } from "./filter-parts.ts";
 
@@ -251,6 +251,31 @@ describe("onError fail", () => {
     const response = await run([makeFilter("limit", refuses, testParts())], chainEnd());
     expect([response.status, response.headers.get(reasonHeader)]).toEqual([429, "rate-limited"]);
   });
+
+  for (const [kind, of, wanted] of [
+    ["bad-body", "request", [400, "bad-body"]],
+    ["truncated", "answer", [502, "upstream-reset"]],
+  ] as const) {
+    test(`a body that fails with ${kind} while a filter reads it is none of the filter's doing`, async () => {
+      const parts = testParts();
+      const failure = new MessageFailure(kind, "half of it", { side: "downstream" });
+      const body = { ...new ManualBody(), lengthBytes: null, pipe: (sink: BodySink) => sink.fail(failure) };
+      const reads: Middleware = async (c, next) => {
+        if (of === "request") await c.req.text();
+        await next();
+        await c.res.text();
+      };
+      const end = chainEnd(() => responseFrom([], { body: body as never }));
+      const request = requestFrom([], { method: "POST", body: body as never });
+      const response = await run(
+        [makeFilter("reads", down(reads), parts, { onError: "open" })],
+        end,
+        request,
+      );
+      expect([response.status, response.headers.get(reasonHeader)]).toEqual([...wanted]);
+      expect([parts.logged, parts.counted]).toEqual([[], []]);
+    });
+  }
 
   test("names a filter that neither answers nor goes on", async () => {
     const parts = testParts();
