@@ -94,7 +94,7 @@ services: { orders: { loadBalancing: round-robin, ${service} } }
 async function run(setting: Setting): Promise<Running> {
   [web, admin] = (await freePorts(2)) as [number, number];
   await save(setting);
-  running = startClearway(["run", "-c", file()]);
+  running = startClearway(["run", "-c", file(), "--workers", "2"]);
   await answers(`http://127.0.0.1:${admin}/readyz`, running);
   return running;
 }
