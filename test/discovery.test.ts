@@ -109,7 +109,11 @@ function load() {
 
 interface Shown {
   readonly discovery: { readonly problem: string | null };
-  readonly endpoints: readonly { readonly address: string; readonly health: string }[];
+  readonly endpoints: readonly {
+    readonly address: string;
+    readonly health: string;
+    readonly checks: unknown;
+  }[];
 }
 
 async function shown(): Promise<Shown> {
@@ -224,6 +228,10 @@ describe("health checks", () => {
     );
     bad.health = "ill";
     await until(health, (seen) => seen.join() === "healthy,unhealthy");
+    expect((await shown()).endpoints[1]?.checks).toMatchObject({
+      verdict: "unhealthy",
+      lastCheck: { problem: "it answered 503" },
+    });
     // What was on its way when the verdict came is over by the time of a few requests more.
     const settled = good.asked.length + 100;
     await until(
@@ -256,6 +264,7 @@ describe("health checks", () => {
       `clearway_endpoint_healthy{service="orders",endpoint="${bad.host}:${port}"} 1\n`,
     );
     expect(metrics).toMatch(/clearway_health_checks_total\{service="orders",result="failed"\} \d+\n/);
+    expect(metrics).toMatch(/clearway_dns_answer_age_seconds\{service="orders"\} \d+\n/);
     expect(metrics).toMatch(/clearway_dns_lookups_total\{service="orders",result="found"\} \d+\n/);
   });
 });
