@@ -27,6 +27,7 @@ import {
 import { type AdminApp, adminApp } from "./admin.ts";
 import { AdminServer, type PreparedMove } from "./admin-server.ts";
 import { Announcements, startFailure } from "./announcements.ts";
+import { CertificateWatch, certificateGauge } from "./certificate-watch.ts";
 import { type ConfigWatch, watchConfig } from "./config-watch.ts";
 import type { Resolver } from "./dns/resolver.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
@@ -84,6 +85,7 @@ class Supervisor {
   readonly #aggregator: Aggregator = createAggregator();
   readonly #pool: WorkerPool;
   readonly #services: ServiceWatch;
+  readonly #certificates: CertificateWatch;
   readonly #admin: AdminServer;
   readonly #status: ServiceStatus;
   readonly #ports: ChosenPorts;
@@ -124,6 +126,7 @@ class Supervisor {
       checked: (service, result) => this.#aggregator.checked(service, result),
       update: (states) => this.#pool.updateServices(states),
     });
+    this.#certificates = new CertificateWatch(parts.clock, this.#log);
     this.#status = new ServiceStatus({
       clock: parts.clock,
       manager: parts.serviceManager,
@@ -215,6 +218,7 @@ class Supervisor {
     this.#live = snapshot;
     this.#resolved = resolved;
     this.#log.configure(snapshot.log);
+    this.#certificates.follow(snapshot);
     return result;
   }
 
@@ -288,7 +292,8 @@ class Supervisor {
       const usage = pid === null ? null : await processes.usage(pid);
       if (usage !== null) facts.push({ name, ...usage });
     }
-    const gauges = watchGauges(this.#live?.services ?? [], (service) => this.#services.knowledge(service));
+    const watched = watchGauges(this.#live?.services ?? [], (service) => this.#services.knowledge(service));
+    const gauges = [...watched, certificateGauge(this.#live)];
     return this.#aggregator.render({ version: programVersion, processes: facts, gauges });
   }
 
@@ -331,6 +336,7 @@ class Supervisor {
     );
     await this.#pool.drain(drainMs);
     this.#services.close();
+    this.#certificates.close();
     await this.#admin.close();
     this.#status.ended();
   }

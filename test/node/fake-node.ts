@@ -128,6 +128,7 @@ async function load(files: Files, version: number) {
     name: "web",
     bind: { host: "127.0.0.1", port },
     protocol: "http",
+    tls: [],
     routes: [{ body, name: "all", filters: [], action: { kind: "respond" }, place }],
     place,
   };
