@@ -112,10 +112,11 @@ class ChangedCall implements Call {
 export function paramNames(
   path: string | null,
 ): readonly { readonly name: string; readonly segment: number }[] {
-  const segments = path?.split("/") ?? [];
-  return segments.flatMap((text, segment) =>
-    text.startsWith(":") ? [{ name: text.slice(1), segment }] : [],
-  );
+  // Most have none, and this is asked of every route.
+  if (!path?.includes("/:")) return [];
+  return path
+    .split("/")
+    .flatMap((text, segment) => (text.startsWith(":") ? [{ name: text.slice(1), segment }] : []));
 }
 
 /** Hono's three-member router: these handlers always, and the params of the one path that got here. */

@@ -69,18 +69,24 @@ const slashCode = 0x2f;
 
 /** Two paths with the same key take the same requests: `/a/:id` and `/a/:name`. */
 function patternKey(pattern: string | null): string | null {
-  return pattern === null ? null : pattern.replace(/\/:[^/]*/g, "/:");
+  return pattern?.includes("/:") ? pattern.replace(/\/:[^/]*/g, "/:") : pattern;
 }
 
 function isLiteral(pattern: string): boolean {
-  return !pattern.endsWith("/*") && !pattern.split("/").includes(":");
+  return !pattern.endsWith("/*") && !pattern.includes("/:");
 }
 
 function insert<T>(root: Node<T>, pattern: string, candidates: Candidates<T>): void {
   const endsInStar = pattern.endsWith("/*");
-  const segments = (endsInStar ? pattern.slice(0, -2) : pattern).split("/").slice(1);
+  const length = endsInStar ? pattern.length - 2 : pattern.length;
   let node = root;
-  for (const segment of segments) node = segment === ":" ? parameterChild(node) : literalChild(node, segment);
+  for (let start = 1; start <= length; ) {
+    const slash = pattern.indexOf("/", start);
+    const end = slash === -1 || slash > length ? length : slash;
+    const segment = pattern.slice(start, end);
+    node = segment === ":" ? parameterChild(node) : literalChild(node, segment);
+    start = end + 1;
+  }
   if (endsInStar) node.star = candidates;
   else node.end = candidates;
 }
