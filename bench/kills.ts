@@ -1,5 +1,5 @@
 /** Workers killed under load, one after the other, and what each kill cost: which requests failed, on whose connections. */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WantedAnswer } from "./answer.ts";
 import { type LostConnection, startLoad } from "./load.ts";
@@ -24,7 +24,7 @@ export interface KillRow {
   /** Of those: lost with a request on them, and without. */
   readonly failed: number;
   readonly idle: number;
-  /** Lost ones that no worker had accepted yet. */
+  /** Lost ones that no worker had accepted. */
   readonly waiting: number;
   /** Connections of other workers, and new ones, that were lost or refused. */
   readonly foreign: number;
@@ -36,58 +36,89 @@ export interface KillRow {
 
 interface Worker {
   readonly number: number;
-  readonly pid: number | null;
+  readonly pid: number;
   readonly state: string;
 }
 
-/** A stopped worker accepts nothing any more: after this the others have accepted what was theirs. */
+/** For a signal to arrive. */
 const settleMs = 30;
 const pollMs = 10;
 const replacedMsMax = 30_000;
 
-/** Yields a row for each kill, when its successor serves and the period is over. */
-export async function* killWorkers(options: KillOptions): AsyncGenerator<KillRow, void, void> {
+/** Kills in time, whether or not those before are replaced; returns a row for each kill. */
+export async function killWorkers(options: KillOptions): Promise<KillRow[]> {
   const { port, path, wanted, connections, kills, periodMs } = options;
-  const lost: LostConnection[] = [];
-  const onLost = (one: LostConnection) => void lost.push(one);
+  const all: Kill[] = [];
+  const onLost = (lost: LostConnection) => {
+    if (all.length > 0) charge(all, lost);
+  };
   const load = startLoad({ port, path, wanted, connections, requestsPerSecond: null, onLost });
   try {
     await sleep(periodMs);
-    let [succeeded, last] = [0, 0];
-    for (let kill = 0; kill < kills; kill++) {
+    let last = 0;
+    while (all.length < kills) {
       const untilMs = performance.now() + periodMs;
       const worker = nextOf(await serving(options), last);
       last = worker.number;
-      const { pid } = worker as { pid: number };
-      process.kill(pid, "SIGSTOP");
+      process.kill(worker.pid, "SIGSTOP");
       await sleep(settleMs);
-      const callers = callersOf(pid, port);
-      const killedAtMs = performance.now();
-      process.kill(pid, "SIGKILL");
-      const replacedMs = await replaced(options, worker, killedAtMs);
+      const { succeeded } = load.result();
+      const kill = new Kill(worker, callersOf(worker.pid, port), succeeded);
+      all.push(kill);
+      endProcess(worker.pid);
+      while (existsSync(`/proc/${worker.pid}`)) await sleep(1);
+      kill.goneAtMs = performance.now();
+      kill.replacedMs = replaced(options, kill);
       await sleep(Math.max(0, untilMs - performance.now()));
-      const all = lost.splice(0);
-      const among = (ports: ReadonlySet<number>) =>
-        all.filter((one) => one.port !== null && ports.has(one.port));
-      const mine = among(callers.accepted);
-      const waiting = among(callers.waiting).length;
-      const total = load.result().succeeded;
-      yield {
-        worker: worker.number,
-        connections: callers.accepted.size,
-        failed: mine.filter(({ failure }) => failure !== null).length,
-        idle: mine.filter(({ failure }) => failure === null).length,
-        waiting,
-        foreign: all.length - mine.length - waiting,
-        replacedMs,
-        succeeded: total - succeeded,
-      };
-      succeeded = total;
     }
+    const total = load.result().succeeded;
+    await Promise.all(all.map(({ replacedMs }) => replacedMs));
+    return Promise.all(
+      all.map((kill, index) => kill.row((all[index + 1]?.succeeded ?? total) - kill.succeeded)),
+    );
   } finally {
     await load.stop();
   }
 }
+
+class Kill {
+  readonly killedAtMs = performance.now();
+  /** When its listening socket was closed: until then the system may still give it connections. */
+  goneAtMs = Number.POSITIVE_INFINITY;
+  replacedMs: Promise<number> = Promise.resolve(0);
+  readonly lost = { failed: 0, idle: 0, waiting: 0, foreign: 0 };
+
+  constructor(
+    readonly worker: Worker,
+    readonly callers: Callers,
+    /** Before it. */
+    readonly succeeded: number,
+  ) {}
+
+  async row(succeeded: number): Promise<KillRow> {
+    const { worker, callers, lost } = this;
+    const connections = callers.own.size;
+    return { worker: worker.number, connections, ...lost, replacedMs: await this.replacedMs, succeeded };
+  }
+}
+
+/** A loss may be heard of late: it belongs to the kill of the worker that had the connection, whenever that was. */
+function charge(kills: readonly Kill[], lost: LostConnection): void {
+  const port = lost.port ?? noPort;
+  const before = kills.filter(({ goneAtMs }) => lost.askedAtMs < goneAtMs);
+  const owner = before.findLast(({ callers }) => callers.own.has(port));
+  if (owner !== undefined) {
+    owner.lost[lost.failure === null ? "idle" : "failed"]++;
+    return;
+  }
+  // One that was made and reset at once tells no port; one that was refused had nobody to be made with.
+  const refused = lost.message.includes("ECONNREFUSED");
+  const waitedFor = refused ? undefined : before.find(({ callers }) => !callers.others.has(port));
+  if (waitedFor === undefined) kills.at(-1)!.lost.foreign++;
+  else waitedFor.lost.waiting++;
+}
+
+const noPort = -1;
 
 /** Each has its turn. */
 function nextOf(workers: readonly Worker[], last: number): Worker {
@@ -102,9 +133,10 @@ async function serving({ adminPort }: KillOptions): Promise<readonly Worker[]> {
   return workers.filter(({ state }) => state === "serving");
 }
 
-async function replaced(options: KillOptions, { number, pid }: Worker, sinceMs: number): Promise<number> {
+async function replaced(options: KillOptions, { worker, killedAtMs }: Kill): Promise<number> {
+  const { number, pid } = worker;
   for (;;) {
-    const passedMs = performance.now() - sinceMs;
+    const passedMs = performance.now() - killedAtMs;
     const successor = (await serving(options)).find((one) => one.number === number);
     if (successor !== undefined && successor.pid !== pid) return passedMs;
     if (passedMs > replacedMsMax)
@@ -113,22 +145,39 @@ async function replaced(options: KillOptions, { number, pid }: Worker, sinceMs: 
   }
 }
 
-/** The callers' ports of what a process has accepted on a port, and of what no process has. */
-function callersOf(pid: number, port: number) {
+/** It is gone from /proc only when all its threads are, and with them its sockets. */
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // Its supervisor took it for stuck.
+  }
+}
+
+/** Callers' ports. */
+interface Callers {
+  /** Of connections that the worker has accepted. */
+  readonly own: ReadonlySet<number>;
+  /** That another worker has accepted. */
+  readonly others: ReadonlySet<number>;
+}
+
+function callersOf(pid: number, port: number): Callers {
   const inodes = new Set<string>();
   for (const name of readdirSync(`/proc/${pid}/fd`)) {
     const inode = /^socket:\[(\d+)\]$/.exec(linkAt(`/proc/${pid}/fd/${name}`))?.[1];
     if (inode !== undefined) inodes.add(inode);
   }
-  const [accepted, waiting] = [new Set<number>(), new Set<number>()];
+  const [own, others] = [new Set<number>(), new Set<number>()];
   for (const line of readFileSync("/proc/net/tcp", "utf8").trim().split("\n").slice(1)) {
     // Number, local, remote, state, queues, timer, retransmits, user, timeouts, inode; see proc_net_tcp.rst.
     const [, local = "", remote = "", state, , , , , , inode = ""] = line.trim().split(/\s+/);
     if (state !== established || portOf(local) !== port) continue;
-    if (inodes.has(inode)) accepted.add(portOf(remote));
-    else if (inode === "0") waiting.add(portOf(remote));
+    if (inodes.has(inode)) own.add(portOf(remote));
+    // Of what nobody has accepted yet the system says 0.
+    else if (inode !== "0") others.add(portOf(remote));
   }
-  return { accepted, waiting };
+  return { own, others };
 }
 
 const established = "01";

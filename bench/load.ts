@@ -24,8 +24,12 @@ export interface LoadOptions {
 export interface LostConnection {
   /** This side's port; null when it was never open. */
   readonly port: number | null;
+  /** When it was asked for, on the clock of `performance.now()`. */
+  readonly askedAtMs: number;
   /** How its request failed; null when there was none on it. */
   readonly failure: FailureKind | null;
+  /** Why, in the system's words. */
+  readonly message: string;
 }
 
 export type FailureKind = "connect" | "reset" | "timeout" | "overload" | WrongAnswer["kind"];
@@ -65,6 +69,7 @@ export function startLoad(options: LoadOptions): Load {
 interface Line {
   readonly socket: Socket;
   readonly reader: AnswerReader;
+  readonly askedAtMs: number;
   /** This side's; null until it is open. */
   port: number | null;
   /** When its request was released; null when it has none. */
@@ -136,6 +141,7 @@ class Generator implements Load {
     const line: Line = {
       socket,
       reader: new AnswerReader(this.#options.wanted),
+      askedAtMs: performance.now(),
       port: null,
       releasedAt: null,
     };
@@ -162,7 +168,7 @@ class Generator implements Load {
     const failure = line.port === null ? "connect" : line.releasedAt === null ? null : "reset";
     if (line.port !== null) this.#closedByPeer++;
     if (failure !== null) this.#fail(failure, message);
-    this.#options.onLost?.({ port: line.port, failure });
+    this.#tellLost(line, failure, message);
     this.#replace();
   }
 
@@ -171,8 +177,12 @@ class Generator implements Load {
     this.#lines.delete(line);
     line.socket.destroy();
     this.#fail(kind, message);
-    this.#options.onLost?.({ port: line.port, failure: kind });
+    this.#tellLost(line, kind, message);
     this.#replace();
+  }
+
+  #tellLost({ port, askedAtMs }: Line, failure: FailureKind | null, message: string): void {
+    this.#options.onLost?.({ port, askedAtMs, failure, message });
   }
 
   /** Its answer said that it takes no further request. */

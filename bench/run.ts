@@ -9,11 +9,13 @@ import { removeAllFolders } from "./variants.ts";
 import type { BenchOptions, Workload } from "./workload.ts";
 import { connections } from "./workloads/connections.ts";
 import { http1 } from "./workloads/http1.ts";
+import { kill } from "./workloads/kill.ts";
 import { memory } from "./workloads/memory.ts";
 import { reload } from "./workloads/reload.ts";
 import { start } from "./workloads/start.ts";
+import { workers } from "./workloads/workers.ts";
 
-const workloads = [http1, start, memory, connections, reload] as readonly Workload<object>[];
+const workloads = [http1, start, memory, connections, reload, workers, kill] as readonly Workload<object>[];
 
 const usage = `npm run bench -- [${workloads.map((each) => each.name).join("|")} ...] [--quick] [--rounds N] [--seconds N] [--only CASE]... [--clearway PROGRAM]`;
 

@@ -11,7 +11,8 @@ export type VariantName =
   | "nginx, default buffers"
   | "haproxy"
   | "clearway"
-  | "clearway, 3 filters";
+  | "clearway, 3 filters"
+  | `clearway, ${number} workers`;
 
 export interface Variant {
   readonly name: VariantName;
@@ -140,6 +141,14 @@ export function clearway(program: readonly string[], name: "clearway" | "clearwa
     name,
     template: name === "clearway" ? "clearway.yaml" : "clearway-filters.yaml",
     command: (config) => [...program, "run", "-c", config],
+  };
+}
+
+export function clearwayWorkers(program: readonly string[], workers: number): Variant {
+  return {
+    name: `clearway, ${workers} workers`,
+    template: "clearway.yaml",
+    command: (config) => [...program, "run", "-c", config, "--workers", String(workers)],
   };
 }
 

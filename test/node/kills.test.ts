@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type KillRow, killWorkers } from "../../bench/kills.ts";
+import { killWorkers } from "../../bench/kills.ts";
 import { freePorts } from "../free-ports.ts";
 import { answers, type Running, startClearway, until } from "../program.ts";
 
@@ -48,10 +48,9 @@ afterAll(async () => {
 });
 
 test(`run: ${kills} workers killed under load lose only their own connections, which are counted`, async () => {
-  const rows: KillRow[] = [];
   const wanted = { status: 200, body: Buffer.from(body) };
-  const options = { port, adminPort, path: "/app", wanted, connections, kills, periodMs: 500 };
-  for await (const row of killWorkers(options)) rows.push(row);
+  const options = { port, adminPort, path: "/app", wanted, connections, kills, periodMs: 1000 };
+  const rows = await killWorkers(options);
   expect(rows.map(({ foreign }) => foreign)).toEqual(rows.map(() => 0));
   for (const row of rows) {
     expect(row.failed + row.idle).toBe(row.connections);
