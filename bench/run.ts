@@ -7,15 +7,27 @@ import { describeFacts, RowFile, resultsName, writeSummary } from "./results.ts"
 import { textTable } from "./table.ts";
 import { removeAllFolders } from "./variants.ts";
 import type { BenchOptions, Workload } from "./workload.ts";
+import { balance } from "./workloads/balance.ts";
 import { connections } from "./workloads/connections.ts";
 import { http1 } from "./workloads/http1.ts";
 import { kill } from "./workloads/kill.ts";
 import { memory } from "./workloads/memory.ts";
 import { reload } from "./workloads/reload.ts";
+import { routes } from "./workloads/routes.ts";
 import { start } from "./workloads/start.ts";
 import { workers } from "./workloads/workers.ts";
 
-const workloads = [http1, start, memory, connections, reload, workers, kill] as readonly Workload<object>[];
+const workloads = [
+  http1,
+  start,
+  memory,
+  connections,
+  reload,
+  routes,
+  balance,
+  workers,
+  kill,
+] as readonly Workload<object>[];
 
 const usage = `npm run bench -- [${workloads.map((each) => each.name).join("|")} ...] [--quick] [--rounds N] [--seconds N] [--only CASE]... [--clearway PROGRAM]`;
 

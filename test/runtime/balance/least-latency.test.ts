@@ -129,7 +129,33 @@ describe("least-latency", () => {
     const startedMs = load.begin();
     clock.advance(400);
     load.abandoned(startedMs);
-    expect(load.latencyMs(clock.now())).toBe(400);
+    expect(load.latencyMs(clock.now())).toBeGreaterThan(2 * before);
+  });
+
+  test("takes one late answer for twice the time at most, and forgets it with the next answers", () => {
+    const clock = new VirtualClock();
+    const load = new EndpointLoad(1, clock);
+    const answer = (afterMs: number) => {
+      const startedMs = load.begin();
+      clock.advance(afterMs);
+      load.answered(startedMs);
+    };
+    for (let count = 0; count < 200; count += 1) answer(5);
+    expect(load.latencyMs(clock.now())).toBeCloseTo(5, 0);
+    answer(500);
+    expect(load.latencyMs(clock.now())).toBeWithin(10, 12);
+    for (let count = 0; count < 64; count += 1) answer(5);
+    expect(load.latencyMs(clock.now())).toBeLessThan(6);
+    for (let count = 0; count < 8; count += 1) answer(500);
+    expect(load.latencyMs(clock.now())).toBe(500);
+  });
+
+  test("gives a slow endpoint little also when pauses of the process make answers of others late", () => {
+    const world = createWorld(leastLatency, [{ answerMs: 50 }, ...Array.from({ length: 9 }, () => ({}))]);
+    const pauses = { everyMs: 1_000, forMs: 40 };
+    send(world, { perSecond: 500, seconds: 20, pauses });
+    const [slow] = send(world, { perSecond: 500, seconds: 60, pauses });
+    expect(slow).toBeLessThan(0.01);
   });
 
   test("stays finite after a long silence and with answers in no time", () => {

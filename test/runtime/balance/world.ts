@@ -74,8 +74,20 @@ export function createWorld(
   return { clock, random, endpoints, selector, balancer: selector.select(endpoints).balancer };
 }
 
+export interface SteadyLoad {
+  readonly perSecond: number;
+  readonly seconds: number;
+  /** In which nothing is read: what is answered meanwhile is seen at their end. */
+  readonly pauses?: { readonly everyMs: number; readonly forMs: number };
+}
+
+function lateMs(atMs: number, pauses: SteadyLoad["pauses"]): number {
+  if (pauses === undefined) return 0;
+  return Math.max(0, pauses.forMs - (atMs % pauses.everyMs));
+}
+
 /** Sends requests, whether or not the ones before have been answered. Returns each endpoint's share. */
-export function send(world: World, load: { perSecond: number; seconds: number }): number[] {
+export function send(world: World, load: SteadyLoad): number[] {
   const { clock, balancer, endpoints } = world;
   for (const each of endpoints) each.requests = 0;
   const total = load.perSecond * load.seconds;
@@ -83,7 +95,7 @@ export function send(world: World, load: { perSecond: number; seconds: number })
     const picked = balancer.pick([], anyRequest)!;
     picked.requests += 1;
     const startedMs = picked.load.begin();
-    clock.after(picked.answerMs, () =>
+    clock.after(picked.answerMs + lateMs(clock.now() + picked.answerMs, load.pauses), () =>
       picked.fails ? picked.load.failed(startedMs) : picked.load.answered(startedMs),
     );
     clock.advance(1000 / load.perSecond);
