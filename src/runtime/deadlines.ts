@@ -12,7 +12,7 @@ const slotCount = 1024;
 export interface Deadline {
   /** `clock.now()` time at which it expires; Infinity when none is set. */
   readonly atMs: number;
-  /** Expires once, at `atMs` or at most one tick after it; a time in the past counts as now. */
+  /** Expires once, at `atMs` or at most one tick after it, or two when ticks are late; a time in the past counts as now. */
   set(atMs: number): void;
   /** It does not expire until it is set again. */
   clear(): void;
@@ -88,6 +88,8 @@ export class Deadlines {
   /** Slots before this one have been looked at. */
   private currentTick = 0;
   private count = 0;
+  private tickedAtMs = 0;
+  private heldUp: "yes" | "no" = "no";
   private cancelTicks: (() => void) | null = null;
   private stopped = false;
 
@@ -140,13 +142,16 @@ export class Deadlines {
 
   private start(): boolean {
     if (this.stopped) return false;
-    this.currentTick = Math.floor(this.touch() / this.tickMs);
+    this.tickedAtMs = this.touch();
+    this.currentTick = Math.floor(this.now / this.tickMs);
+    this.heldUp = "no";
     this.cancelTicks = this.clock.every(this.tickMs, () => this.tick());
     return true;
   }
 
   private tick(): void {
-    const nowTick = Math.floor(this.touch() / this.tickMs);
+    if (this.wasHeldUp()) return;
+    const nowTick = Math.floor(this.now / this.tickMs);
     // After a pause of more than a whole turn each slot is still looked at only once.
     const lastTick = Math.min(nowTick, this.currentTick + slotCount - 1);
     for (let tick = this.currentTick; tick <= lastTick; tick += 1) {
@@ -159,6 +164,17 @@ export class Deadlines {
       this.cancelTicks?.();
       this.cancelTicks = null;
     }
+  }
+
+  /**
+   * Whether this process had no turn for a while, so that what it waits for may have come, unread. It is read before
+   * the next tick, which judges then, however late it is itself.
+   */
+  private wasHeldUp(): boolean {
+    const sinceMs = this.touch() - this.tickedAtMs;
+    this.tickedAtMs = this.now;
+    this.heldUp = this.heldUp === "no" && sinceMs >= 2 * this.tickMs ? "yes" : "no";
+    return this.heldUp === "yes";
   }
 
   private expireDue(now: number): void {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Deadline, Deadlines } from "../../src/runtime/deadlines.ts";
+import type { Clock } from "../../src/types.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 
 const tickMs = 50;
@@ -35,6 +36,32 @@ describe("deadline", () => {
       expect(expired.map((entry) => entry.name)).toEqual(["a"]);
       expect(expired[0]!.atMs - 1_234).toBeWithin(0, tickMs + 1);
     }
+  });
+
+  test("that passed while the process was held up expires a tick later, when what came meanwhile was read", () => {
+    let nowMs = 0;
+    let tick = () => {};
+    const clock: Clock = {
+      now: () => nowMs,
+      epochMs: () => nowMs,
+      after: () => () => {},
+      every: (_periodMs, run) => {
+        tick = run;
+        return () => {};
+      },
+    };
+    const deadlines = new Deadlines(clock, { tickMs });
+    const expired: string[] = [];
+    const [silent, heard] = ["silent", "heard"].map((name) => deadlines.create(() => expired.push(name)));
+    for (const deadline of [silent, heard]) deadline!.set(1_000);
+    nowMs = 3_000;
+    tick();
+    expect(expired).toEqual([]);
+    heard!.set(4_000);
+    // However late: a process that is held up all the time must not wait for ever.
+    nowMs = 3_500;
+    tick();
+    expect(expired).toEqual(["silent"]);
   });
 
   test("moved later does not expire at its first time", () => {
