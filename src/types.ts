@@ -159,8 +159,8 @@ export interface CertificateFacts {
 export interface Certificates {
   /** All certificates of a PEM text, in its order; never empty. */
   read(text: string): readonly CertificateFacts[];
-  /** Whether a private key is that of a PEM text's first certificate. */
-  match(text: string, key: string): "yes" | "no";
+  /** To which certificate of a PEM text a private key belongs: its place in `read`, or -1. */
+  owner(text: string, key: string): number;
 }
 
 /** A UDP socket that is tied to one peer: nobody else is heard. */

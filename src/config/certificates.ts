@@ -6,7 +6,7 @@ import type { CertificateConfig } from "../snapshot.ts";
 import type { Certificates, Clock } from "../types.ts";
 import { directoryOf, joinPath } from "./file-path.ts";
 import type { WatchedFiles } from "./files.ts";
-import { childOf, childrenOf, type Located, type Part, spotOf } from "./located.ts";
+import { childOf, childrenOf, hiddenHints, type Located, type Part, spotOf } from "./located.ts";
 import type { Report } from "./problem.ts";
 import { lineOf } from "./source.ts";
 
@@ -52,6 +52,7 @@ export async function readTlsFiles(root: Part, files: WatchedFiles, report: Repo
       report.add(node.range, part.path, {
         // A value of the environment may be the key itself.
         message: `cannot read ${JSON.stringify(node.written ?? path)}: ${result.reason}`,
+        hints: hiddenHints(node),
       });
   }
   return found;
@@ -139,11 +140,14 @@ function belongTogether(
     return false;
   };
   try {
-    if (certificates.match(certificate.text, key.text) === "yes") return true;
-    return complain(
-      `cannot use ${JSON.stringify(key.path)}: it is not the key of the certificate in ${JSON.stringify(certificate.path)}`,
-      ["when the two are being replaced, they are read again as soon as the second is saved"],
-    );
+    const owner = certificates.owner(certificate.text, key.text);
+    if (owner === 0) return true;
+    const which = `the ${owner < 0 ? "" : "first "}certificate in ${JSON.stringify(certificate.path)}`;
+    return complain(`cannot use ${JSON.stringify(key.path)}: it is not the key of ${which}`, [
+      owner < 0
+        ? "when the two are being replaced, they are read again as soon as the second is saved"
+        : `it is the key of number ${owner + 1}: wanted that one first, then what leads to its root`,
+    ]);
   } catch (error) {
     return complain(`cannot use ${JSON.stringify(key.path)}: ${reason(error)}`);
   }

@@ -1,7 +1,7 @@
 /** Reads parts of the config by their schemas; what is wrong goes to the report with the exact place. */
 import type { z } from "zod";
 import { retyped } from "./environment.ts";
-import { childOf, childrenOf, isNothing, type Part, plainOf, spotOf } from "./located.ts";
+import { childOf, childrenOf, hiddenHints, isNothing, type Part, plainOf, spotOf } from "./located.ts";
 import { nearest, nearestHints } from "./nearest.ts";
 import type { Path, Report } from "./problem.ts";
 import { quoted, wantedMessage } from "./wanted.ts";
@@ -207,7 +207,7 @@ function reportIssue(issue: Issue, part: Part, context: { report: Report; known:
 
 function issueHints(issue: Issue, { node }: Part): string[] {
   if (node.kind !== "scalar") return [];
-  if (node.origin === "environment") return ["its value comes from the environment, and is not shown"];
+  if (node.origin === "environment") return hiddenHints(node);
   if (typeof node.value === "string") {
     const near = issue.code === "invalid_value" ? nearest(node.value, issue.values.map(String)) : null;
     return near === null ? [] : [`did you mean \`${near}\`?`];

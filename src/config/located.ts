@@ -79,6 +79,11 @@ export function writtenOf(node: Located): unknown {
   }
 }
 
+/** Why a problem does not quote the value. */
+export function hiddenHints({ origin }: LocatedScalar): string[] {
+  return origin === "environment" ? ["its value comes from the environment, and is not shown"] : [];
+}
+
 /** The part under one key of a map or at one index of a list; null when there is none. */
 export function childOf(part: Part, step: string | number): Part | null {
   const { node } = part;

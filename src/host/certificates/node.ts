@@ -12,9 +12,9 @@ export const certificates: Certificates = {
     return certificatesIn(text).map(factsOf);
   },
 
-  match(text, key) {
+  owner(text, key) {
     const privateKey = readKey(key);
-    return certificatesIn(text)[0]!.checkPrivateKey(privateKey) ? "yes" : "no";
+    return certificatesIn(text).findIndex((certificate) => certificate.checkPrivateKey(privateKey));
   },
 };
 
