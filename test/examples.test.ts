@@ -113,6 +113,36 @@ describe("examples", () => {
     expect(await askFor("/turns/", 40)).toBe(20);
   });
 
+  test("06-balancing keeps to its zone, to a caller's cookie, and away from who is not there", async () => {
+    const ports = await choosePorts();
+    await runService("npx bun examples/01-hello/service.ts blue 9001", ports);
+    await runService("npx bun examples/01-hello/service.ts green 9002", ports);
+    await runGateway("examples/06-balancing/clearway.yaml", ports);
+    const ask = async (path: string, cookie = "") => {
+      const answer = await fetch(ports.url(path), { headers: { cookie } });
+      const [name = ""] = (await answer.text()).split(" ");
+      return { name, cookie: answer.headers.get("set-cookie") };
+    };
+    for (let time = 0; time < 10; time += 1) expect((await ask("/near/")).name).toBe("blue");
+    const services = new Set<string>();
+    for (let caller = 0; caller < 20; caller += 1) {
+      const first = await ask("/sticky/");
+      const [pair = ""] = first.cookie!.split(";");
+      services.add(first.name);
+      for (let time = 0; time < 3; time += 1)
+        expect(await ask("/sticky/", pair)).toEqual({ name: first.name, cookie: null });
+    }
+    expect(services.size).toBe(2);
+    for (let time = 0; time < 12; time += 1) expect((await ask("/careful/")).name).toMatch(/blue|green/);
+    const metrics = await (await fetch(ports.adminUrl("/metrics"))).text();
+    expect(metrics).toContain('clearway_service_endpoints{service="careful",state="ejected"} 1');
+    const snapshot = (await (await fetch(ports.adminUrl("/snapshot"))).json()) as SnapshotShown;
+    const [gone, blue] = snapshot.services.find(({ name }) => name === "careful")!.endpoints;
+    expect(gone).toMatchObject({ health: "healthy", weight: 1, weightInEffect: 0 });
+    expect(Date.parse(gone!.ejectedUntil ?? "")).toBeGreaterThan(Date.now());
+    expect(blue).toMatchObject({ ejectedUntil: null, weightInEffect: 1 });
+  });
+
   test("04-reload changes while requests flow, and a mistake changes nothing", async () => {
     const ports = await choosePorts();
     const folder = await mkdtemp(join(tmpdir(), "clearway-example-"));
@@ -144,6 +174,13 @@ describe("examples", () => {
     }
   });
 });
+
+interface SnapshotShown {
+  readonly services: readonly {
+    readonly name: string;
+    readonly endpoints: readonly { readonly ejectedUntil: string | null }[];
+  }[];
+}
 
 /** Replaces the file as an editor does. */
 async function save(path: string, text: string): Promise<void> {
