@@ -251,12 +251,12 @@ class Supervisor {
   }
 
   /** Returns how many connections it had open. */
-  #forget({ pid, seat }: WorkerProcess): number | null {
-    this.#aggregator.forget(pid);
+  #forget({ pid, seat, dismissed }: WorkerProcess): number | null {
     const { memory } = this.#parts;
-    if (memory === null) return null;
-    const connections = memory.connectionsOf(seat);
-    memory.forget(seat);
+    const connections = memory?.connectionsOf(seat) ?? null;
+    memory?.forget(seat);
+    this.#aggregator.forget(pid);
+    if (!dismissed) this.#aggregator.workerDied(connections ?? 0);
     return connections;
   }
 

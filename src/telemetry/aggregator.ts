@@ -3,12 +3,14 @@ import type { EndpointCounts } from "../types.ts";
 import {
   dnsLookups,
   healthChecks,
+  lostConnections,
   nodeFamilies,
   reloadDuration,
   reloadHold,
   reloads,
   requestDuration,
   requests,
+  workerDeaths,
 } from "./families.ts";
 import { Histogram } from "./histogram.ts";
 import { type Labels, OTHER, SERIES_MAX, type Series, SeriesTable } from "./series.ts";
@@ -48,6 +50,8 @@ export interface Aggregator {
   add(workerId: number, delta: MeterDelta): void;
   /** The worker is gone: its open connections are too, what it counted stays. */
   forget(workerId: number): void;
+  /** It was not to end. */
+  workerDied(connections: number): void;
   /** A change of the configuration became live. `longestMs`: a worker served no request for so long, because of it. */
   reloadApplied(facts: { readonly tookMs: number; readonly held: { readonly longestMs: number } }): void;
   /** It did not. */
@@ -93,6 +97,10 @@ export function createAggregator(
     },
     forget(workerId) {
       workers.delete(workerId);
+    },
+    workerDied(connections) {
+      table.counter(workerDeaths, {}).count += 1;
+      table.counter(lostConnections, {}).count += connections;
     },
     reloadApplied({ tookMs, held }) {
       table.counter(reloads, { result: "applied" }).count += 1;

@@ -93,6 +93,20 @@ export const healthChecks: CounterFamily = {
   labelNames: ["service", "result"],
 };
 
+export const workerDeaths: CounterFamily = {
+  kind: "counter",
+  name: "clearway_worker_deaths_total",
+  help: "Workers that ended, or were killed for their silence, and were replaced.",
+  labelNames: [],
+};
+
+export const lostConnections: CounterFamily = {
+  kind: "counter",
+  name: "clearway_worker_lost_connections_total",
+  help: "Callers' connections that workers had open when they died.",
+  labelNames: [],
+};
+
 /** Where counts go whose own name came after the limit on series. */
 export const otherCounts: CounterFamily = {
   kind: "counter",
@@ -120,6 +134,8 @@ export const nodeFamilies: readonly Family[] = [
   reloadHold,
   dnsLookups,
   healthChecks,
+  workerDeaths,
+  lostConnections,
   otherCounts,
   otherDurations,
 ];

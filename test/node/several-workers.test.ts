@@ -116,6 +116,8 @@ test("run --workers: the limit of connections is the node's, exact, and a killed
   await node.said(/ended \(SIGKILL\): \d+ connections? lost/);
   const lost = Number(/ended \(SIGKILL\): (\d+) connections? lost/.exec(node.text)?.[1]);
   expect(lost).toBe(killed.connections!);
+  const metrics = await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text();
+  expect(metrics).toContain(`clearway_worker_lost_connections_total ${lost}\n`);
   await ready(admin);
   expect(counts((await callers(port, lost + 2)).statuses)).toEqual({ "200": lost, "503": 2 });
 });

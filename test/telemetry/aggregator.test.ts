@@ -191,6 +191,15 @@ describe("aggregator", () => {
     expect(samples.get("clearway_reload_hold_seconds_count")).toBe(2);
   });
 
+  test("counts workers that died, and the connections that this cost", () => {
+    const aggregator = createAggregator();
+    aggregator.workerDied(37);
+    aggregator.workerDied(0);
+    const samples = samplesOf(aggregator.render(noFacts));
+    expect(samples.get("clearway_worker_deaths_total")).toBe(2);
+    expect(samples.get("clearway_worker_lost_connections_total")).toBe(37);
+  });
+
   test("says what the caller knows of the processes", () => {
     const processes = [
       { name: "worker-1", residentBytes: 5e7, cpuSeconds: 1.5, startEpochMs: 1_700_000_000_500 },
