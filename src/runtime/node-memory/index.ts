@@ -83,7 +83,9 @@ export class NodeMemory {
 
   /** The process is gone, and its connections are. */
   forget(process: number): void {
-    for (let row = 0; row < rowsMax; row++) Atomics.store(this.#cells, row * processesMax + process, 0);
+    // Not all rows: to touch what nobody uses would cost memory.
+    const rows = [0, ...this.#listeners.taken().map((place) => 1 + place)];
+    for (const row of rows) Atomics.store(this.#cells, row * processesMax + process, 0);
   }
 
   #words(region: Region): BigInt64Array {

@@ -25,6 +25,12 @@ export class KeyTable {
     }
     return null;
   }
+
+  /** Every place that a text has claimed. */
+  taken(): number[] {
+    const keys = this.#keys;
+    return Array.from(keys.keys()).filter((place) => Atomics.load(keys, place) !== free);
+  }
 }
 
 /**
