@@ -3,12 +3,8 @@
  * both pass on is the same request. Where the two differ on purpose, the table below says why.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { freePort } from "../../free-ports.ts";
-import { until } from "../../program.ts";
 import { type Message, values } from "../messages.ts";
+import { needsNginx, nginxProgram, type RunningNginx, startNginx } from "../nginx.ts";
 import { RawClient } from "../raw-client.ts";
 import { okAnswer, RecordingUpstream } from "../recording-upstream.ts";
 import { gateway, RunningProxy } from "../running-proxy.ts";
@@ -16,7 +12,6 @@ import { forwardedRequests } from "./tables/forwarded-requests.ts";
 import { refusedBodies } from "./tables/refused-bodies.ts";
 import { refusedHeads, refusedPaths } from "./tables/refused-heads.ts";
 
-const program = Bun.which("nginx") ?? ["/usr/sbin/nginx"].find((path) => Bun.which(path) !== null) ?? null;
 /** The rest of a head that was left off at its first wrong byte. */
 function completed(bytes: string): string {
   if (bytes.endsWith("\r\n\r\n")) return bytes;
@@ -46,53 +41,18 @@ let upstream: RecordingUpstream;
 /** What reached it, in order. */
 const seen: Message[] = [];
 let proxy: RunningProxy;
-let nginx: { readonly port: number; stop(): Promise<void> };
+let nginx: RunningNginx;
 
-async function startNginx(path: string, upstreamPort: number) {
-  const folder = await mkdtemp(join(tmpdir(), "clearway-nginx-"));
-  await chmod(folder, 0o755);
-  const port = await freePort();
-  const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-  const temporary = paths.map((name) => `${name}_temp_path ${folder}/${name};`).join("\n");
-  await writeFile(
-    join(folder, "nginx.conf"),
-    `daemon off; master_process off; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
-events { worker_connections 256; }
-http {
-  access_log off; ${temporary}
+function nginxBefore(upstreamPort: number): Promise<RunningNginx> {
+  return startNginx(
+    ({ port }) => `
   underscores_in_headers on; ignore_invalid_headers on; merge_slashes off;
   upstream shop { server 127.0.0.1:${upstreamPort}; keepalive 8; }
   server {
     listen 127.0.0.1:${port}; server_name _;
     location / { proxy_pass http://shop; proxy_http_version 1.1; proxy_request_buffering off;
       proxy_set_header Connection ""; proxy_set_header Host $http_host; }
-  }
-}
-`,
-  );
-  const child = Bun.spawn([path, "-p", folder, "-c", join(folder, "nginx.conf")], {
-    stdio: ["ignore", "ignore", "ignore"],
-  });
-  await listening(port);
-  return {
-    port,
-    async stop() {
-      child.kill("SIGTERM");
-      await child.exited;
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-/** Until it answers; nginx listens a moment after it was started. */
-async function listening(port: number): Promise<void> {
-  await until(
-    () =>
-      RawClient.open(port).then(
-        (client) => client.close(),
-        () => null,
-      ),
-    (opened) => opened !== null,
+  }`,
   );
 }
 
@@ -125,9 +85,7 @@ function sentBy(sender: "nginx" | "clearway"): Message[] {
   return seen.filter((request) => isOurs(request) === (sender === "clearway"));
 }
 
-const needs = program === null ? "skipped: needs nginx (apt-get install nginx-light): " : "";
-
-describe.skipIf(program === null)(`${needs}nginx before the same service`, () => {
+describe.skipIf(nginxProgram === null)(`${needsNginx}nginx before the same service`, () => {
   beforeAll(async () => {
     upstream = await RecordingUpstream.start({
       onRequest: (request) => {
@@ -136,7 +94,7 @@ describe.skipIf(program === null)(`${needs}nginx before the same service`, () =>
       },
     });
     proxy = await RunningProxy.start(gateway({ ports: [upstream.port] }));
-    nginx = await startNginx(program!, upstream.port);
+    nginx = await nginxBefore(upstream.port);
   });
 
   afterAll(async () => {
