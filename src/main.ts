@@ -13,11 +13,12 @@ import { systemFiles } from "./host/files/node.ts";
 import { host } from "./host/index.ts";
 import { systemRandom } from "./host/random/node.ts";
 import { patientTerminal, systemTerminal } from "./host/terminal/node.ts";
+import type { Files } from "./machine.ts";
 import type { NodeParts } from "./node/supervisor.ts";
 import { type WorkerPlace, WorkerProcess, workersMax, workerVerb } from "./node/worker-process.ts";
 import { NodeMemory, nodeMemoryBytes } from "./runtime/node-memory/index.ts";
 import type { Problem } from "./snapshot.ts";
-import type { Files, FilterFamily, FindFilters } from "./types.ts";
+import type { FilterFamily, FindFilters } from "./types.ts";
 
 const programVersion = packageJson.version;
 const clock = systemClock;

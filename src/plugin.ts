@@ -4,13 +4,11 @@ import type { FilterDefinition, Middleware, Tools, UpstreamFilter } from "./type
 import type { Mark } from "./units.ts";
 
 export { z } from "zod";
+export type { Address, ByteSocket, Clock, Random, SocketError, SocketOwner } from "./machine.ts";
 export type {
-  Address,
   Appender,
   Bindings,
-  ByteSocket,
   Call,
-  Clock,
   Counter,
   FilterDefinition,
   FilterEnvironment,
@@ -19,12 +17,9 @@ export type {
   LogFields,
   LogLevel,
   Middleware,
-  Random,
   RequestSummary,
   Send,
   SendChange,
-  SocketError,
-  SocketOwner,
   Tools,
   UpstreamFilter,
   Variables,

@@ -1,4 +1,4 @@
-import type { Random } from "../src/types.ts";
+import type { Random } from "../src/machine.ts";
 
 /** Chance that repeats itself: mulberry32. */
 export class SeededRandom implements Random {

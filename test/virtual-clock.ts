@@ -1,4 +1,4 @@
-import type { Clock } from "../src/types.ts";
+import type { Clock } from "../src/machine.ts";
 
 interface Timer {
   atMs: number;

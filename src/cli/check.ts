@@ -1,6 +1,6 @@
 import { Command } from "commander";
+import type { Terminal } from "../machine.ts";
 import type { Problem, Snapshot } from "../snapshot.ts";
-import type { Terminal } from "../types.ts";
 import { configFileOption } from "./options.ts";
 
 export interface CheckVerb {

@@ -1,6 +1,6 @@
 /** The command line as a whole: which verbs there are, and what a wrong one is told. What a verb does, main gives. */
 import { Command, CommanderError } from "commander";
-import type { Terminal } from "../types.ts";
+import type { Terminal } from "../machine.ts";
 import { type CheckVerb, checkCommand } from "./check.ts";
 import { type DemoVerb, demoCommand } from "./demo.ts";
 import { type RunParts, runCommand } from "./run.ts";

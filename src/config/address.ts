@@ -1,6 +1,6 @@
 /** `0.0.0.0:8080`, `:8080`, `[::]:8080`, `localhost:8080`, `unix:/path` -> Address, and back. */
 import { z } from "zod";
-import type { Address } from "../types.ts";
+import type { Address } from "../machine.ts";
 import { directoryOf, joinPath } from "./file-path.ts";
 import type { Part } from "./located.ts";
 import type { Report } from "./problem.ts";

@@ -2,8 +2,9 @@
  * The files that `tls` names. They are part of the configuration: read with it, watched with it, and when anything is
  * wrong with one, what served before goes on.
  */
+
+import type { Certificates, Clock } from "../machine.ts";
 import type { CertificateConfig } from "../snapshot.ts";
-import type { Certificates, Clock } from "../types.ts";
 import { directoryOf, joinPath } from "./file-path.ts";
 import type { WatchedFiles } from "./files.ts";
 import { childOf, childrenOf, hiddenHints, type Located, type Part, spotOf } from "./located.ts";

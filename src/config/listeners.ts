@@ -1,6 +1,7 @@
 /** Listeners: where they listen, their limits, filters and routes. */
+
+import type { Address } from "../machine.ts";
 import type { ListenerConfig, MessageLimits } from "../snapshot.ts";
-import type { Address } from "../types.ts";
 import { formatAddress, placeAddress } from "./address.ts";
 import type { CertificateContext } from "./certificates.ts";
 import { checkFields, checkList } from "./check.ts";

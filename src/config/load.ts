@@ -3,8 +3,10 @@
  * put in the environment and the secrets, find the filters that are named, check every part by its grammar, then what
  * the parts say about each other.
  */
+
+import type { Certificates, Clock } from "../machine.ts";
 import type { ListenerConfig, MessageLimits, Problem, ServiceConfig, Snapshot } from "../snapshot.ts";
-import type { Certificates, Clock, FindFilters } from "../types.ts";
+import type { FindFilters } from "../types.ts";
 import { placeAddress } from "./address.ts";
 import { type CertificateContext, readTlsFiles } from "./certificates.ts";
 import { checkFields, isMisspelt } from "./check.ts";

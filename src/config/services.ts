@@ -1,6 +1,7 @@
 /** Services: their endpoints, and what is sent to them at most. */
+
+import type { Address } from "../machine.ts";
 import type { EndpointConfig, MessageLimits, ServiceConfig } from "../snapshot.ts";
-import type { Address } from "../types.ts";
 import { formatAddress, placeAddress } from "./address.ts";
 import { readOutlierDetection } from "./balancing.ts";
 import type { CertificateContext } from "./certificates.ts";

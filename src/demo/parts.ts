@@ -1,5 +1,5 @@
 /** What the demo is given. */
-import type { Clock, Random, Terminal } from "../types.ts";
+import type { Clock, Random, Terminal } from "../machine.ts";
 
 /** A gateway that runs as a process of its own. */
 export interface DemoNode {

@@ -1,5 +1,5 @@
 /** Waiting by the clock that was given. */
-import type { Clock, Random } from "../types.ts";
+import type { Clock, Random } from "../machine.ts";
 
 export interface PauseRange {
   readonly fromMs: number;

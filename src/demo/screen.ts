@@ -1,5 +1,5 @@
 /** What the demo shows: a head, one line that keeps moving, what happened, and a summary. */
-import type { Terminal } from "../types.ts";
+import type { Terminal } from "../machine.ts";
 import type { PaintStyle } from "./parts.ts";
 import type { Shoppers } from "./shoppers.ts";
 import { Tally } from "./tally.ts";

@@ -1,5 +1,5 @@
 /** The traffic: shoppers who each send one request after the other and look at every answer. */
-import type { Clock, Random } from "../types.ts";
+import type { Clock, Random } from "../machine.ts";
 import { accounts } from "./accounts.ts";
 import type { Pause } from "./pause.ts";
 import { products } from "./products.ts";

@@ -1,7 +1,7 @@
 /** The store's services, each a server of its own on a loopback port. */
 import { type ServerType, serve } from "@hono/node-server";
 import type { Hono } from "hono";
-import type { Random } from "../types.ts";
+import type { Random } from "../machine.ts";
 import { accountsApp } from "./accounts.ts";
 import type { Pause } from "./pause.ts";
 import { paymentsApp } from "./payments.ts";

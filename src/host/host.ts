@@ -7,7 +7,7 @@ import type {
   SharedMemory,
   SignalName,
   Sockets,
-} from "../types.ts";
+} from "../machine.ts";
 
 /** What differs between hosts; what is the same on all of them is imported where it is needed. */
 export interface Host {

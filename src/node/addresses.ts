@@ -1,6 +1,7 @@
 /** Listening addresses as a node sees them: whether they are free, and how to say that they are not. */
+
+import type { Address } from "../machine.ts";
 import type { Problem, Snapshot, SourcePlace } from "../snapshot.ts";
-import type { Address } from "../types.ts";
 
 export interface Binding {
   readonly address: Address;

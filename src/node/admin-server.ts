@@ -1,6 +1,7 @@
 /** Where the admin surface listens; a new address is bound before the old one is let go. */
+
+import type { Address } from "../machine.ts";
 import type { AppListener } from "../runtime/app-listener.ts";
-import type { Address } from "../types.ts";
 import { addressText } from "./addresses.ts";
 
 /** How long an answer that is on its way may take when the address moves or the node ends. */

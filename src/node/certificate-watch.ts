@@ -1,7 +1,9 @@
 /** Says of a live configuration's certificates what its owner should know before its callers do. */
+
+import type { Clock } from "../machine.ts";
 import type { CertificateConfig, Snapshot } from "../snapshot.ts";
 import type { Gauge } from "../telemetry/index.ts";
-import type { Clock, Log, LogFields } from "../types.ts";
+import type { Log, LogFields } from "../types.ts";
 
 const dayMs = 86_400_000;
 /** A certificate that ends sooner is warned of. */

@@ -2,7 +2,7 @@
  * Tells when a configuration may have changed. Folders are watched, not files: an editor's rename, delete and create,
  * and the swap of a Kubernetes `..data` link all leave a watch on the file itself behind.
  */
-import type { Clock, Files } from "../types.ts";
+import type { Clock, Files } from "../machine.ts";
 import { hasChanged, type Reading } from "./readings.ts";
 
 /** A save is often several events: it is over when nothing happened for so long, */

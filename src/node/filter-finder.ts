@@ -1,12 +1,6 @@
 /** From the names in a config to filters: the program's own, and those that a family finds. */
-import type {
-  Clock,
-  FilterDefinition,
-  FilterFamily,
-  FilterRegistry,
-  FindFilters,
-  RefusedFilter,
-} from "../types.ts";
+import type { Clock } from "../machine.ts";
+import type { FilterDefinition, FilterFamily, FilterRegistry, FindFilters, RefusedFilter } from "../types.ts";
 
 /** Names of one config that are not the program's own. */
 const namesMax = 256;

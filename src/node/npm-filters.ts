@@ -1,5 +1,6 @@
 /** `npm:PACKAGE`, `npm:PACKAGE/PART#EXPORT`: a function of a package that makes a Hono middleware, as a filter. */
-import type { FilterDefinition, FilterFamily, Modules, RefusedFilter } from "../types.ts";
+import type { Modules } from "../machine.ts";
+import type { FilterDefinition, FilterFamily, RefusedFilter } from "../types.ts";
 
 /** A scope, a name, and maybe a part of the package. */
 const packageName = /^(@[\w~-][\w.~-]*\/)?[\w~-][\w.~-]*(\/[\w~-][\w.~-]*)*$/;

@@ -2,9 +2,10 @@
  * A large snapshot on its way to a worker: cut into texts so short that the worker serves requests between two of them.
  * As one message, 10,000 routes hold it for a tenth of a second.
  */
+
+import type { Clock } from "../machine.ts";
 import { bothHeld, type Held, heldFor } from "../runtime/slices.ts";
 import type { RouteConfig, ServiceConfig, Snapshot } from "../snapshot.ts";
-import type { Clock } from "../types.ts";
 
 /** A hundred are read in about a millisecond, and more than most configurations have. */
 const entriesMax = 100;

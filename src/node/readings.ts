@@ -1,5 +1,5 @@
 /** What loading a configuration read: the answer to "has any of it changed?", whatever it includes. */
-import type { Files } from "../types.ts";
+import type { Files } from "../machine.ts";
 
 /** By path: contents of files, names in folders; what could not be read is there as its error. */
 export interface Reading {

@@ -1,5 +1,5 @@
 /** What a node tells the service manager that started it: sd_notify(3). */
-import type { Clock, ServiceManager } from "../types.ts";
+import type { Clock, ServiceManager } from "../machine.ts";
 
 export interface ServiceStatusParts {
   readonly clock: Clock;

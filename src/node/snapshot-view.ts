@@ -1,8 +1,9 @@
 /** What `/snapshot` shows: the live configuration, and beside it what its parts are doing. Without secrets. */
+
+import type { Address } from "../machine.ts";
 import type { EndpointReport, ListenerReport, ServiceReport } from "../runtime/report.ts";
 import type { EndpointConfig, ListenerConfig, RouteConfig, ServiceConfig, Snapshot } from "../snapshot.ts";
 import type { RouteTotals } from "../telemetry/index.ts";
-import type { Address } from "../types.ts";
 import { addressText } from "./addresses.ts";
 import { mergedReport } from "./merged-report.ts";
 import type { ServiceKnowledge } from "./service-watch/service-watch.ts";

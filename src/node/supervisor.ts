@@ -1,20 +1,13 @@
 /** A node: reads the configuration, keeps its workers with it, serves admin, and ends in order. */
+
+import type { Address, Clock, Files, Processes, Random, ServiceManager, Terminal } from "../machine.ts";
 import type { AppListener } from "../runtime/app-listener.ts";
 import type { NodeMemory } from "../runtime/node-memory/index.ts";
 import type { Probe } from "../runtime/probe.ts";
 import type { ApplyProblem } from "../runtime/runtime.ts";
 import type { Problem, Snapshot, SourcePlace } from "../snapshot.ts";
 import { type Aggregator, createAggregator, type ProcessFacts } from "../telemetry/index.ts";
-import type {
-  Address,
-  Appender,
-  Clock,
-  Files,
-  Processes,
-  Random,
-  ServiceManager,
-  Terminal,
-} from "../types.ts";
+import type { Appender } from "../types.ts";
 import {
   type Binding,
   bindingProblem,

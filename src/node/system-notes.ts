@@ -1,6 +1,7 @@
 /** What the machine's settings mean for this node, in words; docs/operations.md has each of them. */
+
+import type { Files } from "../machine.ts";
 import type { Snapshot } from "../snapshot.ts";
-import type { Files } from "../types.ts";
 
 /** Files, logs, channels and idle connections that a worker holds beside its callers'. */
 const otherFilesMax = 500;

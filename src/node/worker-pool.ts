@@ -1,9 +1,11 @@
 /** All workers of a node: what one of them must not have without the others, and what they are together. */
+
+import type { Clock } from "../machine.ts";
 import type { RuntimeReport } from "../runtime/report.ts";
 import type { ApplyProblem, ApplyResult } from "../runtime/runtime.ts";
 import type { Held } from "../runtime/slices.ts";
 import type { ServiceState, Snapshot } from "../snapshot.ts";
-import type { Clock, Log } from "../types.ts";
+import type { Log } from "../types.ts";
 import { type WorkerProcess, workersMax } from "./worker-process.ts";
 import { type SlotParts, type SlotState, WorkerSlot } from "./worker-slot.ts";
 

@@ -1,8 +1,9 @@
 /** One worker, as its supervisor sees it. Loads nothing else, so that a worker is started before anything heavy is. */
+
+import type { ChildProcess, Clock, ProcessEnd, Processes, SharedMemory } from "../machine.ts";
 import { processesMax } from "../runtime/node-memory/index.ts";
 import type { ApplyResult } from "../runtime/runtime.ts";
 import type { ServiceState, Snapshot } from "../snapshot.ts";
-import type { ChildProcess, Clock, ProcessEnd, Processes, SharedMemory } from "../types.ts";
 import type { Answer, Beat, Question, QuestionKind, Questions } from "./messages.ts";
 import { cutSnapshot } from "./parts.ts";
 

@@ -1,8 +1,10 @@
 /** One of a node's workers: whatever process it is at the moment, it has the current snapshot. */
+
+import type { Clock, ProcessEnd } from "../machine.ts";
 import type { ApplyResult } from "../runtime/runtime.ts";
 import type { Ejection, ServiceState, Snapshot } from "../snapshot.ts";
 import type { MeterDelta } from "../telemetry/index.ts";
-import type { Clock, Log, ProcessEnd } from "../types.ts";
+import type { Log } from "../types.ts";
 import { counted } from "./announcements.ts";
 import type { WorkerPlace, WorkerProcess } from "./worker-process.ts";
 

@@ -1,9 +1,11 @@
 /** The process that carries requests: a runtime, and the answers to what its supervisor asks. */
+
+import type { ParentChannel, Processes } from "../machine.ts";
 import type { ApplyResult, Runtime, RuntimeParts } from "../runtime/runtime.ts";
 import { bothHeld } from "../runtime/slices.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { WorkerMeters } from "../telemetry/index.ts";
-import type { Appender, ParentChannel, Processes } from "../types.ts";
+import type { Appender } from "../types.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
 import type { Answer, Question, QuestionKind, Questions } from "./messages.ts";
 import { ReceivedParts } from "./parts.ts";

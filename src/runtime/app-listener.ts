@@ -1,16 +1,8 @@
 /** Our own listener in front of a Hono app: admin, and whatever else Clearway serves itself. */
+
+import type { Address, Clock, ListeningSocket, Sockets } from "../machine.ts";
 import type { MessageLimits } from "../snapshot.ts";
-import type {
-  Address,
-  Bindings,
-  Clock,
-  Failure,
-  FieldTable,
-  ListeningSocket,
-  Log,
-  RequestSummary,
-  Sockets,
-} from "../types.ts";
+import type { Bindings, Failure, FieldTable, Log, RequestSummary } from "../types.ts";
 import { CallerBody } from "./caller-body.ts";
 import { Deadlines } from "./deadlines.ts";
 import { ANSWERS, type Answer } from "./failures.ts";

@@ -5,8 +5,10 @@
  * A connection that could not be made carried nothing, so up to two other endpoints follow at once. A connection that
  * was kept too long and closed under a safe request without a body is replaced by a fresh one.
  */
+
+import type { SocketError } from "../machine.ts";
 import type { RequestKey } from "../snapshot.ts";
-import type { Failure, SocketError } from "../types.ts";
+import type { Failure } from "../types.ts";
 import type { KeyedRequest } from "./balance/policy.ts";
 import type { Endpoint, Waiter } from "./endpoint.ts";
 import { MessageFailure } from "./failures.ts";

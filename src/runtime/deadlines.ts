@@ -3,7 +3,7 @@
  * its deadline with every request, and almost none is ever reached, so the wheel looks again only when the slot of
  * the earliest time that was asked for comes round.
  */
-import type { Clock } from "../types.ts";
+import type { Clock } from "../machine.ts";
 
 const tickMsDefault = 100;
 /** A power of two. What lies further ahead than this many ticks is looked at once on the way. */

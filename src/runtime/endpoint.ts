@@ -1,16 +1,8 @@
 /** One address of a service and the connections to it. */
+
+import type { Address, Clock, Random, SocketError, Sockets } from "../machine.ts";
 import type { Ejection, EndpointConfig, ServiceConfig } from "../snapshot.ts";
-import type {
-  Address,
-  Clock,
-  EndpointCounts,
-  EndpointMeter,
-  Log,
-  Meters,
-  Random,
-  SocketError,
-  Sockets,
-} from "../types.ts";
+import type { EndpointCounts, EndpointMeter, Log, Meters } from "../types.ts";
 import { EndpointLoad } from "./balance/load.ts";
 import type { KeyedRequest } from "./balance/policy.ts";
 import { Standing } from "./balance/standing.ts";

@@ -3,7 +3,8 @@
  * call in 64; its duration stands for the calls after it too, so that the count of calls stays exact. (A measured
  * call costs about 1.5 us more.)
  */
-import type { Clock, Meters } from "../types.ts";
+import type { Clock } from "../machine.ts";
+import type { Meters } from "../types.ts";
 
 const SAMPLED_ONE_IN = 64;
 

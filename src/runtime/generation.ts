@@ -1,6 +1,8 @@
 /** One snapshot made live in this worker: what a request that arrives now is matched and served by. */
+
+import type { Random, Sockets } from "../machine.ts";
 import type { ListenerConfig, RouteConfig, Snapshot } from "../snapshot.ts";
-import type { Log, Meters, Random, RouteMeter, Sockets } from "../types.ts";
+import type { Log, Meters, RouteMeter } from "../types.ts";
 import type { Chain, SendWrap } from "./chain.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Matcher } from "./match.ts";

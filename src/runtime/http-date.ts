@@ -1,5 +1,5 @@
 /** The current time as HTTP writes it (RFC 9110 section 5.6.7), made anew once a second. */
-import type { Clock } from "../types.ts";
+import type { Clock } from "../machine.ts";
 
 export class HttpDate {
   readonly #clock: Clock;

@@ -1,6 +1,8 @@
 /** One bound address: accepts connections, up to its limits, and gives their requests to the newest generation. */
+
+import type { ListeningSocket, SocketOwner, Sockets } from "../machine.ts";
 import type { MessageLimits } from "../snapshot.ts";
-import type { ListeningSocket, Log, Meters, SocketOwner, Sockets } from "../types.ts";
+import type { Log, Meters } from "../types.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { Exchange } from "./exchange.ts";
 import type { Answer } from "./failures.ts";

@@ -2,8 +2,10 @@
  * Asks one endpoint whether it is well, over a connection of its own: the same code, certificates and limits as for
  * requests, so that what passes here would pass there.
  */
+
+import type { Address, Clock, SocketError, Sockets, TlsTarget } from "../machine.ts";
 import type { HealthCheckConfig, MessageLimits, ServiceConfig } from "../snapshot.ts";
-import type { Address, BodySink, Clock, Failure, SocketError, Sockets, TlsTarget } from "../types.ts";
+import type { BodySink, Failure } from "../types.ts";
 import { Deadlines } from "./deadlines.ts";
 import { addressText } from "./endpoint.ts";
 import type { Head } from "./http1/head.ts";

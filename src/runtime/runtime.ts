@@ -1,6 +1,8 @@
 /** The runtime of one worker: applies snapshots while requests flow, reports, drains. */
+
+import type { Address, Clock, Random, Sockets } from "../machine.ts";
 import type { Ejection, ListenerConfig, ServiceState, Snapshot, SourcePlace } from "../snapshot.ts";
-import type { Address, Appender, Clock, FindFilters, Log, Meters, Random, Sockets } from "../types.ts";
+import type { Appender, FindFilters, Log, Meters } from "../types.ts";
 import { type Compiled, CompileError, type CompileParts, compile } from "./compile.ts";
 import { Deadlines } from "./deadlines.ts";
 import { addressText } from "./endpoint.ts";

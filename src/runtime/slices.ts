@@ -2,7 +2,7 @@
  * Work that may take long, done in slices with a pause after each, so that requests are served meanwhile. It is written
  * as a generator: `yield` says where it may be interrupted.
  */
-import type { Clock } from "../types.ts";
+import type { Clock } from "../machine.ts";
 
 export type Steps<Result> = Generator<void, Result, void>;
 

@@ -1,20 +1,7 @@
 /** What a filter may touch besides its request, made for one filter of one generation. */
 
-import type {
-  Address,
-  Appender,
-  ByteSocket,
-  Clock,
-  Counter,
-  FilterMetrics,
-  Log,
-  LogFields,
-  Meters,
-  Random,
-  SocketOwner,
-  Sockets,
-  Tools,
-} from "../types.ts";
+import type { Address, ByteSocket, Clock, Random, SocketOwner, Sockets } from "../machine.ts";
+import type { Appender, Counter, FilterMetrics, Log, LogFields, Meters, Tools } from "../types.ts";
 import { checkedTarget, hostsIn } from "./outside.ts";
 
 /** Values that filters of one worker keep; more are refused. */

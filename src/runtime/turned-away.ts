@@ -1,5 +1,5 @@
 /** Connections beyond a listener's limit. */
-import type { ByteSocket, SocketOwner } from "../types.ts";
+import type { ByteSocket, SocketOwner } from "../machine.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 
 /** Connections beyond the limit that are being told so. */

@@ -5,7 +5,7 @@
  * Small pieces are gathered in one scratch buffer that all connections of a worker share: it belongs to one wire at a
  * time, and is written when another wire needs it or when the event ends (`flushWires`).
  */
-import type { ByteSocket } from "../types.ts";
+import type { ByteSocket } from "../machine.ts";
 
 const SCRATCH_BYTES = 64 * 1024;
 /** A larger piece is written from where it lies: a second system call costs less than copying it. */

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import accessLog from "../../src/filters/access-log.ts";
 import requestId from "../../src/filters/request-id.ts";
-import type { Bindings, Random, RequestSummary } from "../../src/types.ts";
+import type { Random } from "../../src/machine.ts";
+import type { Bindings, RequestSummary } from "../../src/types.ts";
 import { appOf, createMiddleware, testEnv, testTools } from "./tools.ts";
 
 interface Sent {

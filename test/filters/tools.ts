@@ -1,5 +1,6 @@
 /** Test doubles for filters: tools that record what a filter does, and Hono's own app around it. */
 import { type Context, Hono } from "hono";
+import type { Random } from "../../src/machine.ts";
 import type {
   Appender,
   Bindings,
@@ -9,7 +10,6 @@ import type {
   LogFields,
   LogLevel,
   Middleware,
-  Random,
   RequestSummary,
   Tools,
 } from "../../src/types.ts";

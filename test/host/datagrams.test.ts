@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { createSocket, type Socket } from "node:dgram";
 import { systemDatagrams } from "../../src/host/datagrams/node.ts";
-import type { DatagramSocket } from "../../src/types.ts";
+import type { DatagramSocket } from "../../src/machine.ts";
 import { eventually } from "../runtime/waiting.ts";
 
 const open: { close(): void }[] = [];

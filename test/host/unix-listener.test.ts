@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bunSockets } from "../../src/host/sockets/bun.ts";
 import { nodeSockets } from "../../src/host/sockets/node.ts";
-import type { ByteSocket, SocketOwner, Sockets } from "../../src/types.ts";
+import type { ByteSocket, SocketOwner, Sockets } from "../../src/machine.ts";
 
 /** Says a word to whoever connects. */
 function saying(word: string): () => SocketOwner {

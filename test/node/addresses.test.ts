@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tryBind } from "../../src/host/binding/bun.ts";
 import { bunSockets } from "../../src/host/sockets/bun.ts";
+import type { Address } from "../../src/machine.ts";
 import { addressText, listenerText, refusedBindings } from "../../src/node/addresses.ts";
-import type { Address } from "../../src/types.ts";
 
 const owner = { onOpen() {}, onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 

@@ -12,6 +12,7 @@ import { systemRandom } from "../../src/host/random/node.ts";
 import { createSharedMemory, inheritSharedMemory } from "../../src/host/shared-memory/bun.ts";
 import { bunSockets } from "../../src/host/sockets/bun.ts";
 import { systemTerminal } from "../../src/host/terminal/node.ts";
+import type { ByteSocket, Files, ListeningSocket } from "../../src/machine.ts";
 import { runNode } from "../../src/node/supervisor.ts";
 import { runWorker } from "../../src/node/worker.ts";
 import { type WorkerPlace, WorkerProcess, workerVerb } from "../../src/node/worker-process.ts";
@@ -19,7 +20,6 @@ import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index
 import type { Runtime, RuntimeParts } from "../../src/runtime/runtime.ts";
 import type { Problem, Snapshot } from "../../src/snapshot.ts";
 import { createWorkerMeters } from "../../src/telemetry/index.ts";
-import type { ByteSocket, Files, ListeningSocket } from "../../src/types.ts";
 import { onlyFilters } from "../found-filters.ts";
 
 const clock = systemClock;

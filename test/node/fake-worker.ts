@@ -1,10 +1,12 @@
 /** Worker processes that answer when a test says so. */
+
+import type { ProcessEnd, Processes } from "../../src/machine.ts";
 import type { Answer, Beat, Question } from "../../src/node/messages.ts";
 import { type WorkerPlace, WorkerProcess } from "../../src/node/worker-process.ts";
 import type { SlotParts } from "../../src/node/worker-slot.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
 import type { MeterDelta } from "../../src/telemetry/index.ts";
-import type { LogFields, ProcessEnd, Processes } from "../../src/types.ts";
+import type { LogFields } from "../../src/types.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 
 export class FakeChild {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import type { Modules } from "../../src/machine.ts";
 import { filterFinder } from "../../src/node/filter-finder.ts";
 import { npmFilters } from "../../src/node/npm-filters.ts";
-import type { FilterDefinition, FilterFamily, Modules } from "../../src/types.ts";
+import type { FilterDefinition, FilterFamily } from "../../src/types.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 
 const definition = (name: string) => ({ name }) as FilterDefinition;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
+import type { Files } from "../../src/machine.ts";
 import { systemNotes } from "../../src/node/system-notes.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
-import type { Files } from "../../src/types.ts";
 
 const snapshot = { connectionsMax: 10_000 } as Snapshot;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import type { Clock } from "../../src/machine.ts";
 import { type Deadline, Deadlines } from "../../src/runtime/deadlines.ts";
-import type { Clock } from "../../src/types.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 
 const tickMs = 50;

@@ -1,5 +1,5 @@
 /** Sockets without a system below them: every piece arrives as the test cut it, at once, and nothing is timed. */
-import type { Address, ByteSocket, ListeningSocket, SocketOwner, Sockets } from "../../src/types.ts";
+import type { Address, ByteSocket, ListeningSocket, SocketOwner, Sockets } from "../../src/machine.ts";
 import type { PeerEnd } from "./raw-socket.ts";
 
 /** A connection: the program holds it as a socket, the test holds the other end. */

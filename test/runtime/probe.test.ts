@@ -7,9 +7,9 @@ import { createServer as createTlsServer } from "node:tls";
 import { defaultLimits } from "../../src/config/limits.ts";
 import { systemClock } from "../../src/host/clock/node.ts";
 import { host } from "../../src/host/index.ts";
+import type { Address } from "../../src/machine.ts";
 import { type CheckedService, createProbe } from "../../src/runtime/probe.ts";
 import type { HealthCheckConfig, ServiceTls } from "../../src/snapshot.ts";
-import type { Address } from "../../src/types.ts";
 import { Authority } from "../certificates.ts";
 import { eventually } from "./waiting.ts";
 

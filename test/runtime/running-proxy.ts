@@ -3,19 +3,11 @@ import { loadConfig } from "../../src/config/load.ts";
 import { certificates } from "../../src/host/certificates/node.ts";
 import { systemClock } from "../../src/host/clock/node.ts";
 import { host } from "../../src/host/index.ts";
+import type { Clock, Random, Sockets } from "../../src/machine.ts";
 import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
-import type {
-  Clock,
-  EndpointCounts,
-  FilterRegistry,
-  FindFilters,
-  LogFields,
-  Meters,
-  Random,
-  Sockets,
-} from "../../src/types.ts";
+import type { EndpointCounts, FilterRegistry, FindFilters, LogFields, Meters } from "../../src/types.ts";
 import { findFilters, onlyFilters } from "../found-filters.ts";
 import { SeededRandom } from "../seeded-random.ts";
 

@@ -1,10 +1,11 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import type { ByteSocket, SocketOwner, Sockets } from "../../src/machine.ts";
 import { z } from "../../src/plugin.ts";
 import { installGlobals } from "../../src/runtime/fetch/globals.ts";
 import { NativeResponse } from "../../src/runtime/fetch/natives.ts";
 import { createFilters } from "../../src/runtime/live-filter.ts";
 import { createTools, FilterMemory } from "../../src/runtime/tools.ts";
-import type { ByteSocket, FilterRegistry, Middleware, SocketOwner, Sockets } from "../../src/types.ts";
+import type { FilterRegistry, Middleware } from "../../src/types.ts";
 import { makeFilters, testParts } from "./filter-parts.ts";
 
 beforeAll(installGlobals);

@@ -1,5 +1,5 @@
 /** Sockets that tell what was read of them, so that a test can wait for it and never sleeps. */
-import type { SocketOwner, Sockets } from "../../src/types.ts";
+import type { SocketOwner, Sockets } from "../../src/machine.ts";
 import { eventually } from "./waiting.ts";
 
 export class WatchedSockets {

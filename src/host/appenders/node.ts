@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, statSync, write, writeSync } from "node:fs";
-import type { Appender, Clock } from "../../types.ts";
+import type { Clock } from "../../machine.ts";
+import type { Appender } from "../../types.ts";
 
 /** Lines are written together: after this time, or as soon as so much waits. */
 const flushAfterMs = 100;

@@ -6,7 +6,7 @@ import { dlopen, ptr, read } from "bun:ffi";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { constants } from "node:os";
-import type { Address } from "../../types.ts";
+import type { Address } from "../../machine.ts";
 import { tryBind as tryListen } from "./node.ts";
 
 // Of Linux, the same on x86-64 and arm64.

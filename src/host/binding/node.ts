@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import type { Address } from "../../types.ts";
+import type { Address } from "../../machine.ts";
 import { tryUnixPath } from "./unix-path.ts";
 
 /** Alone, as if nobody shared it; returns the address as bound. Rejects with an Error that has a `code`, e.g. EADDRINUSE, EADDRNOTAVAIL, EACCES. */

@@ -1,6 +1,6 @@
 /** X.509 by `node:crypto`, which Bun, Node and Deno have. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import type { CertificateFacts, Certificates } from "../../types.ts";
+import type { CertificateFacts, Certificates } from "../../machine.ts";
 import { subjectNames } from "../sockets/tls.ts";
 
 const block = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;

@@ -1,5 +1,5 @@
 import { performance } from "node:perf_hooks";
-import type { Clock } from "../../types.ts";
+import type { Clock } from "../../machine.ts";
 
 export const systemClock: Clock = {
   now: () => performance.now(),

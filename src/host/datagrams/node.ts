@@ -6,7 +6,7 @@
  */
 import { createSocket } from "node:dgram";
 import { isIPv6 } from "node:net";
-import type { Datagrams, SocketError } from "../../types.ts";
+import type { Datagrams, SocketError } from "../../machine.ts";
 
 export const systemDatagrams: Datagrams = {
   connect: ({ host, port }, owner) =>

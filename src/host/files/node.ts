@@ -1,6 +1,6 @@
 import { watch } from "node:fs";
 import { readdir, readFile, realpath } from "node:fs/promises";
-import type { Files } from "../../types.ts";
+import type { Files } from "../../machine.ts";
 
 export const systemFiles: Files = {
   read: (path) => readFile(path, "utf8"),

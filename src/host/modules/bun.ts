@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { Modules } from "../../types.ts";
+import type { Modules } from "../../machine.ts";
 import { hasPackage } from "./packages.ts";
 
 export const bunModules: Modules = {

@@ -2,7 +2,7 @@
 import nodeModule from "node:module";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { Modules } from "../../types.ts";
+import type { Modules } from "../../machine.ts";
 import { hasPackage } from "./packages.ts";
 
 /** Node resolves for the module that asks; while this is set, it resolves for that folder. */

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import type { Subprocess } from "bun";
-import type { ChildProcess, ProcessEnd, SharedMemory } from "../../types.ts";
+import type { ChildProcess, ProcessEnd, SharedMemory } from "../../machine.ts";
 import type { HostProcesses, LoggedProcess } from "../host.ts";
 import { thisProcess } from "./this-process.ts";
 

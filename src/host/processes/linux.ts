@@ -1,6 +1,6 @@
 /** What `/proc` says of a process; see proc_pid_stat(5). */
 import { readFile } from "node:fs/promises";
-import type { ProcessUsage } from "../../types.ts";
+import type { ProcessUsage } from "../../machine.ts";
 
 const pageBytes = 4096;
 /** USER_HZ: the same on every Linux that anyone runs. */

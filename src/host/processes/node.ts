@@ -1,6 +1,6 @@
 /** Processes on Node and Deno: `node:child_process`. */
 import { fork } from "node:child_process";
-import type { ChildProcess, ProcessEnd } from "../../types.ts";
+import type { ChildProcess, ProcessEnd } from "../../machine.ts";
 import type { HostProcesses } from "../host.ts";
 import { thisProcess } from "./this-process.ts";
 

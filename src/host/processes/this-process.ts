@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import type { ParentChannel, Processes } from "../../types.ts";
+import type { ParentChannel, Processes } from "../../machine.ts";
 import { linuxUsage } from "./linux.ts";
 
 /** What is the same on every host: all but how another process is started. */

@@ -1,5 +1,5 @@
 import { randomFillSync } from "node:crypto";
-import type { Random } from "../../types.ts";
+import type { Random } from "../../machine.ts";
 
 /** Drawing from the system for each id costs more than the rest of a trace span, so ids are drawn in bulk. */
 const idsPerDraw = 256;

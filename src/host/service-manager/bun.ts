@@ -3,7 +3,7 @@
  * message, to the unix socket that NOTIFY_SOCKET names. No runtime has unix datagrams, so the C library sends them.
  */
 import { dlopen, ptr } from "bun:ffi";
-import type { ServiceManager } from "../../types.ts";
+import type { ServiceManager } from "../../machine.ts";
 import { nobody } from "./node.ts";
 
 // Of Linux, the same on x86-64 and arm64.

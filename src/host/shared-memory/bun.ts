@@ -4,7 +4,7 @@
  * process.
  */
 import { closeSync, ftruncateSync } from "node:fs";
-import type { SharedMemory } from "../../types.ts";
+import type { SharedMemory } from "../../machine.ts";
 import { inheritedDescriptor } from "../processes/bun.ts";
 
 /** Zeroed. */

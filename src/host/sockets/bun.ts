@@ -24,7 +24,7 @@ import type {
   TlsFacts,
   TlsHandshake,
   TlsTarget,
-} from "../../types.ts";
+} from "../../machine.ts";
 import {
   alpnWire,
   hasEnded,

@@ -1,4 +1,4 @@
-import type { Sockets } from "../../types.ts";
+import type { Sockets } from "../../machine.ts";
 
 const loopback = "127.0.0.1";
 

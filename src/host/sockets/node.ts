@@ -6,7 +6,14 @@
  * short read as the end); a reset between `end()` and the FIN fails with EINVAL and leaves the connection open.
  */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import type { Address, ByteSocket, ListeningSocket, SocketError, SocketOwner, Sockets } from "../../types.ts";
+import type {
+  Address,
+  ByteSocket,
+  ListeningSocket,
+  SocketError,
+  SocketOwner,
+  Sockets,
+} from "../../machine.ts";
 import { tlsContext } from "./tls.ts";
 import { listenAlone, listenInstead } from "./unix-listener.ts";
 

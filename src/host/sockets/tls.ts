@@ -1,7 +1,7 @@
 /** TLS as Bun, Node and Deno share it: contexts by `node:tls`, certificates of peers, and failures in words. */
 import type { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
-import type { PeerCertificate, SocketError, TlsContext, TlsTexts } from "../../types.ts";
+import type { PeerCertificate, SocketError, TlsContext, TlsTexts } from "../../machine.ts";
 
 /**
  * What TLS 1.2 may use: forward secrecy and authenticated encryption, nothing else (the "intermediate" list of

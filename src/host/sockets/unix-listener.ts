@@ -1,5 +1,5 @@
 import { lstatSync, renameSync, unlinkSync } from "node:fs";
-import type { ListeningSocket } from "../../types.ts";
+import type { ListeningSocket } from "../../machine.ts";
 
 /** Binds a path and listens on it; returns what stops that. */
 type Listen = (path: string) => Promise<() => void>;

@@ -1,6 +1,7 @@
 import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
-import type { Appender, Terminal } from "../../types.ts";
+import type { Terminal } from "../../machine.ts";
+import type { Appender } from "../../types.ts";
 
 const interactive = { out: isatty(1), error: isatty(2) };
 /** Between two tries to write into a pipe that is full. */

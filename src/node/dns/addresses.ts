@@ -1,5 +1,5 @@
 /** Which addresses of an answer can be used. */
-import type { Datagrams } from "../../types.ts";
+import type { Datagrams } from "../../machine.ts";
 
 /** What a node connects to of one service. */
 export const ADDRESSES_MAX = 256;

@@ -7,7 +7,7 @@ import type {
   Random,
   SocketError,
   Sockets,
-} from "../../types.ts";
+} from "../../machine.ts";
 import { decodeReply, encodeQuestion, type Question, type Reply, typeNumbers } from "./message.ts";
 
 export interface ExchangeParts {

@@ -1,6 +1,7 @@
 /** From the places that a name leads to, to the endpoints of a service: what cannot be used is left out, and said. */
+
+import type { Datagrams } from "../../machine.ts";
 import type { EndpointConfig } from "../../snapshot.ts";
-import type { Datagrams } from "../../types.ts";
 import { ADDRESSES_MAX, byAddress, type Family, familyOf, isUsable, routedFamilies } from "./addresses.ts";
 import type { Found } from "./found.ts";
 

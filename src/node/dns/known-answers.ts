@@ -2,7 +2,7 @@
  * Answers, kept for as long as their time to live says, and the last good one for as long as nobody can say otherwise:
  * a server that is away changes nothing (RFC 8767), and "there is nothing" counts when it was said twice in a row.
  */
-import type { Clock, Random } from "../../types.ts";
+import type { Clock, Random } from "../../machine.ts";
 import type { Answer } from "./answer.ts";
 import type { Question } from "./message.ts";
 

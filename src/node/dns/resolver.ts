@@ -1,6 +1,7 @@
 /** From a service's `dns` to its endpoints, by what is known and what is asked for. */
+
+import type { Files } from "../../machine.ts";
 import type { DnsConfig, ResolverConfig } from "../../snapshot.ts";
-import type { Files } from "../../types.ts";
 import { ADDRESSES_MAX } from "./addresses.ts";
 import type { Answer } from "./answer.ts";
 import { DnsClient } from "./client.ts";

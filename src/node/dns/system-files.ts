@@ -1,5 +1,5 @@
 /** What this machine says about names: /etc/hosts (hosts(5)) and /etc/resolv.conf (resolv.conf(5)). */
-import type { Clock, Files } from "../../types.ts";
+import type { Clock, Files } from "../../machine.ts";
 import type { NameServer } from "./exchange.ts";
 
 export interface ResolverFile {

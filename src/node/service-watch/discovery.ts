@@ -1,6 +1,8 @@
 /** Looks one service's name up again and again, and says what changes. */
+
+import type { Clock } from "../../machine.ts";
 import type { DnsConfig, EndpointConfig } from "../../snapshot.ts";
-import type { Clock, Log } from "../../types.ts";
+import type { Log } from "../../types.ts";
 import { addressText } from "../addresses.ts";
 import type { Finding } from "../dns/finding.ts";
 

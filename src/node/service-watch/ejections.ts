@@ -1,6 +1,7 @@
 /** What outlier detection found in one worker, for the others: each endpoint until its ejection ends. */
+
+import type { Clock } from "../../machine.ts";
 import type { Ejection, ServiceState } from "../../snapshot.ts";
-import type { Clock } from "../../types.ts";
 
 /** Of the whole node; further ones stay with the worker that saw the errors. */
 export const EJECTIONS_MAX = 10_000;

@@ -1,7 +1,9 @@
 /** Checks one endpoint again and again. */
+
+import type { Clock, Random } from "../../machine.ts";
 import type { CheckedService, Probe } from "../../runtime/probe.ts";
 import type { EndpointConfig } from "../../snapshot.ts";
-import type { Clock, Log, Random } from "../../types.ts";
+import type { Log } from "../../types.ts";
 import { addressText } from "../addresses.ts";
 import type { Lanes } from "../lanes.ts";
 import { EndpointHealth } from "./endpoint-health.ts";

@@ -1,5 +1,5 @@
 /** The endpoint with fewer requests in flight of two, in proportion to its weight. */
-import type { Random } from "../../types.ts";
+import type { Random } from "../../machine.ts";
 import { type Balancer, type Loaded, untried } from "./policy.ts";
 import { weightedSchedule } from "./schedule.ts";
 

@@ -1,5 +1,5 @@
 /** How busy and how slow an endpoint is. */
-import type { Clock } from "../../types.ts";
+import type { Clock } from "../../machine.ts";
 
 /** Time, or answers, after which an old measurement has lost all but 1/e of its say. */
 const decayMs = 10_000;

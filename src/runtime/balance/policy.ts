@@ -1,6 +1,7 @@
 /** What the policies have in common. */
+
+import type { Clock, Random } from "../../machine.ts";
 import type { RequestKey } from "../../snapshot.ts";
-import type { Clock, Random } from "../../types.ts";
 import type { EndpointLoad } from "./load.ts";
 
 export interface Loaded {

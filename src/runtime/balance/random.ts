@@ -1,5 +1,5 @@
 /** Any endpoint, by weight. */
-import type { Random } from "../../types.ts";
+import type { Random } from "../../machine.ts";
 import { type Balancer, type Loaded, untried } from "./policy.ts";
 import { weightedSchedule } from "./schedule.ts";
 

@@ -1,6 +1,7 @@
 /** The endpoint that the request's key belongs to. */
+
+import type { Random } from "../../machine.ts";
 import type { RequestKey } from "../../snapshot.ts";
-import type { Random } from "../../types.ts";
 import { type HashRing, hashText, type RingMember } from "./hash-ring.ts";
 import type { Balancer, KeyedRequest, Loaded } from "./policy.ts";
 import { RandomChoice } from "./random.ts";

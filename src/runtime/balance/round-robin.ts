@@ -1,5 +1,5 @@
 /** Each endpoint in its turn, as often as its weight says. */
-import type { Random } from "../../types.ts";
+import type { Random } from "../../machine.ts";
 import type { Balancer, Loaded } from "./policy.ts";
 import { weightedSchedule } from "./schedule.ts";
 

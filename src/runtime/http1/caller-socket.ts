@@ -1,6 +1,7 @@
 /** The socket of a caller's connection: who is at the other end, what waits to be written, by when something must happen. */
+
+import type { ByteSocket, TlsFacts } from "../../machine.ts";
 import type { MessageLimits } from "../../snapshot.ts";
-import type { ByteSocket, TlsFacts } from "../../types.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
 import type { Entrance } from "../tls/server-certificates.ts";
 import { Wire } from "../wire.ts";

@@ -3,7 +3,8 @@
  * cannot trust it refuses at the first wrong byte and closes (RFC 9112 section 11.2); a connection whose request was
  * not read to its end is never read as if a next one began (section 9.3).
  */
-import type { BodySink, BodySource, ByteSocket, Failure, SocketError, SocketOwner } from "../../types.ts";
+import type { ByteSocket, SocketError, SocketOwner } from "../../machine.ts";
+import type { BodySink, BodySource, Failure } from "../../types.ts";
 import { ANSWERS, type Answer, headAnswer, MessageFailure } from "../failures.ts";
 import { flushWires } from "../wire.ts";
 import { NOWHERE } from "./body-sinks.ts";

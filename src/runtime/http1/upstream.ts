@@ -3,19 +3,10 @@
  * its pool when both ended as they should. Nothing is believed of it after that: surplus bytes, a cut-off body, an
  * answer before the request's end or `Connection: close` retire it (RFC 9112 section 9.3).
  */
+
+import type { Address, ByteSocket, SocketError, SocketOwner, Sockets, TlsTarget } from "../../machine.ts";
 import type { MessageLimits } from "../../snapshot.ts";
-import type {
-  Address,
-  BodySink,
-  BodySource,
-  ByteSocket,
-  Failure,
-  FieldTable,
-  SocketError,
-  SocketOwner,
-  Sockets,
-  TlsTarget,
-} from "../../types.ts";
+import type { BodySink, BodySource, Failure, FieldTable } from "../../types.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
 import { MessageFailure } from "../failures.ts";
 import { flushWires, Wire } from "../wire.ts";

@@ -2,7 +2,8 @@
  * The memory that all processes of a node see: which bytes mean what. It holds what must be right for the node as a
  * whole while its workers only know themselves. There are no locks: a process that is killed holds nothing.
  */
-import type { Counter, Random } from "../../types.ts";
+import type { Random } from "../../machine.ts";
+import type { Counter } from "../../types.ts";
 import { ConnectionCount } from "./connection-count.ts";
 import { KeyTable } from "./key-table.ts";
 

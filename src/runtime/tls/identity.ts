@@ -1,5 +1,5 @@
 /** Who a caller proved to be. */
-import type { PeerCertificate } from "../../types.ts";
+import type { PeerCertificate } from "../../machine.ts";
 
 /** The certificate's URI SAN, else its first DNS SAN, else its subject; null without a certificate. */
 export function identityOf(peer: PeerCertificate | null | undefined): string | null {

@@ -1,6 +1,7 @@
 /** The certificates of one listener under one generation, by the host name that a caller asks for. */
+
+import type { Sockets, TlsContext, TlsHandshake } from "../../machine.ts";
 import type { ListenerCertificate } from "../../snapshot.ts";
-import type { Sockets, TlsContext, TlsHandshake } from "../../types.ts";
 
 export interface ServerCertificate {
   readonly config: ListenerCertificate;

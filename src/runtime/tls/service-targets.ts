@@ -1,6 +1,7 @@
 /** How the connections of one service are encrypted. */
+
+import type { Address, Sockets, TlsContext, TlsTarget } from "../../machine.ts";
 import type { DnsConfig, ServiceConfig } from "../../snapshot.ts";
-import type { Address, Sockets, TlsContext, TlsTarget } from "../../types.ts";
 
 export class ServiceTargets {
   readonly #context: TlsContext;

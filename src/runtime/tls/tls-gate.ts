@@ -1,6 +1,7 @@
 /** What a caller of an https listener has to pass: its first bytes name a host, then the handshake has its time. */
+
+import type { ByteSocket, SocketError, SocketOwner, Sockets } from "../../machine.ts";
 import type { MessageLimits } from "../../snapshot.ts";
-import type { ByteSocket, SocketError, SocketOwner, Sockets } from "../../types.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
 import { ANSWERS, type Answer } from "../failures.ts";
 import { HelloReader } from "./client-hello.ts";

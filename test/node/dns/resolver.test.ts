@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import type { Datagrams } from "../../../src/machine.ts";
 import { ADDRESSES_MAX } from "../../../src/node/dns/addresses.ts";
 import type { Resolver } from "../../../src/node/dns/resolver.ts";
-import type { Datagrams } from "../../../src/types.ts";
 import { VirtualClock } from "../../virtual-clock.ts";
 import { DnsServer } from "./dns-server.ts";
 import { dnsOf, endpointsOf, hostParts, resolverOf, type SystemTexts } from "./resolving.ts";

@@ -3,9 +3,9 @@ import { systemClock } from "../../../src/host/clock/node.ts";
 import { systemDatagrams } from "../../../src/host/datagrams/node.ts";
 import { systemRandom } from "../../../src/host/random/node.ts";
 import { bunSockets } from "../../../src/host/sockets/bun.ts";
+import type { Datagrams } from "../../../src/machine.ts";
 import { Resolver, type ResolverParts } from "../../../src/node/dns/resolver.ts";
 import type { DnsConfig } from "../../../src/snapshot.ts";
-import type { Datagrams } from "../../../src/types.ts";
 
 /** Real to the servers of tests; every other address has a route, whatever machine this is. */
 const datagrams: Datagrams = {

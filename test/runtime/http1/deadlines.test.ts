@@ -1,8 +1,9 @@
 /** Every deadline on a connection, on a virtual clock: not before, and not much after. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { host as thisHost } from "../../../src/host/index.ts";
+import type { Sockets } from "../../../src/machine.ts";
 import { defineFilter, z } from "../../../src/plugin.ts";
-import type { FilterDefinition, Sockets } from "../../../src/types.ts";
+import type { FilterDefinition } from "../../../src/types.ts";
 import { VirtualClock } from "../../virtual-clock.ts";
 import { statusOf, values } from "../messages.ts";
 import { RawClient } from "../raw-client.ts";

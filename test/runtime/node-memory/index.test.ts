@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { createSharedMemory } from "../../../src/host/shared-memory/bun.ts";
+import type { SharedMemory } from "../../../src/machine.ts";
 import { NodeMemory, nodeMemoryBytes, processesMax } from "../../../src/runtime/node-memory/index.ts";
-import type { SharedMemory } from "../../../src/types.ts";
 import { SeededRandom } from "../../seeded-random.ts";
 
 function memory(): NodeMemory {

@@ -1,0 +1,287 @@
+/**
+ * The nouns of the machine under Clearway, types only: what a host (Bun, Node, Deno) must offer. src/host has what
+ * stands behind them; everywhere else they arrive as arguments, so that a test passes its own.
+ */
+/** Milliseconds; monotonic unless it says epoch. Tests pass a virtual one. */
+export interface Clock {
+  now(): number;
+  epochMs(): number;
+  /** Calls back once after `delayMs`; the returned function cancels. */
+  after(delayMs: number, run: () => void): () => void;
+  /** Calls back every `periodMs` until cancelled. */
+  every(periodMs: number, run: () => void): () => void;
+}
+
+export interface Random {
+  /** Uniform in [0, 1). */
+  fraction(): number;
+  /** A new unguessable id of 32 lower-case hexadecimal digits. */
+  id(): string;
+}
+
+/** Where to listen or connect to. A unix path stands alone. */
+export type Address = { readonly host: string; readonly port: number } | { readonly unixPath: string };
+
+/** Who the other side of a TLS connection proved to be. */
+export interface PeerCertificate {
+  readonly uris: readonly string[];
+  readonly dnsNames: readonly string[];
+  /** Its parts as RFC 4514 orders them, e.g. `CN=storefront,O=Store`. */
+  readonly subject: string;
+}
+
+/** What a TLS handshake agreed on and proved. */
+export interface TlsFacts {
+  /** `TLSv1.2` or `TLSv1.3`. */
+  readonly version: string;
+  /** The protocol that ALPN chose (RFC 7301); null when the other side named none. */
+  readonly alpn: string | null;
+  /** Verified; null when none was shown, or none was asked for. */
+  readonly peer: PeerCertificate | null;
+}
+
+/** PEM texts; null for what is not there. */
+export interface TlsTexts {
+  readonly certificate: string | null;
+  readonly key: string | null;
+  /** Who is believed; for a client, null means the host's own list. */
+  readonly ca: string | null;
+  readonly versionMin: "1.2" | "1.3";
+}
+
+/** Certificates made ready by a host, once, for many connections. */
+export interface TlsContext {
+  readonly native: unknown;
+}
+
+/** The server's side of a handshake, on a socket whose first bytes were read already. */
+export interface TlsHandshake {
+  readonly context: TlsContext;
+  /** What the other side read of it: its ClientHello, perhaps with more. */
+  readonly first: Buffer;
+  readonly clientCertificate: "ignored" | "optional" | "required";
+  /** The peer is proved, as far as was asked: who takes the secured socket? Its `onOpen` follows. */
+  secured(facts: TlsFacts): SocketOwner;
+  /** There will be no connection; nothing follows. */
+  failed(error: SocketError): void;
+}
+
+/** The client's side. */
+export interface TlsTarget {
+  readonly context: TlsContext;
+  /**
+   * Whom the certificate must name, and what SNI says; null for the address's own host, which SNI does not say when it
+   * is an IP address (RFC 6066, section 3).
+   */
+  readonly serverName: string | null;
+  readonly verification: "full" | "none";
+}
+
+/** A connected stream of bytes. What `write` does not take stays with the caller until `onDrain`. */
+export interface ByteSocket {
+  readonly remoteAddress: string;
+  readonly localPort: number;
+  /** Null on a connection that is not encrypted. */
+  readonly tls: TlsFacts | null;
+  /** Writes bytes[start, end) and returns how many were taken; -1 when the socket is closed. */
+  write(bytes: Uint8Array, start: number, end: number): number;
+  /** Stops and restarts the delivery of data: back-pressure. */
+  pause(): void;
+  resume(): void;
+  /** Sends FIN after what was written; the other direction stays open. */
+  end(): void;
+  /** Closes both directions at once; unsent bytes may be lost. */
+  close(): void;
+  /** Aborts with RST, so that the peer cannot mistake a truncated message for a whole one. */
+  reset(): void;
+}
+
+/** What a socket tells its owner. A chunk belongs to the receiver: it may be kept and overwritten. */
+export interface SocketOwner {
+  onOpen(socket: ByteSocket): void;
+  onData(chunk: Buffer): void;
+  onDrain(): void;
+  /** The peer sent FIN; writing may go on. */
+  onEnd(): void;
+  /** The last call; `error` says why when it was not an orderly close, or when connecting failed. */
+  onClose(error: SocketError | null): void;
+}
+
+export interface SocketError {
+  /**
+   * The system's name of it, e.g. ECONNREFUSED, ECONNRESET, EADDRINUSE; ETLS for a handshake that failed, which in TLS
+   * 1.3 the other side may say after `onOpen`: it has read nothing then. EPROTO for TLS that broke later.
+   */
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface ListeningSocket {
+  /** As bound: with the port that the system chose when 0 was asked for. */
+  readonly address: Address;
+  /** Stops accepting; accepted connections live on. */
+  stop(): void;
+}
+
+export interface Sockets {
+  /** Rejects with an Error that has a `code` when the address cannot be bound. `sharing` is SO_REUSEPORT. */
+  listen(
+    address: Address,
+    sharing: "exclusive" | "shared",
+    accept: () => SocketOwner,
+  ): Promise<ListeningSocket>;
+  /**
+   * `owner.onOpen` - with `tls`, after the handshake and with the certificate verified - or `owner.onClose` follows,
+   * never from inside this call. The returned function gives the attempt up.
+   */
+  connect(address: Address, owner: SocketOwner, tls?: TlsTarget): () => void;
+  /** Throws an Error that says what is wrong with the texts. */
+  tlsContext(texts: TlsTexts): TlsContext;
+  /** Makes an accepted plain socket a TLS one; until it is secured, it may only be closed or reset. */
+  acceptTls(accepted: ByteSocket, handshake: TlsHandshake): void;
+}
+
+/** One X.509 certificate (RFC 5280). */
+export interface CertificateFacts {
+  /** DNS names and addresses of its subjectAltName, in lower case. */
+  readonly names: readonly string[];
+  readonly subject: string;
+  readonly startsEpochMs: number;
+  readonly expiresEpochMs: number;
+}
+
+/** Reads certificates and keys. Every call throws an Error that says what is wrong with the text. */
+export interface Certificates {
+  /** All certificates of a PEM text, in its order; never empty. */
+  read(text: string): readonly CertificateFacts[];
+  /** To which certificate of a PEM text a private key belongs: its place in `read`, or -1. */
+  owner(text: string, key: string): number;
+}
+
+/** A UDP socket that is tied to one peer: nobody else is heard. */
+export interface DatagramSocket {
+  /** Sent, or lost without a word. */
+  send(bytes: Uint8Array): void;
+  /** Nothing is called back any more. */
+  close(): void;
+}
+
+export interface DatagramOwner {
+  onDatagram(bytes: Buffer): void;
+  /** E.g. ECONNREFUSED, when the peer's host says that nobody listens; not every host of ours tells. */
+  onError(error: SocketError): void;
+}
+
+export interface Datagrams {
+  /**
+   * From a port that the system draws; nothing is sent yet. Rejects with an Error that has a `code`, e.g. ENETUNREACH
+   * when this machine has no route there.
+   */
+  connect(
+    peer: { readonly host: string; readonly port: number },
+    owner: DatagramOwner,
+  ): Promise<DatagramSocket>;
+}
+
+/** Files and folders. Every call rejects (`watch` throws) with an Error that has a `code`, e.g. ENOENT, EACCES. */
+export interface Files {
+  read(path: string): Promise<string>;
+  /** The names in a folder, sorted. */
+  list(folder: string): Promise<string[]>;
+  /** Absolute, with every symbolic link followed. */
+  realPath(path: string): Promise<string>;
+  /** Calls back after anything in this folder (not below it) changed; the returned function ends that. */
+  watch(folder: string, changed: () => void): () => void;
+}
+
+export interface ProcessEnd {
+  /** Null when a signal ended it. */
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** What the operating system says of a process. */
+export interface ProcessUsage {
+  readonly residentBytes: number;
+  /** User and system time since its start. */
+  readonly cpuSeconds: number;
+  readonly startEpochMs: number;
+}
+
+/** A process that runs this same program, at the other end of a message channel. */
+export interface ChildProcess {
+  readonly pid: number;
+  readonly ended: Promise<ProcessEnd>;
+  /** False when the channel is closed and the message is lost. Messages are cloned as by `structuredClone`. */
+  send(message: unknown): boolean;
+  /** At once, with no chance to finish. */
+  kill(): void;
+}
+
+/** Memory that processes see at the same time, and that is gone with the last of them. */
+export interface SharedMemory {
+  readonly bytes: ArrayBuffer;
+  /** What a process inherits to see it too. */
+  readonly descriptor: number;
+}
+
+/** The channel of a process that was itself started by `Processes.start`. */
+export interface ParentChannel {
+  send(message: unknown): void;
+  onMessage(receive: (message: unknown) => void): void;
+  /** The other end is gone, for whatever reason. */
+  onClosed(run: () => void): void;
+}
+
+export type SignalName = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGUSR2";
+
+export interface Processes {
+  readonly pid: number;
+  /** What stands after the program's name on its command line. */
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** How many of them the machine runs at the same time. */
+  readonly cores: number;
+  /** Starts this program once more with these arguments; it shares stdout and stderr, and its stdin is empty. */
+  start(
+    args: readonly string[],
+    receive: (message: unknown) => void,
+    memory?: SharedMemory | null,
+  ): ChildProcess;
+  /** Null when nobody waits at the other end. */
+  readonly parent: ParentChannel | null;
+  /** Null when there is no such process, or the system does not tell. */
+  usage(pid: number): Promise<ProcessUsage | null>;
+  onSignal(name: SignalName, run: () => void): void;
+  /** An error that nothing caught; without this call it ends the process. */
+  onUncaught(run: (error: unknown) => void): void;
+  /**
+   * Has the system end this process once it has used so much processor time without another call, as an endless loop
+   * does. Does nothing where the host cannot.
+   */
+  endAfterBusy(cpuMs: number): void;
+  /** Ends this process at once. */
+  exit(code: number): never;
+}
+
+/** Code that is not part of the program: packages in a folder `node_modules`. */
+export interface Modules {
+  /** The file that this name stands for in the code of a folder; null when there is none. */
+  find(name: string, folder: string): string | null;
+  /** What the file exports. It runs in this process, once; rejects with what it throws. */
+  load(file: string): Promise<Readonly<Record<string, unknown>>>;
+}
+
+/** Whoever started this node as a service, e.g. systemd. */
+export interface ServiceManager {
+  /** Assignments as sd_notify(3) lists them, e.g. `READY=1`, `STATUS=…`, `WATCHDOG=1`. */
+  notify(lines: readonly string[]): void;
+}
+
+/** Where a person reads: whole lines, written at once. */
+export interface Terminal {
+  out(text: string): void;
+  error(text: string): void;
+  /** Whether a person, and not a file or a program, reads this stream. */
+  readonly interactive: { readonly out: boolean; readonly error: boolean };
+}
