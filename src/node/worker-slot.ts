@@ -162,10 +162,18 @@ export class WorkerSlot {
   async #finish(process: WorkerProcess, timeoutMs: number): Promise<number> {
     const answer = await process.ask("drain", { timeoutMs }, timeoutMs + endMs);
     if (answer !== null) this.#parts.onMeasured(process, answer.measured);
+    const forced = answer?.forced ?? 0;
+    if (forced > 0) {
+      const facts = { worker: this.number, workerPid: process.pid, connections: forced };
+      this.#parts.log.warn(
+        `worker ${this.number} reset ${counted(forced, "connection")} at the end of its drain`,
+        facts,
+      );
+    }
     // It has written everything and says so: nothing is lost by ending it here.
     process.dismiss();
     await process.ended;
-    return answer?.forced ?? 0;
+    return forced;
   }
 
   /** A snapshot must not overtake another on its way to the worker. */

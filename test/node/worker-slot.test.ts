@@ -285,12 +285,13 @@ test("WorkerSlot tells of services in order, the newest last, and skips what is 
 
 describe("WorkerSlot.drain", () => {
   test("counts the last measurements, and the worker is not replaced", async () => {
-    const { slot, clock, children, told } = await serving(1);
+    const { slot, clock, children, told, said } = await serving(1);
     const drained = slot.drain(5000);
     await turn();
     await children[0]!.answer("drain", { forced: 2, measured });
     expect(await drained).toEqual({ forced: 2 });
     expect(told).toContainEqual([1, measured]);
+    expect(said).toEqual(["worker 2 reset 2 connections at the end of its drain"]);
     clock.advance(10_000);
     expect(children.length).toBe(1);
   });
