@@ -10,6 +10,7 @@ import type { Snapshot } from "../../src/snapshot.ts";
 import type { EndpointCounts, FilterRegistry, FindFilters, LogFields, Meters } from "../../src/types.ts";
 import { findFilters, onlyFilters } from "../found-filters.ts";
 import { SeededRandom } from "../seeded-random.ts";
+import { VirtualClock } from "../virtual-clock.ts";
 
 export interface LogLine {
   readonly level: string;
@@ -27,6 +28,7 @@ export interface Measured {
 }
 
 export interface ProxyOptions {
+  /** Without one no time passes, so that no deadline is missed on a busy machine. */
   readonly clock?: Clock;
   readonly sockets?: Sockets;
   readonly random?: Random;
@@ -46,16 +48,18 @@ export class RunningProxy {
   /** Open connections by side, as the meters say. */
   readonly open = { downstream: 0, upstream: 0 };
   readonly runtime: Runtime;
+  readonly #clock: Clock;
   readonly #findFilters: FindFilters;
   readonly #files: Readonly<Record<string, string>>;
   #version = 0;
 
   private constructor(options: ProxyOptions) {
+    this.#clock = options.clock ?? new VirtualClock();
     this.#files = options.files ?? {};
     this.#findFilters = options.filters === undefined ? findFilters : onlyFilters(options.filters);
     this.runtime = createRuntime({
       sockets: options.sockets ?? host.sockets,
-      clock: options.clock ?? systemClock,
+      clock: this.#clock,
       random: options.random ?? new SeededRandom(1),
       findFilters: this.#findFilters,
       meters: this.#meters(),
@@ -111,7 +115,9 @@ export class RunningProxy {
   }
 
   stop(): Promise<{ readonly forced: number }> {
-    return this.runtime.drain(0);
+    const drained = this.runtime.drain(0);
+    if (this.#clock instanceof VirtualClock) this.#clock.advance(0);
+    return drained;
   }
 
   #meters(): Meters {

@@ -1,6 +1,7 @@
 /** A node that stops: what is idle closes, what is under way ends, what does not end is cut off. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { host as thisHost } from "../../../src/host/index.ts";
+import { VirtualClock } from "../../virtual-clock.ts";
 import { statusOf, values } from "../messages.ts";
 import { RawClient } from "../raw-client.ts";
 import { okAnswer, RecordingUpstream, type UpstreamScript } from "../recording-upstream.ts";
@@ -10,6 +11,8 @@ import { WatchedSockets } from "../watched-sockets.ts";
 const host = "Host: shop.example\r\n";
 const get = `GET / HTTP/1.1\r\n${host}\r\n`;
 const longMs = 60_000;
+/** More than an idle connection is kept for a request that was on its way. */
+const nextRequestMs = 2_000;
 
 const open: { stop(): unknown }[] = [];
 
@@ -21,16 +24,17 @@ async function setting(script: UpstreamScript, listener = "") {
   const upstream = await RecordingUpstream.start(script);
   const watched = new WatchedSockets(thisHost.sockets);
   const { sockets } = watched;
-  const proxy = await RunningProxy.start(gateway({ ports: [upstream.port], listener }), { sockets });
+  const clock = new VirtualClock();
+  const proxy = await RunningProxy.start(gateway({ ports: [upstream.port], listener }), { sockets, clock });
   const port = proxy.port();
   const client = await RawClient.open(port);
   open.push({ stop: () => client.close() }, upstream);
-  return { upstream, proxy, port, client, watched };
+  return { upstream, proxy, port, client, watched, clock };
 }
 
 describe("draining", () => {
   test("accepts no more connections", async () => {
-    const { proxy, port } = await setting({});
+    const { proxy, port, client } = await setting({});
     const drained = proxy.runtime.drain(longMs);
     expect(
       await RawClient.open(port).then(
@@ -38,13 +42,15 @@ describe("draining", () => {
         () => "refused",
       ),
     ).toBe("refused");
+    client.close();
     expect(await drained).toEqual({ forced: 0 });
   });
 
   test("closes idle connections", async () => {
-    const { proxy, client } = await setting({ onRequest: () => okAnswer });
+    const { proxy, client, clock } = await setting({ onRequest: () => okAnswer });
     await client.exchange(get);
     const drained = proxy.runtime.drain(longMs);
+    clock.advance(nextRequestMs);
     expect(await client.ended()).toBe("fin");
     client.close();
     expect(await drained).toEqual({ forced: 0 });
@@ -61,7 +67,7 @@ describe("draining", () => {
   });
 
   test("closes a connection soon after an answer that began before", async () => {
-    const { proxy, client, upstream } = await setting({
+    const { proxy, client, upstream, clock } = await setting({
       onRequest: () => "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhe",
     });
     client.send(get);
@@ -69,6 +75,7 @@ describe("draining", () => {
     const drained = proxy.runtime.drain(longMs);
     upstream.connections[0]!.send("ll");
     expect((await client.answer()).body).toBe("hell");
+    clock.advance(nextRequestMs);
     expect(await client.ended()).toBe("fin");
     client.close();
     expect(await drained).toEqual({ forced: 0 });
@@ -116,7 +123,7 @@ describe("draining", () => {
   });
 
   test("resets what is left when its time is over, and says how much that was", async () => {
-    const { proxy, client, port, upstream } = await setting({
+    const { proxy, client, port, upstream, clock } = await setting({
       onRequest: (request, connection) => {
         if (!request.start.includes("/tunnel")) return null;
         connection.reading = "bytes";
@@ -130,6 +137,7 @@ describe("draining", () => {
     await other.until("101", () => (other.received.includes("\r\n\r\n") ? true : null));
     await upstream.request(1);
     const drained = proxy.runtime.drain(50);
+    clock.advance(50);
     expect(await client.ended()).toBe("reset");
     expect(await other.ended()).toBe("reset");
     for (const connection of upstream.connections) expect(await connection.ended()).toBe("reset");

@@ -1,6 +1,7 @@
 /** Endpoints that keep failing are ejected, for longer each time, and come back. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { startLoad } from "../../../bench/load.ts";
+import { systemClock } from "../../../src/host/clock/node.ts";
 import { VirtualClock } from "../../virtual-clock.ts";
 import { statusOf, values } from "../messages.ts";
 import type { RawClient } from "../raw-client.ts";
@@ -202,7 +203,8 @@ describe("outlier detection", () => {
   test("spares callers a failing endpoint under load, and gives it its share again when it is well", async () => {
     const services = [await upstreamWith(), await upstreamWith(), await upstreamWith()];
     const service = "    outlierDetection: { consecutiveErrors: 3, ejection: 200ms }";
-    const proxy = await proxyTo({ ports: services.map(({ port }) => port), service });
+    const ports = services.map(({ port }) => port);
+    const proxy = await proxyTo({ ports, service }, { clock: systemClock });
     const wanted = { status: 200, body: Buffer.from("ok") };
     const connections = 4;
     const load = startLoad({ port: proxy.port(), path: "/", connections, requestsPerSecond: null, wanted });

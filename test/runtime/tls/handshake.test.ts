@@ -363,12 +363,14 @@ test("a listener with TLS that drains lets handshakes and answers end", async ()
       return null;
     },
   });
-  const proxy = await proxyTo({ ports: [upstream.port], listener: https([shopEntry]) }, { files });
+  const clock = new VirtualClock();
+  const proxy = await proxyTo({ ports: [upstream.port], listener: https([shopEntry]) }, { files, clock });
   const client = await TlsCaller.open(proxy.port());
   const idle = await TlsCaller.open(proxy.port());
   client.send(get);
   await upstream.request();
   const drained = proxy.runtime.drain(30_000);
+  clock.advance(2_000);
   expect(await idle.ended()).toBe("fin");
   idle.close();
   release(okAnswer);

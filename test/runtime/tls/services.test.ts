@@ -1,6 +1,7 @@
 /** TLS towards services: who is believed, what is shown, and that a pool never mixes identities. */
 import { afterEach, describe, expect, test } from "bun:test";
 import type { TlsOptions } from "node:tls";
+import { systemClock } from "../../../src/host/clock/node.ts";
 import { HelloReader } from "../../../src/runtime/tls/client-hello.ts";
 import { Authority, type Pair } from "../../certificates.ts";
 import { statusOf, values } from "../messages.ts";
@@ -162,7 +163,7 @@ describe("a service with TLS", () => {
     const silent = await upstreamWith({});
     const proxy = await proxyTo(
       { ports: [silent.port], service: believing, timeouts: "{ connect: 50ms }" },
-      { files },
+      { files, clock: systemClock },
     );
     expect(await told(proxy)).toEqual([503, "no-healthy-endpoint"]);
     expect(proxy.log[0]!.message).toContain("ETIMEDOUT");
