@@ -11,7 +11,15 @@ const examples = readdirSync(join(root, "examples")).sort();
 const curl = Bun.which("curl");
 
 /** What the examples' ports are called in their configs. */
-const portNames = { PORT: 8080, ADMIN_PORT: 9900, APP_PORT: 9000, BLUE_PORT: 9001, GREEN_PORT: 9002 };
+const portNames = {
+  PORT: 8080,
+  HTTPS_PORT: 8443,
+  ADMIN_PORT: 9900,
+  SERVICE_ADMIN_PORT: 9901,
+  APP_PORT: 9000,
+  BLUE_PORT: 9001,
+  GREEN_PORT: 9002,
+};
 
 interface Ports {
   readonly environment: Readonly<Record<string, string>>;
@@ -62,7 +70,10 @@ async function runService(command: string, ports: Ports): Promise<void> {
 async function runGateway(config: string, ports: Ports): Promise<Running> {
   const gateway = startClearway(["run", "-c", config], { environment: ports.environment });
   running.push(gateway);
-  await answers(ports.adminUrl("/readyz"), gateway);
+  const ended = gateway.ended.then((code) => `it ended with ${code}`);
+  const started = until(gateway.output, (output) => output.includes(" serves "));
+  const outcome = await Promise.race([started, ended]);
+  if (!outcome.includes(" serves ")) throw new Error(`${config}: ${outcome}: ${gateway.output()}`);
   return gateway;
 }
 
