@@ -6,7 +6,7 @@ import type { ApplyProblem, ApplyResult } from "../runtime/runtime.ts";
 import type { Held } from "../runtime/slices.ts";
 import type { ServiceState, Snapshot } from "../snapshot.ts";
 import type { Log } from "../types.ts";
-import { type WorkerProcess, workersMax } from "./worker-process.ts";
+import type { WorkerProcess } from "./worker-process.ts";
 import { type SlotParts, type SlotState, WorkerSlot } from "./worker-slot.ts";
 
 /** Questions that a healthy worker answers at once. */
@@ -45,7 +45,7 @@ export class WorkerPool {
     this.#log = parts.log;
     const slotParts: SlotParts = { ...parts, states: () => this.#states };
     this.#slots = first.map((process, index) => {
-      const seats = [process.seat, process.seat + workersMax] as const;
+      const seats = [process.seat, process.seat + first.length] as const;
       return new WorkerSlot(slotParts, { number: index + 1, seats }, process);
     });
   }

@@ -5,11 +5,13 @@
 export class ConnectionCount {
   readonly #cells: Int32Array;
   readonly #own: number;
+  readonly #used: Int32Array;
 
-  /** One cell for each process; `own` is that of this one. */
-  constructor(cells: Int32Array, own: number) {
+  /** One cell for each process; `own` is that of this one. `used`: how many of them any process ever had. */
+  constructor(cells: Int32Array, own: number, used: Int32Array) {
     this.#cells = cells;
     this.#own = own;
+    this.#used = used;
   }
 
   /**
@@ -29,8 +31,9 @@ export class ConnectionCount {
 
   get open(): number {
     const cells = this.#cells;
+    const used = Atomics.load(this.#used, 0);
     let sum = 0;
-    for (let process = 0; process < cells.length; process++) sum += Atomics.load(cells, process);
+    for (let process = 0; process < used; process++) sum += Atomics.load(cells, process);
     return sum;
   }
 }

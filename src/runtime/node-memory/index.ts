@@ -22,6 +22,8 @@ const rowsMax = 1 + listenersMax;
 const regionBytes = {
   /** What hashes of texts begin with. */
   seed: wordBytes,
+  /** One more than the highest number that a process had. */
+  processes: wordBytes,
   /** Hashes of the listeners' addresses. */
   listenerKeys: listenersMax * wordBytes,
   /** Open connections: a row for the node and one for each listener, in it 32 bits for each process. */
@@ -63,10 +65,11 @@ export class NodeMemory {
 
   /** For the process that has this number, from 0 to `processesMax` - 1, alone. */
   share(process: number): NodeShare {
+    const used = raised(this.#words("processes"), process + 1);
     const counted = new Map<string, Counter>();
     return {
-      connections: new ConnectionCount(this.#row(0), process),
-      connectionsAt: (address) => new ConnectionCount(this.#row(1 + this.#listener(address)), process),
+      connections: new ConnectionCount(this.#row(0), process, used),
+      connectionsAt: (address) => new ConnectionCount(this.#row(1 + this.#listener(address)), process, used),
       counter: (key) => {
         const known = counted.get(key);
         if (known !== undefined) return known;
@@ -139,6 +142,15 @@ function offsetOf(region: Region): number {
     offset += bytes;
   }
   return offset;
+}
+
+/** A number that only grows. */
+function raised({ buffer, byteOffset }: BigInt64Array, value: number): Int32Array {
+  const number = new Int32Array(buffer, byteOffset, 1);
+  for (let known = Atomics.load(number, 0); known < value; ) {
+    known = Atomics.compareExchange(number, 0, known, value);
+  }
+  return number;
 }
 
 /** The first process draws it, the others find it. */
