@@ -1,8 +1,9 @@
 /** The main file and what it includes, as one map. */
-import { type Reading, readDocument } from "./document.ts";
+import type { Reading } from "./document.ts";
 import { directoryOf, joinPath } from "./file-path.ts";
 import type { WatchedFiles } from "./files.ts";
 import { childrenOf, type Located, type LocatedEntry, type LocatedMap, type Part } from "./located.ts";
+import { readPlain } from "./plain-yaml.ts";
 import type { Report } from "./problem.ts";
 import { placeName, type Range, SourceFile } from "./source.ts";
 
@@ -54,7 +55,15 @@ async function readFile(name: string, sources: Sources & { readonly named?: Rang
     return null;
   }
   const file = new SourceFile(name, result.value);
-  return { node: readDocument(file, sources), range: { file, start: 0, end: 0 } };
+  return { node: await readNode(file, sources), range: { file, start: 0, end: 0 } };
+}
+
+/** Most files are plain: all of YAML, and what tells mistakes, is loaded only for the others. */
+async function readNode(file: SourceFile, sources: Sources): Promise<Located | null> {
+  const plain = readPlain(file, sources.environment);
+  if (plain !== null) return plain;
+  const { readDocument } = await import("./document.ts");
+  return readDocument(file, sources);
 }
 
 /** In the order of the list, those of one pattern by name; no file twice. */
