@@ -4,27 +4,10 @@
  * message is framed or belong to one connection (RFC 9110, section 7.6.1) are Clearway's own to write.
  */
 import { defineFilter, z } from "../plugin.ts";
+import { headerName, headerNameProblem } from "./header-name.ts";
 
-/** RFC 9110, section 5.6.2. */
-const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 /** RFC 9110, section 5.5; a header holds bytes, so nothing above U+00FF fits. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-
-const FRAMING = ["content-length", "transfer-encoding", "trailer", "expect"];
-const HOP_BY_HOP = [
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "upgrade",
-];
-
-const headerName = z.string().superRefine((name, context) => {
-  const message = nameProblem(name);
-  if (message !== null) context.addIssue({ code: "custom", message, input: name });
-});
 
 const headerValue = z
   .string("wanted text; put a number in quotes")
@@ -33,7 +16,7 @@ const headerValue = z
 // Not `z.record(headerName, …)`: it reports a wrong key as "Invalid key" and hides why.
 const headerValues = z.record(z.string(), headerValue).superRefine((values, context) => {
   for (const name of Object.keys(values)) {
-    const message = nameProblem(name);
+    const message = headerNameProblem(name);
     if (message !== null) context.addIssue({ code: "custom", message, input: name, path: [name] });
   }
 });
@@ -76,17 +59,4 @@ function editor(change: Changes): ((headers: Headers) => void) | null {
     for (const [name, value] of set) headers.set(name, value);
     for (const [name, value] of add) headers.append(name, value);
   };
-}
-
-function nameProblem(name: string): string | null {
-  const lower = name.toLowerCase();
-  if (!TOKEN.test(name))
-    return `cannot use "${name}" as the name of a header: wanted letters, digits and hyphens`;
-  if (FRAMING.includes(lower)) return `cannot change "${name}": Clearway frames messages itself`;
-  if (HOP_BY_HOP.includes(lower))
-    return `cannot change "${name}": it belongs to one connection and is not passed on`;
-  if (lower === "host") return `cannot change "${name}": use the route's rewrite: { host: … }`;
-  if (lower.startsWith("x-clearway-"))
-    return `cannot change "${name}": names with x-clearway- are Clearway's own`;
-  return null;
 }
