@@ -5,19 +5,19 @@
  */
 import { directoryOf, joinPath } from "./file-path.ts";
 import type { WatchedFiles } from "./files.ts";
-import { childrenOf, type LocatedScalar, type Part } from "./located.ts";
-import type { Report } from "./problem.ts";
+import type { Located, LocatedScalar, Part } from "./located.ts";
+import type { Path, Report } from "./problem.ts";
 
 const scheme = "file:";
 const secretCharactersMax = 64 * 1024;
 const secretsMax = 256;
-const holders = new Set<string | number>(["filters", "respond"]);
+const holders = new Set(["filters", "respond"]);
 
 export async function readSecrets(root: Part, files: WatchedFiles, report: Report): Promise<void> {
-  const found = new Map<LocatedScalar, Part>();
-  collect(root, "outside", found);
+  const found = new Map<LocatedScalar, Path>();
+  collect(root.node, "outside", { path: [...root.path], found });
   let count = 0;
-  for (const [scalar, part] of found) {
+  for (const [scalar, place] of found) {
     const path = joinPath(directoryOf(scalar.range.file.name), String(scalar.value).slice(scheme.length));
     count += 1;
     const result =
@@ -28,20 +28,37 @@ export async function readSecrets(root: Part, files: WatchedFiles, report: Repor
     scalar.written = scheme + path;
     if (result.ok) scalar.value = result.value.replace(/\r?\n$/, "");
     else
-      report.add(scalar.range, part.path, {
+      report.add(scalar.range, place, {
         message: `cannot read ${JSON.stringify(path)}: ${result.reason}`,
       });
   }
 }
 
-function collect(part: Part, where: "outside" | "inside", found: Map<LocatedScalar, Part>): void {
-  const { node } = part;
+interface Walk {
+  /** Of the node that is looked at; copied for what is found alone: there are many nodes, and few secrets. */
+  readonly path: (string | number)[];
+  readonly found: Map<LocatedScalar, Path>;
+}
+
+function collect(node: Located, where: "outside" | "inside", walk: Walk): void {
   if (node.kind === "scalar") {
     const named = typeof node.value === "string" && node.value.startsWith(scheme);
-    if (named && where === "inside") found.set(node, part);
-    return;
+    if (named && where === "inside") walk.found.set(node, [...walk.path]);
+  } else if (node.kind === "list") {
+    for (const [index, item] of node.items.entries()) step(index, item, { where, walk });
+  } else if (node.kind === "map") {
+    for (const [name, entry] of node.entries) {
+      step(name, entry.node, { where: holders.has(name) ? "inside" : where, walk });
+    }
   }
-  for (const [name, child] of childrenOf(part)) {
-    collect(child, where === "inside" || holders.has(name) ? "inside" : "outside", found);
-  }
+}
+
+function step(
+  name: string | number,
+  node: Located,
+  { where, walk }: { readonly where: "outside" | "inside"; readonly walk: Walk },
+): void {
+  walk.path.push(name);
+  collect(node, where, walk);
+  walk.path.pop();
 }
