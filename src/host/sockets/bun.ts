@@ -146,8 +146,8 @@ class BunSocket implements ByteSocket {
     const outlived = peer !== undefined && hasEnded(peer);
     if (!believed || outlived) {
       this.#failure = outlived ? tlsOutlived : tlsFailure(result.error);
-      // Also calls back `closed`, now or later.
-      native.terminate();
+      // Not `terminate`, which may overtake the alert that says why. Also calls back `closed`, now or later.
+      native.end();
       return;
     }
     if (this.#abandoned) {
