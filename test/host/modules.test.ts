@@ -53,7 +53,7 @@ describe("bunModules", () => {
     expect(await bunModules.load(inModules("@shop/both/import.js"))).toMatchObject({ default: 1 });
     const common = await bunModules.load(inModules("common/main.js"));
     expect((common.default as () => string)()).toBe("common");
-    expect(bunModules.load(inModules("throws/index.js"))).rejects.toThrow("no luck");
+    await expect(bunModules.load(inModules("throws/index.js"))).rejects.toThrow("no luck");
   });
 });
 

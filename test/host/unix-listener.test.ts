@@ -59,7 +59,7 @@ for (const [name, sockets] of hosts) {
     test("are not taken from a file", async () => {
       const { unixPath } = newPath();
       writeFileSync(unixPath, "a letter");
-      expect(sockets.listen({ unixPath }, "shared", saying("x"))).rejects.toMatchObject({
+      await expect(sockets.listen({ unixPath }, "shared", saying("x"))).rejects.toMatchObject({
         code: "EADDRINUSE",
       });
     });
@@ -67,7 +67,7 @@ for (const [name, sockets] of hosts) {
     test("are refused to a second listener that is not to share", async () => {
       const { unixPath } = newPath();
       const { stop } = await sockets.listen({ unixPath }, "exclusive", saying("first"));
-      expect(sockets.listen({ unixPath }, "exclusive", saying("x"))).rejects.toThrow();
+      await expect(sockets.listen({ unixPath }, "exclusive", saying("x"))).rejects.toThrow();
       stop();
     });
   });

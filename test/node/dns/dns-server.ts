@@ -1,6 +1,7 @@
 /** A DNS server on a port of loopback, UDP and TCP, whose records and manners change while it runs. */
 import { createSocket, type Socket } from "node:dgram";
 import { createServer, type Server } from "node:net";
+import { freePort } from "../../free-ports.ts";
 import { type Entry, encodeReply, entryTypes, type Named, type Written } from "./replies.ts";
 
 /** What it does with a question; `answer` unless a test says otherwise. */
@@ -61,19 +62,20 @@ export class DnsServer {
     });
   }
 
-  static async start(port = 0): Promise<DnsServer> {
-    for (;;) {
-      const tcp = createServer();
-      await new Promise<void>((resolve) => tcp.listen(port, "127.0.0.1", resolve));
-      const { port: bound } = tcp.address() as { port: number };
-      const udp = createSocket("udp4");
-      const free = await new Promise<boolean>((resolve) => {
-        udp.once("error", () => resolve(false));
-        udp.bind(bound, "127.0.0.1", () => resolve(true));
-      });
-      if (free) return new DnsServer(udp, tcp);
-      tcp.close();
-    }
+  /** Without a port on one that no connection takes while the server is away. */
+  static async start(port?: number): Promise<DnsServer> {
+    const wanted = port ?? (await freePort());
+    const tcp = createServer();
+    await new Promise<void>((resolve, reject) => {
+      tcp.once("error", reject);
+      tcp.listen(wanted, "127.0.0.1", resolve);
+    });
+    const udp = createSocket("udp4");
+    await new Promise<void>((resolve, reject) => {
+      udp.once("error", reject);
+      udp.bind(wanted, "127.0.0.1", resolve);
+    });
+    return new DnsServer(udp, tcp);
   }
 
   get server(): { readonly host: string; readonly port: number } {

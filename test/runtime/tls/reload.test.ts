@@ -87,7 +87,7 @@ describe("a new certificate", () => {
   test("that cannot be used changes nothing", async () => {
     const { proxy, texts, apply } = await changing([shopEntry]);
     Object.assign(texts, { "shop.pem": second.certificate });
-    expect(apply()).rejects.toThrow("is not the key of the certificate");
+    await expect(apply()).rejects.toThrow("is not the key of the certificate");
     expect((await TlsCaller.open(proxy.port())).shown).toStartWith("DNS:shop.example");
     Object.assign(texts, { "shop.key": second.key });
     await apply();
