@@ -1,9 +1,17 @@
--- Arguments after the URL: how many bytes to upload with each request (0: a GET). Prints the figures as one JSON line.
+-- Arguments after the URL: how many bytes to upload with each request (0: a GET), and the first and the last number of
+-- paths to ask for at random (none: the URL's own). Prints the figures as one JSON line.
 function init(arguments)
   local uploadBytes = tonumber(arguments[1])
   if uploadBytes > 0 then
     wrk.method = "POST"
     wrk.body = string.rep("x", uploadBytes)
+  end
+  if arguments[2] ~= nil then
+    local requests = {}
+    for number = tonumber(arguments[2]), tonumber(arguments[3]) do
+      requests[#requests + 1] = wrk.format(nil, string.format("/area/%d/item", number))
+    end
+    request = function() return requests[math.random(#requests)] end
   end
 end
 

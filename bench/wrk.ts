@@ -13,6 +13,8 @@ export interface WrkOptions {
   readonly seconds: number;
   /** 0 for a GET. */
   readonly uploadBytes: number;
+  /** Asks for `pathOf` of any route from the first to the last, instead of the URL's path. */
+  readonly routes?: readonly [first: number, last: number];
 }
 
 export interface WrkResult {
@@ -32,6 +34,7 @@ export async function runWrk(options: WrkOptions): Promise<WrkResult> {
     ...["-c", loadCores, wantProgram("wrk"), "--threads", "1", "--latency"],
     ...["--connections", String(options.connections), "--duration", `${options.seconds}s`],
     ...["--script", script, options.url, "--", String(options.uploadBytes)],
+    ...(options.routes ?? []).map(String),
   ]);
   const line = stdout.split("\n").find((each) => each.startsWith("{"));
   if (line === undefined) throw new Error(`wrk printed no figures for ${options.url}:\n${stdout}`);

@@ -1,9 +1,10 @@
 /** What a node tells the person who runs it: friendly lines where one reads, the running log where a program does. */
+
+import type { Address, Terminal } from "../machine.ts";
 import type { Problem, Snapshot } from "../snapshot.ts";
-import type { Address, Terminal } from "../types.ts";
 import { addressText, listenerText } from "./addresses.ts";
 import type { NodeLog } from "./log.ts";
-import type { Outcome } from "./reloads.ts";
+import type { Applied, Outcome } from "./reloads.ts";
 
 export interface AnnouncementParts {
   readonly terminal: Terminal;
@@ -45,19 +46,23 @@ export class Announcements {
   }
 
   reloaded(outcome: Outcome, file: string, live: Snapshot): void {
-    const { log } = this.#parts;
-    if (outcome.kind === "refused") {
-      this.#refused(outcome.problems, file, live);
-    } else if (outcome.kind === "restored") {
-      this.#say(live, `${file} is again what version ${live.version} serves`);
-    } else {
-      const tookMs = Math.round(outcome.tookMs);
-      const heldMs = Math.ceil(outcome.held.longestMs);
-      if (this.#friendly(live)) {
-        const how = `${tookMs} ms; it held requests for at most ${heldMs} ms`;
-        this.#say(live, `${file} is live as version ${live.version} (${how})`);
-      } else log.info("the configuration is live", { file, version: live.version, tookMs, heldMs });
+    if (outcome.kind === "refused") this.#refused(outcome.problems, file, live);
+    else if (outcome.kind === "applied") this.#applied(outcome, file, live);
+    else this.#say(live, `${file} is again what version ${live.version} serves`);
+  }
+
+  #applied(outcome: Applied, file: string, live: Snapshot): void {
+    const { version } = live;
+    const tookMs = Math.round(outcome.tookMs);
+    const heldMs = Math.ceil(outcome.held.longestMs);
+    const heldTotalMs = Math.ceil(outcome.held.totalMs);
+    if (this.#friendly(live)) {
+      const how = `${tookMs} ms; it held requests for at most ${heldMs} ms`;
+      this.#say(live, `${file} is live as version ${version} (${how})`);
+      return;
     }
+    const fields = { file, version, tookMs, heldMs, heldTotalMs };
+    this.#parts.log.info("the configuration is live", fields);
   }
 
   #refused(problems: readonly Problem[], file: string, live: Snapshot): void {

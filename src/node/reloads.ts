@@ -1,7 +1,8 @@
 /** From "something changed" to "the newest right configuration is live", one at a time. */
+
+import type { Clock } from "../machine.ts";
 import type { Held } from "../runtime/slices.ts";
 import type { Problem, Snapshot } from "../snapshot.ts";
-import type { Clock } from "../types.ts";
 import { type Reading, sameContents } from "./readings.ts";
 
 /** A configuration as read; the snapshot is null when there are problems. */
@@ -22,8 +23,15 @@ export type Activation =
   | { readonly ok: true; readonly held: Held }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
+export interface Applied {
+  readonly kind: "applied";
+  readonly snapshot: Snapshot;
+  readonly tookMs: number;
+  readonly held: Held;
+}
+
 export type Outcome =
-  | { readonly kind: "applied"; readonly snapshot: Snapshot; readonly tookMs: number; readonly held: Held }
+  | Applied
   | { readonly kind: "refused"; readonly problems: readonly Problem[] }
   /** After a refused one: the text of the live one is back. */
   | { readonly kind: "restored" };
