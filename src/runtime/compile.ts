@@ -65,10 +65,18 @@ export function* compile(
     for (const listener of snapshot.listeners)
       yield* addListener(generation, listener, { running, filterParts, filters });
   } catch (error) {
-    for (const filter of filters) filter.close();
+    discard({ generation, filters }, running);
     throw error;
   }
   return { generation, filters };
+}
+
+/** Ends what does not serve, or no longer: its filters, and its services but those that the one that serves has too. */
+export function discard({ generation, filters }: Compiled, serving: Generation | null): void {
+  for (const filter of filters) filter.close();
+  for (const [name, service] of generation.services) {
+    if (serving?.services.get(name) !== service) service.retire();
+  }
 }
 
 interface ListenerMaking extends FilterMaking {

@@ -125,7 +125,7 @@ export class Roster {
     log.warn("ejected an endpoint: its last requests all failed", {
       ...facts,
       errors: outlierDetection.consecutiveErrors,
-      forMs,
+      forMs: Math.round(forMs),
     });
     this.#parts.ejected({ ...facts, untilEpochMs: clock.epochMs() + forMs });
     this.#select();

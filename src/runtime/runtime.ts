@@ -3,7 +3,7 @@
 import type { Address, Clock, Random, Sockets } from "../machine.ts";
 import type { Ejection, ListenerConfig, ServiceState, Snapshot, SourcePlace } from "../snapshot.ts";
 import type { Appender, FindFilters, Log, Meters } from "../types.ts";
-import { type Compiled, CompileError, type CompileParts, compile } from "./compile.ts";
+import { type Compiled, CompileError, type CompileParts, compile, discard } from "./compile.ts";
 import { Deadlines } from "./deadlines.ts";
 import { addressText } from "./endpoint.ts";
 import { installGlobals } from "./fetch/globals.ts";
@@ -148,7 +148,7 @@ class WorkerRuntime implements Runtime {
     const { added, problems } = await this.#bind(next);
     if (problems.length > 0) {
       for (const listener of added.values()) listener.socket?.stop();
-      for (const filter of next.filters) filter.close();
+      discard(next, running);
       return { ok: false, problems };
     }
     const startMs = clock.now();
@@ -212,11 +212,7 @@ class WorkerRuntime implements Runtime {
 
   #retire(old: Compiled): void {
     this.#generations--;
-    for (const filter of old.filters) filter.close();
-    const live = this.#current?.generation.services;
-    for (const [name, service] of old.generation.services) {
-      if (live?.get(name) !== service) service.retire();
-    }
+    discard(old, this.#current?.generation ?? null);
   }
 
   /** These services are live now; `states`: what they were made with. */
