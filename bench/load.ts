@@ -4,6 +4,7 @@
  * take, so that a stall is seen by all the requests that fell into it.
  */
 import { connect, type Socket } from "node:net";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { AnswerReader, type WantedAnswer, WrongAnswer } from "./answer.ts";
 import { Histogram } from "./histogram.ts";
 
@@ -15,6 +16,8 @@ export interface LoadOptions {
   /** Null for a closed loop. */
   readonly requestsPerSecond: number | null;
   readonly wanted: WantedAnswer;
+  /** For https; without it the load is plain. */
+  readonly tls?: ConnectionOptions;
   /** From its release to the end of its answer; 10 s when not given. */
   readonly timeoutMs?: number;
   /** Told of every connection that is lost, or given up. */
@@ -137,7 +140,8 @@ class Generator implements Load {
   }
 
   #open(): void {
-    const socket = connect({ host: this.#options.host ?? "127.0.0.1", port: this.#options.port });
+    const { host = "127.0.0.1", port, tls } = this.#options;
+    const socket = tls === undefined ? connect({ host, port }) : connectTls({ ...tls, host, port });
     const line: Line = {
       socket,
       reader: new AnswerReader(this.#options.wanted),
@@ -147,7 +151,7 @@ class Generator implements Load {
     };
     this.#lines.add(line);
     socket.setNoDelay(true);
-    socket.on("connect", () => {
+    socket.on(tls === undefined ? "connect" : "secureConnect", () => {
       line.port = socket.localPort ?? null;
       this.#next(line);
     });
