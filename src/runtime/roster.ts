@@ -82,7 +82,6 @@ export class Roster {
 
   /** Endpoints come and go, and are well or not. One that stays keeps its connections and what was measured of it. */
   update(state: ServiceState | null): void {
-    this.#parts.deadlines.touch();
     const before = this.endpoints;
     this.#enter(state, before, (endpoint, { weight, zone }) => {
       endpoint.load.weight = weight;
@@ -138,6 +137,7 @@ export class Roster {
     stay: (endpoint: Endpoint, config: EndpointConfig) => Endpoint,
   ): void {
     const { config, deadlines, create } = this.#parts;
+    const now = deadlines.touch();
     const known = new Map(before.map((endpoint) => [endpoint.name, endpoint]));
     const endpoints = new Map<string, Endpoint>();
     const named = config.dns === null ? config.endpoints : (state?.discovered ?? []);
@@ -147,7 +147,7 @@ export class Roster {
       const same = known.get(name);
       const endpoint = same === undefined ? create(one, undefined) : stay(same, one);
       // Where all are new there is nobody to spare them.
-      if (same === undefined && before.length > 0) endpoint.standing.startedAtMs = deadlines.now;
+      if (same === undefined && before.length > 0) endpoint.standing.startedAtMs = now;
       endpoints.set(name, endpoint);
     }
     this.endpoints = [...endpoints.values()];
