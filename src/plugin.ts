@@ -10,6 +10,7 @@ export type {
   Bindings,
   Call,
   Counter,
+  Failure,
   FilterDefinition,
   FilterEnvironment,
   FilterMetrics,

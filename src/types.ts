@@ -117,6 +117,8 @@ export type UpstreamFilter = (call: Call, send: Send) => Promise<Response>;
 export interface Counter {
   /** Adds (or, negative, subtracts) and returns the new value. */
   add(amount: number): number;
+  /** Sets it to `value` if it is `expected` at that moment; returns what it was. */
+  swap(expected: number, value: number): number;
   readonly value: number;
 }
 

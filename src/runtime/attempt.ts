@@ -45,6 +45,8 @@ export class Attempt implements Waiter, CallOwner {
   readonly tried: Endpoint[];
   #state: "waiting" | "sent" | "answered" | "ended" = "waiting";
   #connection: UpstreamConnection | null = null;
+  /** Whose connection it got or waits for. */
+  #towards: Endpoint | null = null;
   #startedAtMs = 0;
   #stale = 0;
 
@@ -89,12 +91,14 @@ export class Attempt implements Waiter, CallOwner {
   }
 
   #connectTo(endpoint: Endpoint, wanted: "any" | "fresh"): void {
+    this.#towards = endpoint;
     if (this.#service.connect(endpoint, this, wanted) === "full")
       this.#fail(overloaded(this.#service, "connections"));
   }
 
   use(connection: UpstreamConnection, endpoint: Endpoint): void {
     this.endpoint = endpoint;
+    this.#towards = endpoint;
     this.#connection = connection;
     this.#state = "sent";
     this.connects++;
@@ -174,6 +178,7 @@ export class Attempt implements Waiter, CallOwner {
 
   /** It took too long: that is the endpoint's failure, unlike a caller who left. */
   timeOut(): void {
+    if (this.#towards !== null) this.tried.push(this.#towards);
     if (this.#state !== "sent") {
       this.finish();
       return;

@@ -4,7 +4,7 @@ import { CallerBody, requestOver } from "./caller-body.ts";
 import type { ChainContext, ChainEnd } from "./chain.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Answer, answerTo, MessageFailure } from "./failures.ts";
-import { outgoingResponse } from "./fetch/outgoing.ts";
+import { outgoingRequest, outgoingResponse } from "./fetch/outgoing.ts";
 import { lightRequest } from "./fetch/request.ts";
 import type { FieldEdits, OutgoingResponse, RequestSource } from "./fetch/sources.ts";
 import { chooseService, type LiveRoute } from "./generation.ts";
@@ -150,11 +150,19 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
       route: this.exchange.route.name,
       service: service.config.name,
       vars,
-      replayable: (bytesMax) => this.body?.replayable(bytesMax) ?? Promise.resolve(true),
+      replayable: (bytesMax) =>
+        request === this.original && this.body === null ? REPLAYABLE : this.#replayable(request, bytesMax),
     };
     const send: Send = (change = {}) =>
       this.send(change.request ?? request, this.#service(change, service), change);
     return this.exchange.route.wrap!(call, send);
+  }
+
+  /** A filter may have put another body in place of the caller's; or none, which rejects as sending it does. */
+  async #replayable(request: Request, bytesMax: number): Promise<boolean> {
+    const { body } = outgoingRequest(request, this.original);
+    if (body.kind === "source" && body.source === this.body) return this.body.replayable(bytesMax);
+    return body.kind === "none" || (body.kind === "bytes" && body.bytes.length <= bytesMax);
   }
 
   #service(change: SendChange, otherwise: Service): Service {
@@ -240,6 +248,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   }
 }
 
+const REPLAYABLE = Promise.resolve(true);
 const NO_CONTEXT: ChainContext = { var: {} };
 
 function rethrown(error: unknown): never {

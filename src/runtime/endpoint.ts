@@ -137,6 +137,7 @@ export class Endpoint implements ConnectionKeeper {
     this.open.delete(connection);
     this.#service.connections--;
     if (waiter?.waiting === "yes") waiter.connectFailed(this, error);
+    else this.failed(this.begin());
     this.#service.roomMade();
   }
 

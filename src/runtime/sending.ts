@@ -184,6 +184,10 @@ export class Sending implements AttemptOwner {
 
   onHead(upstream: UpstreamConnection, head: Head, facts: ResponseFacts): void {
     this.#unschedule();
+    const { endpoint } = this.#attempt;
+    this.#sent.exchange.endpoint = endpoint;
+    // A filter may send once more: to another one then.
+    this.#sent.tried.push(endpoint!);
     const ended = () => this.#attempt.finish();
     const { response, body } = receivedAnswer(upstream, { head, facts, ended });
     this.#answer = body;

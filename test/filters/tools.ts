@@ -4,6 +4,7 @@ import type { Random } from "../../src/machine.ts";
 import type {
   Appender,
   Bindings,
+  Counter,
   FilterDefinition,
   FilterEnvironment,
   Log,
@@ -33,7 +34,7 @@ export function testTools(given: Partial<Tools> = {}): TestTools {
   const counts = new Map<string, number>();
   const observed: TestTools["observed"] = [];
   const kept = new Map<string, unknown>();
-  const shared = new Map<string, { add(amount: number): number; value: number }>();
+  const shared = new Map<string, Counter>();
   const closers: (() => void)[] = [];
   return {
     lines,
@@ -58,7 +59,7 @@ export function testTools(given: Partial<Tools> = {}): TestTools {
     shared(key) {
       const known = shared.get(key);
       if (known !== undefined) return known;
-      const counter = { value: 0, add: (amount: number) => (counter.value += amount) };
+      const counter = plainCounter();
       shared.set(key, counter);
       return counter;
     },
@@ -69,6 +70,19 @@ export function testTools(given: Partial<Tools> = {}): TestTools {
     connect: () => Promise.reject(new Error("the test gave nothing to connect to")),
     ...given,
   };
+}
+
+function plainCounter(): Counter {
+  const counter = {
+    value: 0,
+    add: (amount: number) => (counter.value += amount),
+    swap(expected: number, value: number) {
+      const was = counter.value;
+      if (was === expected) counter.value = value;
+      return was;
+    },
+  };
+  return counter;
 }
 
 function countingRandom(): Random {

@@ -130,6 +130,10 @@ class SharedCounter implements Counter {
     return Number(Atomics.add(this.#words, this.#place, BigInt(amount))) + amount;
   }
 
+  swap(expected: number, value: number): number {
+    return Number(Atomics.compareExchange(this.#words, this.#place, BigInt(expected), BigInt(value)));
+  }
+
   get value(): number {
     return Number(Atomics.load(this.#words, this.#place));
   }

@@ -71,6 +71,18 @@ describe("NodeMemory", () => {
     expect(() => counter.add(0.5)).toThrow();
   });
 
+  test("counter is swapped only while it is what was expected, in every process", () => {
+    const [left, right] = two();
+    expect(
+      left
+        .share(0)
+        .counter("a")
+        .swap(0, 2 ** 50),
+    ).toBe(0);
+    expect(right.share(1).counter("a").swap(0, 7)).toBe(2 ** 50);
+    expect(right.share(1).counter("a").value).toBe(2 ** 50);
+  });
+
   test("counter says when there are too many, and the known ones go on", () => {
     const share = memory().share(0);
     for (let key = 0; key < 4096; key++) share.counter(`key ${key}`).add(key);
