@@ -14,9 +14,14 @@ export function manyRoutes(routes: number): ManyRoutes {
   return { routes, services: Math.max(busyServices, routes / 10) };
 }
 
-/** What a request to route `index` asks for. Lua's `string.format` in wrk.lua makes the same. */
+/** As long for few routes as for many. Lua's `string.format` in wrk.lua makes the same of it. */
+function areaOf(index: number): string {
+  return `/area/${String(index).padStart(5, "0")}`;
+}
+
+/** What a request to route `index` asks for. */
 export function pathOf(index: number): string {
-  return `/area/${index}/item`;
+  return `${areaOf(index)}/item`;
 }
 
 /** The routes that answer to their `pathOf`: [first, last]. */
@@ -34,7 +39,7 @@ export function routeLines({ routes, services }: ManyRoutes): string {
       lines.push(`      - match: ${match}`, `        to: service-${index}`);
       continue;
     }
-    const path = [pathOf(index), `/area/${index}/*`, `/area/${index}/:id`][index % 3];
+    const path = [pathOf(index), `${areaOf(index)}/*`, `${areaOf(index)}/:id`][index % 3];
     const method = index % 5 === 0 ? ", method: [GET, POST]" : "";
     lines.push(`      - match: { path: ${path}${method} }`);
     if (index % 10 === 9) {

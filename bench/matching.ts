@@ -6,12 +6,12 @@ import type { RequestHead } from "../src/types.ts";
 
 const anything: RouteMatch = { host: null, path: null, methods: [], headers: [], query: [] };
 
-/** What tells the routes apart, and the requests that go to each. */
+/** What tells the routes apart, and the requests that go to each; `name` is as long for few routes as for many. */
 const cases = {
-  "literal path": (index: number) => asked({ path: `/area/${index}/item` }, `/area/${index}/item`),
-  "path with *": (index: number) => asked({ path: `/area/${index}/*` }, `/area/${index}/item`),
-  "path with :param": (index: number) => asked({ path: `/area/${index}/:id/end` }, `/area/${index}/7/end`),
-  host: (index: number) => asked({ host: `tenant-${index}.example`, path: "/*" }, "/item"),
+  "literal path": (name: string) => asked({ path: `/area/${name}/item` }, `/area/${name}/item`),
+  "path with *": (name: string) => asked({ path: `/area/${name}/*` }, `/area/${name}/item`),
+  "path with :param": (name: string) => asked({ path: `/area/${name}/:id/end` }, `/area/${name}/7/end`),
+  host: (name: string) => asked({ host: `tenant-${name}.example`, path: "/*" }, "/item"),
 } as const;
 
 export type MatchingCase = keyof typeof cases;
@@ -38,7 +38,7 @@ export class Matching {
   readonly #requests: readonly Asked[];
 
   constructor(kind: MatchingCase, routes: number, order: MatchingOrder) {
-    const all = Array.from({ length: routes }, (_, index) => cases[kind](index));
+    const all = Array.from({ length: routes }, (_, index) => cases[kind](String(index).padStart(5, "0")));
     this.#matcher = finished(createMatcher(all.map(({ match }, value) => ({ match, value }))));
     const count = order === "one" ? 1 : inTurn;
     // A step that shares no divisor with the number of routes: neighbours in time are none in memory.

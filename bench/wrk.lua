@@ -9,7 +9,7 @@ function init(arguments)
   if arguments[2] ~= nil then
     local requests = {}
     for number = tonumber(arguments[2]), tonumber(arguments[3]) do
-      requests[#requests + 1] = wrk.format(nil, string.format("/area/%d/item", number))
+      requests[#requests + 1] = wrk.format(nil, string.format("/area/%05d/item", number))
     end
     request = function() return requests[math.random(#requests)] end
   end

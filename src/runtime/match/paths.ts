@@ -27,21 +27,24 @@ export function* createPaths<T>(candidates: readonly Candidate<T>[]): Steps<Path
  * routes whose `:param` and literals do not stand beside each other there is none.
  */
 export class Paths<T> {
-  private readonly literal = new Map<string, Candidates<T>>();
+  /** Null for a host without literal paths. */
+  private literal: Map<string, Candidates<T>> | null = null;
   private readonly root = newNode<T>();
   private any: Candidates<T> | null = null;
 
   /** `pattern` is a `patternKey`. */
   add(pattern: string | null, candidates: Candidates<T>): void {
     if (pattern === null) this.any = candidates;
-    else if (isLiteral(pattern)) this.literal.set(pattern, candidates);
-    else insert(this.root, pattern, candidates);
+    else if (isLiteral(pattern)) {
+      this.literal ??= new Map();
+      this.literal.set(pattern, candidates);
+    } else insert(this.root, pattern, candidates);
   }
 
   first(head: RequestHead): Candidate<T> | null {
     const { path } = head;
     return (
-      this.literal.get(path)?.first(head) ??
+      this.literal?.get(path)?.first(head) ??
       (path.charCodeAt(0) === slashCode ? descend(this.root, 0, head) : null) ??
       this.any?.first(head) ??
       null
