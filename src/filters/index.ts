@@ -2,9 +2,10 @@
 import type { FilterDefinition } from "../plugin.ts";
 import accessLog from "./access-log.ts";
 import headers from "./headers.ts";
+import jwt from "./jwt.ts";
 import requestId from "./request-id.ts";
 
-const definitions: readonly FilterDefinition[] = [requestId, accessLog, headers];
+const definitions: readonly FilterDefinition[] = [requestId, accessLog, headers, jwt];
 
 export const filters: ReadonlyMap<string, FilterDefinition> = new Map(
   definitions.map((definition) => [definition.name, definition]),
