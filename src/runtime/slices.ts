@@ -15,7 +15,7 @@ export interface Held {
 }
 
 /** A slice ends with the first step that ends after this: requests come later by hardly more. */
-const sliceMs = 4;
+const sliceMs = 2;
 
 export async function inSlices<Result>(
   steps: Steps<Result>,
