@@ -51,6 +51,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   readonly #target: string;
   readonly #sendings: Sending[] = [];
   #abort: AbortController | null = null;
+  #context = NO_CONTEXT;
   #answered: SentBody = null;
   /** Within `start`: whoever calls that marks the end of the event. */
   #starting = false;
@@ -93,6 +94,11 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     return this.exchange.peer.identity;
   }
 
+  /** What a filter left under this name. */
+  get claims(): unknown {
+    return this.#context.var.claims;
+  }
+
   get listener(): string {
     return this.exchange.peer.listener.config.name;
   }
@@ -122,6 +128,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
 
   forward(request: Request, context: ChainContext): Response | Promise<Response> {
     if (this.#ended) return Promise.reject(requestOver());
+    this.#context = context;
     const { route, peer } = this.exchange;
     const { config } = route;
     if (config === null) return ownResponse(this.exchange.unrouted);

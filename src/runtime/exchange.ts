@@ -107,6 +107,10 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     return this.peer.identity;
   }
 
+  get claims(): unknown {
+    return this.#run?.claims;
+  }
+
   header(name: string): string | null {
     return namedValue(this.fields, name);
   }

@@ -31,7 +31,7 @@ export function callService(
 
 /** A request that no head stands behind. */
 const NO_HEAD = new Head();
-const NOBODY: CallerFacts = { remoteAddress: "unknown", routeName: "", identity: null };
+const NOBODY: CallerFacts = { remoteAddress: "unknown", routeName: "", identity: null, claims: undefined };
 const NO_FIELDS = { bytes: Buffer.alloc(0), offsets: new Int32Array(0), count: 0 };
 
 interface CallOptions {

@@ -4,10 +4,9 @@ import type { LoadBalancing, RequestKey } from "../../snapshot.ts";
 import { duration } from "../../units.ts";
 import { count, deadline, share, token } from "./values.ts";
 
-const keyWanted = "wanted ip, route, identity, header:NAME, cookie:NAME or query:NAME";
+const keyWanted = "wanted ip, route, identity, header:NAME, cookie:NAME, query:NAME or claim:NAME";
 const plainKey = /^(ip|route|identity)$/;
-const namedKey = /^(header|cookie|query):(\S{1,256})$/;
-const claimKey = /^claim(:|$)/;
+const namedKey = /^(header|cookie|query|claim):(\S{1,256})$/;
 
 const policies = ["least-latency", "round-robin", "least-request", "random"] as const;
 const policyWanted = `wanted ${policies.join(", ")}, or a map { ring-hash: { key: … } }`;
@@ -17,19 +16,18 @@ const requestKey = z
   .transform((text, context): RequestKey => {
     const found = readKey(text);
     if (found !== null) return found;
-    const why = claimKey.test(text) ? ": claims come with the filter jwt, which is not in this version" : "";
-    context.addIssue({ code: "custom", message: `${keyWanted}${why}`, input: text });
+    context.addIssue({ code: "custom", message: keyWanted, input: text });
     return z.NEVER;
   })
   .meta({
-    pattern: "^(ip|route|identity|(header|cookie|query):\\S{1,256})$",
+    pattern: "^(ip|route|identity|(header|cookie|query|claim):\\S{1,256})$",
     examples: ["cookie:session", "header:x-tenant", "ip"],
   });
 
 function readKey(text: string): RequestKey | null {
   if (plainKey.test(text)) return { by: text as "ip" | "route" | "identity" };
   const [, by, name = ""] = namedKey.exec(text) ?? [];
-  if (by === "query") return { by, name };
+  if (by === "query" || by === "claim") return { by, name };
   if (!token.test(name)) return null;
   if (by === "header") return { by, name: name.toLowerCase() };
   return by === "cookie" ? { by, name } : null;
@@ -39,7 +37,7 @@ const ringHash = z.strictObject({
   "ring-hash": z
     .strictObject({
       key: requestKey.describe(
-        "ip, route, identity, header:NAME, cookie:NAME or query:NAME; a cookie that a caller has not is set",
+        "ip, route, identity, header:NAME, cookie:NAME, query:NAME or claim:NAME; a cookie that a caller has not is set",
       ),
     })
     .describe("Requests with the same key go to the same endpoint"),

@@ -9,6 +9,8 @@ export interface CallerFacts {
   readonly routeName: string;
   /** Null unless TLS proved one. */
   readonly identity: string | null;
+  /** What a filter such as jwt left under this name; undefined where none did. */
+  readonly claims: unknown;
 }
 
 /** A request, as far as keys can be made of it. */
@@ -25,6 +27,9 @@ export function messageFacts({ headers, url }: Request, caller: CallerFacts): Ke
     remoteAddress: caller.remoteAddress,
     routeName: caller.routeName,
     identity: caller.identity,
+    get claims() {
+      return caller.claims;
+    },
     get query() {
       return new URL(url).search.slice(1);
     },
@@ -52,10 +57,16 @@ function read(key: RequestKey, facts: KeyFacts): string | null {
       return cookieValue(facts.header("cookie") ?? "", key.name);
     case "query":
       return new URLSearchParams(facts.query).get(key.name);
-    // The config refuses it where it cannot be proved.
     case "claim":
-      return null;
+      return claimValue(facts.claims, key.name);
   }
+}
+
+/** A list or a map tells nobody apart. */
+function claimValue(claims: unknown, name: string): string | null {
+  if (typeof claims !== "object" || claims === null || !Object.hasOwn(claims, name)) return null;
+  const value: unknown = claims[name as never];
+  return typeof value === "string" || typeof value === "number" ? String(value) : null;
 }
 
 /** RFC 6265, section 4.2: `name=value` pairs with "; " between them; of two with one name the first. */

@@ -5,6 +5,7 @@ const caller = {
   remoteAddress: "192.0.2.1",
   routeName: "shop",
   identity: "spiffe://store.example/storefront",
+  claims: undefined,
 };
 
 function facts(changes: Partial<KeyFacts> & { fields?: Record<string, string> } = {}): KeyFacts {
@@ -28,6 +29,18 @@ test("requestKey knows no key where there is nothing that tells callers apart", 
 
 test("requestKey reads a header", () => {
   expect(requestKey({ by: "header", name: "x-tenant" }, facts({ fields: { "x-tenant": "a" } }))).toBe("a");
+});
+
+test.each([
+  [{ sub: "alice" }, "alice"],
+  [{ sub: 7 }, "7"],
+  [{ sub: "" }, null],
+  [{ sub: ["alice"] }, null],
+  [Object.create({ sub: "alice" }), null],
+  ["alice", null],
+  [null, null],
+])("requestKey reads a claim of %p: %p", (claims, wanted) => {
+  expect(requestKey({ by: "claim", name: "sub" }, facts({ claims }))).toBe(wanted);
 });
 
 test.each([
