@@ -105,3 +105,12 @@ function readVersions(): Record<string, string> {
   ask("wrk", "--version", /wrk (\S+)/);
   return versions;
 }
+
+/** The message of a failed measurement and the first line of the log under it, without the paths of this machine. */
+export function failureText(error: Error): string {
+  const lines = error.message.replaceAll(`${repository}/`, "").split("\n");
+  return lines
+    .filter((line) => line.trim() !== "")
+    .slice(0, 2)
+    .join(": ");
+}

@@ -15,10 +15,12 @@ import { memory } from "./workloads/memory.ts";
 import { reload } from "./workloads/reload.ts";
 import { routes } from "./workloads/routes.ts";
 import { start } from "./workloads/start.ts";
+import { tls } from "./workloads/tls.ts";
 import { workers } from "./workloads/workers.ts";
 
 const workloads = [
   http1,
+  tls,
   start,
   memory,
   connections,

@@ -24,6 +24,8 @@ export interface Variant {
 /** A started variant, and where it listens. */
 export interface Subject {
   readonly port: number;
+  /** With scheme and port. */
+  readonly origin: string;
   /** Null for the direct row. */
   readonly running: Running | null;
   readonly configPath: string;
@@ -159,15 +161,18 @@ export interface StartOptions {
   /** Another file of peers/ than the variant's own, and further values for it. */
   readonly template?: string;
   readonly values?: Readonly<Record<string, string | number>>;
+  /** What its template speaks; http when not given. */
+  readonly scheme?: "https";
   /** Called right before the program is executed. */
   readonly started?: () => void;
 }
 
 /** Writes the config into a new folder and starts the program; it may not serve yet. */
 export async function startSubject(variant: Variant, options: StartOptions): Promise<Subject> {
-  const { backendPort, cores } = options;
+  const { backendPort, cores, scheme = "http" } = options;
   if (variant.template === null) {
-    return { port: backendPort, running: null, configPath: "", adminPort: 0, folder: "" };
+    const origin = `http://127.0.0.1:${backendPort}`;
+    return { port: backendPort, origin, running: null, configPath: "", adminPort: 0, folder: "" };
   }
   const folder = makeFolder();
   const [port, adminPort] = [await freePort(), await freePort()];
@@ -184,7 +189,8 @@ export async function startSubject(variant: Variant, options: StartOptions): Pro
   writeFileSync(configPath, fillTemplate(template, values));
   const command = variant.command(configPath, folder);
   options.started?.();
-  return { port, running: start({ name: "proxy", command, cores, folder }), configPath, adminPort, folder };
+  const running = start({ name: "proxy", command, cores, folder });
+  return { port, origin: `${scheme}://127.0.0.1:${port}`, running, configPath, adminPort, folder };
 }
 
 /** Stops the program and removes its folder. Throws when a process had to be killed. */
@@ -202,7 +208,8 @@ const answerWaitMs = 10_000;
 export async function waitForAnswer(url: string, running: Running | null, everyMs = 5): Promise<void> {
   const deadline = performance.now() + answerWaitMs;
   for (;;) {
-    const status = await fetch(url, { keepalive: false, signal: AbortSignal.timeout(answerWaitMs) }).then(
+    const signal = AbortSignal.timeout(answerWaitMs);
+    const status = await fetch(url, { keepalive: false, signal, tls: { rejectUnauthorized: false } }).then(
       (answer) => answer.status,
       () => null,
     );

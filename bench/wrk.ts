@@ -15,6 +15,8 @@ export interface WrkOptions {
   readonly uploadBytes: number;
   /** Asks for `pathOf` of any route from the first to the last, instead of the URL's path. */
   readonly routes?: readonly [first: number, last: number];
+  /** A new connection for each request. */
+  readonly connection?: "close";
 }
 
 export interface WrkResult {
@@ -33,6 +35,7 @@ export async function runWrk(options: WrkOptions): Promise<WrkResult> {
   const { stdout } = await run("taskset", [
     ...["-c", loadCores, wantProgram("wrk"), "--threads", "1", "--latency"],
     ...["--connections", String(options.connections), "--duration", `${options.seconds}s`],
+    ...(options.connection === undefined ? [] : ["--header", `connection: ${options.connection}`]),
     ...["--script", script, options.url, "--", String(options.uploadBytes)],
     ...(options.routes ?? []).map(String),
   ]);

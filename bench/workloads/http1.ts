@@ -1,6 +1,6 @@
 /** Requests over HTTP/1.1, plain: CPU for each, how many a second, how long, how much memory. */
 import { checkWork, countLogLines } from "../check.ts";
-import { repository } from "../machine.ts";
+import { failureText } from "../machine.ts";
 import { cpuBetween, proxyCores, readCpu, readMemory } from "../processes.ts";
 import { median, pairedRatio, type Spread, verdictOf } from "../statistics.ts";
 import { figure, mebibytes, percent } from "../table.ts";
@@ -158,17 +158,8 @@ async function measure(measurement: Measurement): Promise<Http1Row> {
       await stopSubject(subject);
     }
   } catch (error) {
-    return { ...row, ...nothing, error: describe(error as Error) };
+    return { ...row, ...nothing, error: failureText(error as Error) };
   }
-}
-
-/** The message and the first line of the log under it, without the paths of this machine. */
-function describe(error: Error): string {
-  const lines = error.message.replaceAll(`${repository}/`, "").split("\n");
-  return lines
-    .filter((line) => line.trim() !== "")
-    .slice(0, 2)
-    .join(": ");
 }
 
 async function load({ work, variant, options }: Measurement, subject: Subject) {
