@@ -3,9 +3,12 @@ import type { FilterDefinition } from "../plugin.ts";
 import accessLog from "./access-log.ts";
 import apiKey from "./api-key.ts";
 import basicAuth from "./basic-auth.ts";
+import bodyLimit from "./body-limit.ts";
 import headers from "./headers.ts";
+import ipAllow from "./ip-allow.ts";
 import jwt from "./jwt.ts";
 import requestId from "./request-id.ts";
+import retry from "./retry.ts";
 
 const definitions: readonly FilterDefinition[] = [
   requestId,
@@ -14,6 +17,9 @@ const definitions: readonly FilterDefinition[] = [
   jwt,
   apiKey,
   basicAuth,
+  ipAllow,
+  bodyLimit,
+  retry,
 ];
 
 export const filters: ReadonlyMap<string, FilterDefinition> = new Map(

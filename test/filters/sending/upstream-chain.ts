@@ -1,0 +1,121 @@
+/** One upstream filter as a route has it, around sendings that a test answers, in virtual time. */
+import { wrapSend } from "../../../src/runtime/chain.ts";
+import { MessageFailure } from "../../../src/runtime/failures.ts";
+import { createFilters, type FilterParts } from "../../../src/runtime/live-filter.ts";
+import type { Call, FilterDefinition, SendChange } from "../../../src/types.ts";
+import { requestFrom } from "../../runtime/fetch/messages.ts";
+import { type TestParts, testParts } from "../../runtime/filter-parts.ts";
+
+export interface Sent {
+  /** From 1 on. */
+  readonly number: number;
+  readonly atMs: number;
+  readonly change: SendChange;
+}
+
+/** What a service does with a sending; a throw is a failure. */
+export type Script = (sent: Sent) => Response | Promise<Response>;
+
+export interface CallDraft {
+  readonly method?: string;
+  readonly fields?: readonly string[];
+  /** From the begin of the call; 10 s when not given. */
+  readonly timeoutMs?: number;
+  readonly replayable?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface Ended {
+  /** Null when it was rejected. */
+  readonly response: Response | null;
+  readonly error: unknown;
+  readonly sent: readonly Sent[];
+  readonly elapsedMs: number;
+}
+
+export interface UpstreamChain {
+  readonly parts: TestParts;
+  /** One call, from its begin to its end; time passes meanwhile. */
+  run(script: Script, draft?: CallDraft): Promise<Ended>;
+  /** How often the filter counted this: `retries`, or with label values `retries 503`. */
+  counted(name: string): number;
+}
+
+export function upstreamChain(
+  definition: FilterDefinition,
+  options: unknown,
+  given: Partial<FilterParts> = {},
+): UpstreamChain {
+  const { name } = definition;
+  const parts = testParts({ ...given, filters: new Map([[name, definition]]) });
+  const place = { file: "clearway.yaml", line: 1 };
+  const wrap = wrapSend(createFilters([{ name, id: null, onError: "fail", options, place }], parts))!;
+  return {
+    parts,
+    run: async (script, draft = {}) => {
+      const beganMs = parts.clock.now();
+      const sent: Sent[] = [];
+      const send = async (change: SendChange = {}) => {
+        const one = { number: sent.length + 1, atMs: parts.clock.now() - beganMs, change };
+        sent.push(one);
+        return script(one);
+      };
+      const ended = await inTime(parts, wrap(callOf(draft, beganMs), send));
+      return { ...ended, sent, elapsedMs: parts.clock.now() - beganMs };
+    },
+    counted(wanted) {
+      const [metric, ...labels] = wanted.split(" ");
+      return parts.counted.filter(
+        (one) =>
+          one.name === `clearway_filter_${metric}_total` &&
+          labels.every((label) => Object.values(one.labels).includes(label)),
+      ).length;
+    },
+  };
+}
+
+function callOf(draft: CallDraft, beganMs: number): Call {
+  const request = requestFrom(draft.fields ?? [], { method: draft.method ?? "GET" });
+  return {
+    request,
+    attempt: 1,
+    deadline: beganMs + (draft.timeoutMs ?? 10_000),
+    signal: draft.signal ?? new AbortController().signal,
+    route: "orders",
+    service: "orders",
+    vars: {},
+    replayable: async () => draft.replayable ?? true,
+  };
+}
+
+const patienceMs = 100_000;
+
+/** A millisecond at a time, once nothing goes on without it. */
+async function inTime({ clock }: TestParts, answer: Promise<Response>) {
+  let ended: Pick<Ended, "response" | "error"> | null = null;
+  answer.then(
+    (response) => {
+      ended = { response, error: null };
+    },
+    (error: unknown) => {
+      ended = { response: null, error };
+    },
+  );
+  for (let waitedMs = 0; waitedMs < patienceMs; waitedMs++) {
+    for (let turn = 0; turn < 30 && ended === null; turn++) await null;
+    if (ended !== null) return ended as Pick<Ended, "response" | "error">;
+    clock.advance(1);
+  }
+  throw new Error(`the call did not end in ${patienceMs} ms of virtual time`);
+}
+
+export const failures = {
+  unreachable: () =>
+    new MessageFailure("no-healthy-endpoint", "ECONNREFUSED", { side: "upstream", retryable: "yes" }),
+  overloaded: () =>
+    new MessageFailure("service-overloaded", "at its limit", { side: "upstream", retryable: "yes" }),
+  reset: () => new MessageFailure("upstream-reset", "closed", { side: "upstream" }),
+  malformed: () => new MessageFailure("upstream-malformed", "not HTTP", { side: "upstream" }),
+  timeout: () => new MessageFailure("upstream-timeout", "late", { side: "upstream" }),
+  callerLeft: () => new MessageFailure("caller-left", "gone", { side: "downstream" }),
+};
