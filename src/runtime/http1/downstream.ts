@@ -191,7 +191,8 @@ export class DownstreamConnection
   onOpen(socket: ByteSocket): void {
     this.answer.opened(this.opened(socket));
     this.#taker.deadlines.touch();
-    this.setDeadline(this.#taker.limits.headerTimeoutMs);
+    // A handshake may end while the listener drains.
+    this.setDeadline(this.draining === "yes" ? FIRST_REQUEST_MS : this.#taker.limits.headerTimeoutMs);
   }
 
   onData(chunk: Buffer): void {

@@ -44,7 +44,7 @@ export class TlsGate implements SocketOwner {
     this.#deadline = keeper.deadlines.create(() => this.#expired());
   }
 
-  /** Lets a handshake that is under way end; its first request is answered as any other while draining. */
+  /** Lets a handshake end, which has its time, and then a first request come. */
   drain(): void {}
 
   abort(): void {

@@ -83,18 +83,6 @@ describe("a listener with TLS", () => {
       "no TLS connection with a caller: the two sides share no protocol (ALPN)",
     );
   });
-
-  test("says https to services and filters", async () => {
-    const upstream = await upstreamWith();
-    const filter = "    filters: [{ headers: { request: { set: { x-seen: yes } } } }]";
-    for (const more of ["", filter]) {
-      const proxy = await proxyTo({ ports: [upstream.port], listener: https([shopEntry], more) }, { files });
-      expect(await asked(proxy.port())).toBe(200);
-      const request = upstream.requests.at(-1)!;
-      expect(values(request, "x-forwarded-proto")).toEqual(["https"]);
-      expect(values(request, "forwarded").join()).toContain("proto=https");
-    }
-  });
 });
 
 describe("the certificate that is shown", () => {
