@@ -148,8 +148,11 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
     this.#request = "sent";
   }
 
-  fail(_failure: Failure): void {
+  /** Where an answer is on its way already, it ends here too. */
+  fail(failure: Failure): void {
+    const sink = this.#sink;
     this.abort();
+    sink?.fail(failure);
   }
 
   // ---- the answer ----
