@@ -20,7 +20,7 @@ export const leftOut: Readonly<Record<string, LeftOut>> = {
   },
   "ip-restriction": {
     reason: "its first argument is a function that finds the caller's address",
-    instead: later("ip-allow"),
+    instead: "the built-in `ip-allow` does it",
   },
   "jsx-renderer": {
     reason: "its argument is a component",
