@@ -6,8 +6,9 @@
  * after `shutdown()` calls back `close` without `end`.
  *
  * TLS: `upgradeTLS` takes the bytes that were read already as `initialData`, and may call back before it returns. The
- * plain socket under it goes on calling `data` with what is encrypted, and its handlers are the listener's: `reload` would
- * replace them for all. `handshake` says `ok` also for a peer that is not believed: only `authorized` counts. Why not a TLS listener, or `node:tls`:
+ * plain socket under it goes on calling `data` with what is encrypted, and its handlers are the listener's: `reload`
+ * would replace them for all. `handshake` says `ok` also for a peer that is not believed: only `authorized` counts.
+ * `error` is called for an alert after the handshake, too, and `close` follows. Why not a TLS listener, or `node:tls`:
  * docs/decisions/tls.md.
  */
 import { isIP } from "node:net";
