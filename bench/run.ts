@@ -13,6 +13,7 @@ import { http1 } from "./workloads/http1.ts";
 import { kill } from "./workloads/kill.ts";
 import { memory } from "./workloads/memory.ts";
 import { reload } from "./workloads/reload.ts";
+import { retry } from "./workloads/retry.ts";
 import { routes } from "./workloads/routes.ts";
 import { start } from "./workloads/start.ts";
 import { tls } from "./workloads/tls.ts";
@@ -27,6 +28,7 @@ const workloads = [
   reload,
   routes,
   balance,
+  retry,
   workers,
   kill,
 ] as readonly Workload<object>[];

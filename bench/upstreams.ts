@@ -1,6 +1,6 @@
 /**
- * The services behind the balancing rows, in one process: `upstreams.ts PORT,PORT,...`. The first is slow, the second
- * failing, the others well. `/counts` on any of them says how many requests each got.
+ * The services behind the balancing and retry rows, in one process: `upstreams.ts PORT,PORT,... [CONDITION]`. `/counts`
+ * on any of them says how many requests each got.
  */
 import { createServer, type Socket } from "node:net";
 
@@ -9,8 +9,18 @@ const wellMs = 5;
 const slowMs = 50;
 const spread = 0.2;
 
+/** Who answers 503, by the condition they are in. */
+const conditions: Readonly<Record<string, (index: number) => boolean>> = {
+  "one-slow-one-failing": (index) => index === 1,
+  "three-failing": (index) => index < 3,
+  "tenth-failing": () => Math.random() < 0.1,
+  "all-failing": () => true,
+};
+
 const body = "hello world, this is a small body of some bytes\n";
 const ports = (process.argv[2] ?? "").split(",").map(Number);
+const condition = process.argv[3] ?? "one-slow-one-failing";
+const fails = conditions[condition]!;
 const counts = ports.map(() => 0);
 
 function answer(status: string, text: string): string {
@@ -24,11 +34,11 @@ function serve(socket: Socket, index: number, head: string): void {
   }
   counts[index]!++;
   // A broken service says so at once, and so has always the fewest requests in flight.
-  if (index === 1) {
+  if (fails(index)) {
     socket.write(answer("503 Service Unavailable", "broken\n"));
     return;
   }
-  const middleMs = index === 0 ? slowMs : wellMs;
+  const middleMs = index === 0 && condition === "one-slow-one-failing" ? slowMs : wellMs;
   const takenMs = middleMs * (1 + spread * (2 * Math.random() - 1));
   setTimeout(() => socket.writable && socket.write(answer("200 OK", body)), takenMs);
 }
