@@ -4,9 +4,11 @@ import accessLog from "./access-log.ts";
 import apiKey from "./api-key.ts";
 import basicAuth from "./basic-auth.ts";
 import bodyLimit from "./body-limit.ts";
+import extAuthz from "./ext-authz.ts";
 import headers from "./headers.ts";
 import ipAllow from "./ip-allow.ts";
 import jwt from "./jwt.ts";
+import mirror from "./mirror.ts";
 import requestId from "./request-id.ts";
 import retry from "./retry.ts";
 
@@ -19,6 +21,8 @@ const definitions: readonly FilterDefinition[] = [
   basicAuth,
   ipAllow,
   bodyLimit,
+  extAuthz,
+  mirror,
   retry,
 ];
 

@@ -1,5 +1,6 @@
 /** One download of an issuer's keys: whole within its time, of bounded size, from exactly this URL. */
 import type { Tools } from "../../plugin.ts";
+import { readAtMost } from "../who/bounded-body.ts";
 import { type WebKey, webKeysOf } from "./web-keys.ts";
 
 const BYTES_MAX = 256 * 1024;
@@ -42,21 +43,9 @@ export async function downloadKeys(
 }
 
 async function textOf({ body }: Response): Promise<string> {
-  if (body === null) return "";
-  const reader = body.getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  let size = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
-    size += value.byteLength;
-    if (size > BYTES_MAX) {
-      void reader.cancel().catch(() => {});
-      throw new Error(`it answered with more than ${BYTES_MAX} bytes`);
-    }
-    text += decoder.decode(value, { stream: true });
-  }
+  const bytes = await readAtMost(body, BYTES_MAX);
+  if (bytes === null) throw new Error(`it answered with more than ${BYTES_MAX} bytes`);
+  return bytes.toString();
 }
 
 function maxAgeOf(cacheControl: string | null): number | null {
