@@ -63,7 +63,7 @@ export function* compile(
   const filters: LiveFilter[] = [];
   try {
     for (const listener of snapshot.listeners)
-      yield* addListener(generation, listener, { running, filterParts, filters });
+      yield* addListener(generation, listener, { running, filterParts, filters, targets: new Map() });
   } catch (error) {
     discard({ generation, filters }, running);
     throw error;
@@ -81,6 +81,8 @@ export function discard({ generation, filters }: Compiled, serving: Generation |
 
 interface ListenerMaking extends FilterMaking {
   readonly running: Generation | null;
+  /** Of routes to one service, by its name: all of them share it. */
+  readonly targets: Map<string, readonly WeightedService[]>;
 }
 
 interface FilterMaking {
@@ -104,7 +106,18 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Li
     const { filters, match } = route;
     const asListener = filters.length === 0 && paramNames(match.path).length === 0;
     const folded = asListener ? plain : fold([...shared, ...create(route, making)], match.path);
-    routes.push(liveRoute(generation, route, { ...folded, meter: meters.route(config.name, route.name) }));
+    const meter = meters.route(config.name, route.name);
+    const { timeoutMs } = route;
+    const targets = targetsOf(route, generation, making.targets);
+    routes.push({
+      config: route,
+      name: route.name,
+      meter,
+      ...folded,
+      targets,
+      timeoutMs,
+      rewrites: rewrites(route),
+    });
     yield;
   }
   const unmatched: LiveRoute = {
@@ -114,6 +127,8 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Li
     chain: plain.chain,
     wrap: null,
     targets: [],
+    timeoutMs: null,
+    rewrites: "no",
   };
   const matcher = yield* createMatcher(routes.map((route) => ({ match: route.config!.match, value: route })));
   const certificates = yield* certificatesOf(config, generation, making.running);
@@ -154,24 +169,30 @@ function fold(filters: readonly LiveFilter[], path: string | null): Folded {
   return { chain: compileChain(filters, path), wrap: wrapSend(filters) };
 }
 
-function liveRoute(
-  generation: Generation,
-  config: RouteConfig,
-  folded: Folded & Pick<LiveRoute, "meter">,
-): LiveRoute {
-  const { action } = config;
-  const targets = action.kind === "forward" ? action.to.map((to) => target(generation, config, to)) : [];
-  return { config, name: config.name, targets, ...folded };
+function targetsOf(
+  route: RouteConfig,
+  { services }: Generation,
+  shared: ListenerMaking["targets"],
+): readonly WeightedService[] {
+  const { action } = route;
+  if (action.kind !== "forward") return NO_TARGETS;
+  const [only, ...more] = action.to;
+  const known = more.length === 0 ? shared.get(only!.service) : undefined;
+  if (known !== undefined) return known;
+  const targets = action.to.map(({ service: name, weight }) => {
+    const service = services.get(name);
+    if (service === undefined) throw new CompileError(route.place, `no service is called "${name}"`);
+    return { service, weight };
+  });
+  if (more.length === 0) shared.set(only!.service, targets);
+  return targets;
 }
 
-function target(
-  generation: Generation,
-  route: RouteConfig,
-  to: { readonly service: string; readonly weight: number },
-): WeightedService {
-  const service = generation.services.get(to.service);
-  if (service === undefined) throw new CompileError(route.place, `no service is called "${to.service}"`);
-  return { service, weight: to.weight };
+const NO_TARGETS: readonly WeightedService[] = [];
+
+function rewrites({ action }: RouteConfig): "yes" | "no" {
+  if (action.kind !== "forward") return "no";
+  return action.rewrite.path === null && action.rewrite.host === null ? "no" : "yes";
 }
 
 /** The place in the file may move; everything else that differs makes it another service. */

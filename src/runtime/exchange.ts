@@ -16,7 +16,7 @@ import { chooseService, type LiveRoute } from "./generation.ts";
 import { ownHead } from "./http1/caller-answer.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
 import { allValues, FieldKind, namedValue } from "./http1/fields.ts";
-import type { Head } from "./http1/head.ts";
+import type { Head, KnownFields } from "./http1/head.ts";
 import type { RequestOwner } from "./http1/request-owner.ts";
 import { writeRequestHead } from "./http1/request-writer.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
@@ -139,7 +139,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     if (refusal === null) this.route = listener.matcher.find(this) ?? listener.unmatched;
     else this.unrouted = refusal;
     const { route } = this;
-    if (route.config !== null) this.connection.answerTimeoutMs = route.config.timeoutMs;
+    if (route.timeoutMs !== null) this.connection.answerTimeoutMs = route.timeoutMs;
     if (route.chain !== null || route.wrap !== null) {
       this.#run = new ChainRun(this);
       this.#run.start();
@@ -168,13 +168,13 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
 
   #direct(route: LiveRoute): void {
     const { config } = route;
-    if (config === null) this.answer(this.unrouted);
-    else if (config.action.kind === "forward") {
+    if (route.targets.length > 0) {
       this.service = chooseService(route.targets, this.#parts.random);
       this.#attempt = new Attempt(this.service, this, []);
       this.attempts = 1;
       this.#attempt.start();
-    } else {
+    } else if (config === null) this.answer(this.unrouted);
+    else {
       const local = localAnswer(config, this);
       this.status = local.head.status;
       this.connection.answer.whole(
@@ -213,7 +213,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   writeHead(upstream: UpstreamConnection, changed: ChangedRequest): void {
     const { request } = this.connection;
     const { facts, head } = request;
-    const route = rewritten(this.route.config, this);
+    const route = rewritten(this.route, this);
     const line =
       changed.line ??
       route.line ??
@@ -225,14 +225,25 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
       removed: changed.removed ?? NONE,
       added: changed.added ?? NO_PAIRS,
       authority: route.authority ?? this.#ownAuthority,
-      forwarded: this.peer.forwarder.lines({
-        authority: facts.authority,
-        version: head.minor === 1 ? "1.1" : "1.0",
-        fields: changed.fields,
-      }),
+      forwarded: this.#forwardedLines(changed.fields),
       body: changed.body,
       expect: sameBody && request.continueAwaited ? "forward" : "drop",
       upgrade: facts.upgrade === null ? "drop" : "forward",
+    });
+  }
+
+  #forwardedLines(fields: KnownFields): Buffer {
+    const { facts, head } = this.connection.request;
+    const version = head.minor === 1 ? "1.1" : "1.0";
+    return this.peer.forwarder.lines({ authority: facts.authority, version, fields });
+  }
+
+  forwardedFields(fields: KnownFields): readonly (readonly [string, string])[] {
+    const lines = this.#forwardedLines(fields).toString("latin1").split("\r\n");
+    return lines.flatMap((line) => {
+      const colon = line.indexOf(": ");
+      const name = line.slice(0, colon);
+      return colon < 0 || name === "Via" ? [] : [[name, line.slice(colon + 2)] as const];
     });
   }
 

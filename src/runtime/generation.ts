@@ -9,7 +9,10 @@ import type { Matcher } from "./match.ts";
 import type { Service } from "./service.ts";
 import type { ServerCertificates } from "./tls/server-certificates.ts";
 
-/** A route with everything that its requests need. */
+/**
+ * A route with everything that its requests need. What nearly all of them need stands in it, not in its config: with
+ * thousands of routes every further object is one that the processor has to wait for.
+ */
 export interface LiveRoute {
   /** Null for requests that no route takes. */
   readonly config: RouteConfig | null;
@@ -20,7 +23,12 @@ export interface LiveRoute {
   readonly chain: Chain | null;
   /** Upstream filters; null when there are none. */
   readonly wrap: SendWrap | null;
+  /** Empty where no service answers. */
   readonly targets: readonly WeightedService[];
+  /** Null without a route: as the listener's limits say. */
+  readonly timeoutMs: number | null;
+  /** Whether a `rewrite` stands beside its services. */
+  readonly rewrites: "yes" | "no";
 }
 
 export interface WeightedService {

@@ -1,6 +1,7 @@
 /** Routes that no service answers - `respond` and `redirect` - and what `rewrite` makes of a request. */
 import type { RouteConfig } from "../snapshot.ts";
 import type { RequestHead } from "../types.ts";
+import type { LiveRoute } from "./generation.ts";
 import type { EditedHead } from "./http1/answer.ts";
 import type { RequestLine } from "./http1/request-writer.ts";
 import { rewritePath, starRemainder } from "./match.ts";
@@ -37,17 +38,20 @@ function redirectTarget(route: RouteConfig, request: RequestHead): string {
   return `${scheme ?? request.scheme}://${host ?? request.authority}${target}${query}`;
 }
 
-/** What a route's `rewrite` changes; nulls where it changes nothing. */
-export function rewritten(
-  route: RouteConfig | null,
-  request: RequestHead,
-): { readonly line: RequestLine | null; readonly authority: string | null } {
-  if (route === null || route.action.kind !== "forward") return UNCHANGED;
-  const { path, host } = route.action.rewrite;
-  if (path === null) return host === null ? UNCHANGED : { line: null, authority: host };
-  const target = rewritePath(path, starRemainder(route.match, request.path));
+/** Null for what stays as it came. */
+interface Rewritten {
+  readonly line: RequestLine | null;
+  readonly authority: string | null;
+}
+
+/** What a route's `rewrite` changes. */
+export function rewritten({ config, rewrites }: LiveRoute, request: RequestHead): Rewritten {
+  if (rewrites === "no" || config?.action.kind !== "forward") return UNCHANGED;
+  const { path, host } = config.action.rewrite;
+  if (path === null) return { line: null, authority: host };
+  const target = rewritePath(path, starRemainder(config.match, request.path));
   const query = request.query === "" ? "" : `?${request.query}`;
   return { line: { method: request.method, target: target + query }, authority: host };
 }
 
-const UNCHANGED = { line: null, authority: null } as const;
+const UNCHANGED: Rewritten = { line: null, authority: null };

@@ -119,6 +119,9 @@ class StatusSeries {
   readonly #table: SeriesTable;
   readonly #labels: Labels;
   readonly #byNumber = new Map<number, CounterSeries>();
+  /** Mostly the next one too: of thousands of routes, a table each is one that the processor has to wait for. */
+  #lastNumber = -1;
+  #last: CounterSeries | null = null;
 
   constructor(table: SeriesTable, labels: Labels) {
     this.#table = table;
@@ -127,8 +130,11 @@ class StatusSeries {
 
   count(method: string, status: number): void {
     const number = (METHOD_NUMBERS.get(method) ?? METHODS.length) * STATUS_RANGE + status;
-    const series = this.#byNumber.get(number) ?? this.#add(number, status);
-    series.count += 1;
+    if (this.#last === null || number !== this.#lastNumber) {
+      this.#last = this.#byNumber.get(number) ?? this.#add(number, status);
+      this.#lastNumber = number;
+    }
+    this.#last.count += 1;
   }
 
   #add(number: number, status: number): CounterSeries {
@@ -170,6 +176,8 @@ class RouteSeries implements RouteMeter {
   readonly #route: string;
   /** As many as the route's config names. */
   readonly #byService = new Map<string, ServiceSeries>();
+  #lastService = "";
+  #last: ServiceSeries | null = null;
 
   constructor(table: SeriesTable, listener: string, route: string) {
     this.#table = table;
@@ -178,7 +186,11 @@ class RouteSeries implements RouteMeter {
   }
 
   record(service: string, method: string, status: number, reason: string, durationMs: number): void {
-    const series = this.#byService.get(service) ?? this.#add(service);
+    if (this.#last === null || service !== this.#lastService) {
+      this.#last = this.#byService.get(service) ?? this.#add(service);
+      this.#lastService = service;
+    }
+    const series = this.#last;
     series.duration.record(durationMs);
     (reason === "" ? series.plain : series.withReason(reason)).count(method, status);
   }
