@@ -99,6 +99,8 @@ export interface Call {
   readonly vars: Variables;
   /** Whether the request can be sent again: true when its body is absent or at most `bytesMax` and now held. */
   replayable(bytesMax: number): Promise<boolean>;
+  /** The request as the service gets it, rewritten and with what a proxy adds, but no body: for `tools.call`. */
+  copy(): Request;
 }
 
 /** What one sending may change against the call. */
@@ -137,7 +139,7 @@ export interface Tools {
   /** A value per worker that survives a reload; `make` runs when there is none under this key. */
   keep<T>(key: string, make: () => T): T;
   shared(key: string): Counter;
-  /** Through that service's balancer, with its limits and metrics. */
+  /** Through that service's balancer, with its limits and metrics; the request's signal gives it up. */
   call(service: string, request: Request): Promise<Response>;
   /** To the outside: follows no redirect, uses no proxy. */
   fetch(url: string, init?: RequestInit): Promise<Response>;

@@ -9,8 +9,9 @@ import { lightRequest } from "./fetch/request.ts";
 import type { FieldEdits, OutgoingResponse, RequestSource } from "./fetch/sources.ts";
 import { chooseService, type LiveRoute } from "./generation.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
+import { listElements } from "./http1/fields.ts";
 import type { KnownFields } from "./http1/head.ts";
-import { localAnswer } from "./local-answers.ts";
+import { localAnswer, rewritten } from "./local-answers.ts";
 import { ownResponse } from "./own-response.ts";
 import type { Peer } from "./peer.ts";
 import { reasonCode, respond, type SentBody } from "./respond.ts";
@@ -34,6 +35,8 @@ export interface RunOwner extends CallerSide {
   readonly head: RequestHead;
   onFinished(report: (summary: RequestSummary) => void): void;
   answer(answer: Answer): void;
+  /** Names and values of the X-Forwarded fields and Forwarded. */
+  forwardedFields(fields: KnownFields): readonly (readonly [string, string])[];
   /** Names and values of fields that an answer of a service gets besides its own. */
   cookieFields(answer: FieldEdits): readonly string[];
 }
@@ -159,6 +162,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
       vars,
       replayable: (bytesMax) =>
         request === this.original && this.body === null ? REPLAYABLE : this.#replayable(request, bytesMax),
+      copy: () => this.#copy(request),
     };
     const send: Send = (change = {}) =>
       this.send(change.request ?? request, this.#service(change, service), change);
@@ -170,6 +174,19 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     const { body } = outgoingRequest(request, this.original);
     if (body.kind === "source" && body.source === this.body) return this.body.replayable(bytesMax);
     return body.kind === "none" || (body.kind === "bytes" && body.bytes.length <= bytesMax);
+  }
+
+  #copy(request: Request): Request {
+    const { exchange } = this;
+    const { line, authority } = rewritten(exchange.route, exchange.head);
+    const url = new URL(request.url);
+    if (authority !== null) url.host = authority;
+    const target = line !== null && request.url === this.original.url ? url.origin + line.target : url;
+    const headers = new Headers(request.headers);
+    const replaced = ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
+    for (const name of [...listElements(headers.get("connection") ?? ""), ...replaced]) headers.delete(name);
+    for (const [name, value] of exchange.forwardedFields(this.fields)) headers.append(name, value);
+    return new Request(target, { method: request.method, headers });
   }
 
   #service(change: SendChange, otherwise: Service): Service {

@@ -106,6 +106,10 @@ class ChangedCall implements Call {
   replayable(bytesMax: number): Promise<boolean> {
     return this.#call.replayable(bytesMax);
   }
+
+  copy(): Request {
+    return this.#call.copy();
+  }
 }
 
 /** The `:names` in a path of the config, and which of its segments they are. */

@@ -1,13 +1,15 @@
 /** A call to a service that no caller's request stands behind: a filter's own (`tools.call`). */
 import type { RequestKey } from "../snapshot.ts";
 import type { Failure } from "../types.ts";
-import { receivedAnswer } from "./answer-body.ts";
+import { type AnswerBody, receivedAnswer } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import { type CallerFacts, messageFacts, requestKey } from "./balance/request-key.ts";
+import { MessageFailure } from "./failures.ts";
 import { outgoingRequest } from "./fetch/outgoing.ts";
 import type { OutgoingRequest } from "./fetch/sources.ts";
-import { knownFields } from "./http1/fields.ts";
+import { FieldKind, fieldKind, knownFields } from "./http1/fields.ts";
 import { Head } from "./http1/head.ts";
+import { kindSet, PER_CONNECTION } from "./http1/head-writer.ts";
 import { writeRequestHead } from "./http1/request-writer.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
 import type { UpstreamConnection } from "./http1/upstream.ts";
@@ -16,7 +18,10 @@ import { framingOf, targetOf } from "./sending.ts";
 import type { Service } from "./service.ts";
 import { flushWires } from "./wire.ts";
 
-/** Sends the request; rejects with a MessageFailure when no head of an answer came in `timeoutMs`. */
+/**
+ * Sends the request; rejects with a MessageFailure when no head of an answer came in `timeoutMs`. The request's signal
+ * gives it up, also while the answer's body is on its way.
+ */
 export function callService(
   service: Service,
   request: Request,
@@ -34,6 +39,13 @@ const NO_HEAD = new Head();
 const NOBODY: CallerFacts = { remoteAddress: "unknown", routeName: "", identity: null, claims: undefined };
 const NO_FIELDS = { bytes: Buffer.alloc(0), offsets: new Int32Array(0), count: 0 };
 
+/** Headers that came with another request also say things of that one's connection, and have its Host. */
+const UNSAID = PER_CONNECTION | kindSet(FieldKind.Host, FieldKind.Expect);
+
+function mayBeSaid(name: string): boolean {
+  return ((UNSAID >> fieldKind(Buffer.from(name, "latin1"), 0, name.length)) & 1) === 0;
+}
+
 interface CallOptions {
   readonly timeoutMs: number;
   readonly pseudonym: string;
@@ -48,6 +60,7 @@ class ServiceCall implements AttemptOwner {
   readonly #attempt: Attempt;
   readonly #options: CallOptions;
   readonly #unschedule: () => void;
+  #body: AnswerBody | null = null;
 
   constructor(service: Service, request: Request, options: CallOptions) {
     this.#request = request;
@@ -55,7 +68,7 @@ class ServiceCall implements AttemptOwner {
     this.#options = options;
     this.method = this.#outgoing.method;
     this.#attempt = new Attempt(service, this, []);
-    this.#unschedule = service.parts.clock.after(options.timeoutMs, () => this.#attempt.timeOut());
+    this.#unschedule = service.parts.clock.after(options.timeoutMs, () => this.#stop("upstream-timeout"));
   }
 
   keyValue(key: RequestKey): string | null {
@@ -67,7 +80,20 @@ class ServiceCall implements AttemptOwner {
   }
 
   start(): void {
+    const { signal } = this.#request;
+    if (signal.aborted) {
+      this.onFailure(new MessageFailure("cancelled", "the call was given up", { side: "upstream" }));
+      return;
+    }
+    signal.addEventListener("abort", () => this.#stop("cancelled"), { once: true });
     this.#attempt.start();
+  }
+
+  #stop(why: "upstream-timeout" | "cancelled"): void {
+    if (this.#body !== null) this.#body.cancel();
+    else if (why === "cancelled") this.#attempt.finish();
+    else this.#attempt.timeOut();
+    this.onFailure(new MessageFailure(why, "the service did not answer in time", { side: "upstream" }));
   }
 
   sendTo(upstream: UpstreamConnection): void {
@@ -78,7 +104,7 @@ class ServiceCall implements AttemptOwner {
       line: { method: this.method, target: targetOf(this.#request.url) },
       fields: knownFields(fields.source ?? NO_FIELDS),
       removed: fields.removed,
-      added: fields.added,
+      added: fields.added.filter((_, at) => mayBeSaid(fields.added[at - (at % 2)]!)),
       authority: new URL(this.#request.url).host,
       forwarded: Buffer.from(`Via: 1.1 ${this.#options.pseudonym}\r\n`, "latin1"),
       body: framing,
@@ -93,7 +119,8 @@ class ServiceCall implements AttemptOwner {
   onHead(upstream: UpstreamConnection, head: Head, facts: ResponseFacts): void {
     this.#unschedule();
     const ended = () => this.#attempt.finish();
-    const { response } = receivedAnswer(upstream, { head, facts, ended });
+    const { response, body } = receivedAnswer(upstream, { head, facts, ended });
+    this.#body = body;
     this.#options.resolve(response);
   }
 

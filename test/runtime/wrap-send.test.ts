@@ -26,6 +26,7 @@ describe("wrapSend", () => {
     service: "orders",
     vars: {},
     replayable: async () => true,
+    copy: () => request,
   };
 
   test("is null without an upstream filter", () => {

@@ -10,7 +10,7 @@ export function kindSet(...kinds: readonly FieldKind[]): KindSet {
   return kinds.reduce((set, kind) => set | (1 << kind), 0);
 }
 
-const PER_CONNECTION = kindSet(
+export const PER_CONNECTION = kindSet(
   FieldKind.Connection,
   FieldKind.Upgrade,
   FieldKind.Hop,

@@ -85,6 +85,7 @@ function callOf(draft: CallDraft, beganMs: number): Call {
     service: "orders",
     vars: {},
     replayable: async () => draft.replayable ?? true,
+    copy: () => new Request(request.url, { method: request.method, headers: request.headers }),
   };
 }
 
