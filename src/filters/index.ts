@@ -5,7 +5,9 @@ import apiKey from "./api-key.ts";
 import basicAuth from "./basic-auth.ts";
 import bodyLimit from "./body-limit.ts";
 import extAuthz from "./ext-authz.ts";
+import fault from "./fault.ts";
 import headers from "./headers.ts";
+import hmac from "./hmac.ts";
 import ipAllow from "./ip-allow.ts";
 import jwt from "./jwt.ts";
 import mirror from "./mirror.ts";
@@ -19,9 +21,11 @@ const definitions: readonly FilterDefinition[] = [
   jwt,
   apiKey,
   basicAuth,
+  hmac,
   ipAllow,
   bodyLimit,
   extAuthz,
+  fault,
   mirror,
   retry,
 ];

@@ -1,5 +1,6 @@
 /** What a service is asked about a request: one of its own, with what it may know in fields, as others ask it too. */
 import type { Middleware } from "../../plugin.ts";
+import { targetOf } from "../who/target.ts";
 
 type Context = Parameters<Middleware>[0];
 
@@ -17,7 +18,8 @@ export function questionAbout(
   body: Uint8Array<ArrayBuffer> | null,
 ): Request {
   const { method, url, headers } = c.req.raw;
-  const { protocol, host, pathname, search } = new URL(url);
+  const { protocol, host } = new URL(url);
+  const { path: asked, query } = targetOf(url);
   const fields = new Headers();
   for (const name of send) {
     const value = headers.get(name);
@@ -26,7 +28,7 @@ export function questionAbout(
   fields.set("x-forwarded-method", method);
   fields.set("x-forwarded-proto", protocol.slice(0, -1));
   fields.set("x-forwarded-host", host);
-  fields.set("x-forwarded-uri", pathname + search);
+  fields.set("x-forwarded-uri", asked + query);
   fields.set("x-forwarded-for", c.env.remoteAddress);
   const type = body === null ? null : headers.get("content-type");
   if (type !== null) fields.set("content-type", type);
