@@ -34,13 +34,14 @@ export class SignatureVerifier {
   readonly #tools: Tools;
   readonly #keys: Promise<ReadonlyMap<string, CryptoKey>>;
   /** For keys that are not known: a refusal takes as long. */
-  readonly #decoy = importKey(crypto.getRandomValues(new Uint8Array(32)));
+  readonly #decoy: Promise<CryptoKey>;
   readonly #seen: BoundedMap<"seen">;
 
   constructor(rules: VerifierRules, tools: Tools) {
     this.#rules = rules;
     this.#tools = tools;
     this.#keys = importKeys(rules.keys);
+    this.#decoy = importKey(new TextEncoder().encode(tools.random.id()));
     this.#seen = tools.keep("seen", () => new BoundedMap(SEEN_BOUNDS));
   }
 

@@ -34,3 +34,15 @@ test("hmac sends on a chunked body that it held, and refuses one that is not the
   expect([statusOf(large), ...values(large, "x-clearway-reason")]).toEqual([413, "body-too-large"]);
   expect(upstream.requests).toHaveLength(1);
 });
+
+test("hmac behind body-limit holds no more of a chunked body than that lets pass", async () => {
+  const route = `        filters: [{ body-limit: { max: 1KiB } }, { hmac: { keys: { store: ${key} } } }]`;
+  const { client, upstream } = await setting(
+    { onRequest: () => "HTTP/1.1 204 No Content\r\n\r\n" },
+    { route },
+  );
+  expect(statusOf(await client.exchange(signedPut("x".repeat(1024)), "PUT"))).toBe(204);
+  const large = await client.exchange(signedPut("x".repeat(2000)), "PUT");
+  expect([statusOf(large), ...values(large, "x-clearway-reason")]).toEqual([413, "body-too-large"]);
+  expect(upstream.requests.map(({ body }) => body.length)).toEqual([1024]);
+});
