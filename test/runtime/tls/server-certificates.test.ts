@@ -1,8 +1,8 @@
 /** Whose certificate is shown for a name, and what one handshake proves for another host. */
 import { describe, expect, test } from "bun:test";
+import type { Sockets, TlsTexts } from "../../../src/machine.ts";
 import { ServerCertificates, serverCertificate } from "../../../src/runtime/tls/server-certificates.ts";
 import type { ListenerCertificate } from "../../../src/snapshot.ts";
-import type { Sockets, TlsTexts } from "../../../src/machine.ts";
 
 const made: TlsTexts[] = [];
 const sockets = {

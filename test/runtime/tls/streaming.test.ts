@@ -1,12 +1,13 @@
 /** Bodies, ends and upgrades over TLS, on both sides: the sender is held back, memory stays flat, nothing is lost. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { createHash, type Hash } from "node:crypto";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { SeededRandom } from "../../seeded-random.ts";
 import { statusOf } from "../messages.ts";
 import { okAnswer, type UpstreamScript } from "../recording-upstream.ts";
 import { closeAll, proxyTo, upstreamWith } from "../setting.ts";
 import { eventually } from "../waiting.ts";
+import { Relay } from "./relay.ts";
 import { files, https, shop, shopEntry, shown } from "./secured.ts";
 import { get, TlsCaller } from "./tls-caller.ts";
 
@@ -156,44 +157,6 @@ for (const more of ["", filter]) {
   });
 }
 
-/** Stands on the wire between a caller and a port, and can send bytes of its own to the port. */
-class Relay {
-  port = 0;
-  #inner: Socket | null = null;
-  readonly #server: Server;
-
-  private constructor(port: number) {
-    this.#server = createServer((outer) => {
-      const inner = connect(port, "127.0.0.1");
-      this.#inner = inner;
-      for (const [from, to] of [
-        [outer, inner],
-        [inner, outer],
-      ] as const) {
-        from.on("data", (chunk) => void to.write(chunk));
-        from.on("error", () => {});
-        from.on("close", () => to.destroy());
-      }
-    });
-  }
-
-  static async start(port: number): Promise<Relay> {
-    const relay = new Relay(port);
-    await new Promise<void>((resolve) => relay.#server.listen(0, "127.0.0.1", resolve));
-    relay.port = (relay.#server.address() as AddressInfo).port;
-    return relay;
-  }
-
-  inject(bytes: Buffer): void {
-    this.#inner?.write(bytes);
-  }
-
-  stop(): void {
-    this.#inner?.destroy();
-    this.#server.close();
-  }
-}
-
 const upgrade = `GET /chat HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
 const switched = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
 const switching: UpstreamScript = {
@@ -324,6 +287,16 @@ describe("a caller over TLS", () => {
       expect(statusOf(await client.answer())).toBe(200);
     }
     expect(upstream.requests.map((each) => each.body)).toEqual([body, body, body, body]);
+  });
+
+  test("whose bytes come one at a time gets its handshake and its answer", async () => {
+    const { proxy } = await setting({ onRequest: () => okAnswer });
+    for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+      const relay = await Relay.start(proxy.port(), 1);
+      const slow = await TlsCaller.open(relay.port, { minVersion: version, maxVersion: version });
+      expect(statusOf(await slow.exchange(get))).toBe(200);
+      relay.stop();
+    }
   });
 
   test("whose encrypted bytes are broken on the way is cut off, and nobody else", async () => {
