@@ -7,6 +7,7 @@ import bodyLimit from "./body-limit.ts";
 import extAuthz from "./ext-authz.ts";
 import fault from "./fault.ts";
 import headers from "./headers.ts";
+import hedge from "./hedge.ts";
 import hmac from "./hmac.ts";
 import ipAllow from "./ip-allow.ts";
 import jwt from "./jwt.ts";
@@ -28,6 +29,7 @@ const definitions: readonly FilterDefinition[] = [
   fault,
   mirror,
   retry,
+  hedge,
 ];
 
 export const filters: ReadonlyMap<string, FilterDefinition> = new Map(

@@ -21,7 +21,10 @@ const BACKOFF_GROWTH = 10;
 const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 const UNAVAILABLE = 503;
 
-const cause = z.union([z.enum(CAUSES), z.int().min(300).max(599)], { error: CAUSE_WANTED });
+const cause = z.union([
+  z.enum(CAUSES, CAUSE_WANTED),
+  z.int(CAUSE_WANTED).min(300, CAUSE_WANTED).max(599, CAUSE_WANTED),
+]);
 
 const options = z.strictObject({
   attempts: z.int().min(1).max(10).default(2).describe("tries in all, the first one included; default 2"),

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/host/clock/node.ts";
 import { statusOf } from "../runtime/messages.ts";
 import { okAnswer, type RecordingUpstream, type UpstreamScript } from "../runtime/recording-upstream.ts";
-import type { RunningProxy } from "../runtime/running-proxy.ts";
+import type { GatewayText, RunningProxy } from "../runtime/running-proxy.ts";
 import { caller, closeAll, proxyTo, upstreamWith } from "../runtime/setting.ts";
 import { SeededRandom } from "../seeded-random.ts";
 
@@ -20,12 +20,12 @@ const rich = "budget: 100%, perSecond: 10000, backoff: 1ms";
 async function behind(
   scripts: readonly UpstreamScript[],
   options: string,
-  route = "",
+  { route = "", ...text }: Partial<GatewayText> = {},
 ): Promise<{ services: RecordingUpstream[]; proxy: RunningProxy }> {
   const services = await Promise.all(scripts.map((script) => upstreamWith(script)));
   const filter = `        filters: [{ retry: { ${options} } }]\n${route}`;
   const proxy = await proxyTo(
-    { ports: services.map(({ port }) => port), route: filter },
+    { ports: services.map(({ port }) => port), route: filter, ...text },
     { clock: systemClock },
   );
   // The budget begins empty with the first request.
@@ -112,7 +112,7 @@ describe("retry, on the wire", () => {
   test("never goes past the route's timeout", async () => {
     const silent = scripted(() => null);
     const options = `${rich}, when: [timeout, 504], perTry: 200ms, attempts: 10`;
-    const { proxy } = await behind([silent.script], options, "        timeout: 500ms");
+    const { proxy } = await behind([silent.script], options, { route: "        timeout: 500ms" });
     silent.turn();
     const answer = await (await caller(proxy)).exchange(get);
     expect(statusOf(answer)).toBe(504);
@@ -142,7 +142,7 @@ async function outage(options: string, judge: (service: number) => string) {
       return judged(service);
     },
   }));
-  const { proxy } = await behind(scripts, options);
+  const { proxy } = await behind(scripts, options, { service: "    outlierDetection: {}" });
   judged = judge;
   const client = await caller(proxy);
   const ask = async (count: number) => {
@@ -165,6 +165,14 @@ describe("retry, during an outage", () => {
     expect(failed).toBeLessThanOrEqual(1);
     expect(sent).toBeGreaterThan(1060);
     expect(sent).toBeLessThan(1170);
+  });
+
+  test("of three services of ten hides it from callers, for hardly a try more", async () => {
+    const { ask } = await outage("attempts: 3, backoff: 1ms", (service) => (service < 3 ? busy : okAnswer));
+    await ask(200);
+    const { failed, sent } = await ask(500);
+    expect(failed).toBe(0);
+    expect(sent).toBeLessThanOrEqual(550);
   });
 
   test("of everything adds at most a fifth, and ten tries a second", async () => {

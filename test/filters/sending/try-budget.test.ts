@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { routeBudget } from "../../../src/filters/sending/try-budget.ts";
+import { NodeMemory, nodeMemoryBytes } from "../../../src/runtime/node-memory/index.ts";
+import { SeededRandom } from "../../seeded-random.ts";
 import { VirtualClock } from "../../virtual-clock.ts";
 import { testTools } from "../tools.ts";
 
@@ -39,12 +41,16 @@ describe("a budget of tries", () => {
   });
 
   test("is one for all workers and generations of a route, and another for another route", () => {
-    const tools = testTools();
-    const [left, right] = [routeBudget(tools, "orders", limits), routeBudget(tools, "orders", limits)];
+    const memory = new NodeMemory(new ArrayBuffer(nodeMemoryBytes), new SeededRandom(1));
+    const budgetOf = (worker: number, route: string) => {
+      const share = memory.share(worker);
+      return routeBudget(testTools({ shared: (key) => share.counter(key) }), route, limits);
+    };
+    const [left, right] = [budgetOf(0, "orders"), budgetOf(1, "orders")];
     for (let request = 0; request < 100; request++) left.addRequest();
-    expect(taken(routeBudget(tools, "users", limits), 10)).toBe(0);
+    expect(taken(budgetOf(0, "users"), 10)).toBe(0);
     expect(taken(right, 5)).toBe(5);
-    expect(taken(routeBudget(tools, "orders", limits), 100)).toBe(15);
+    expect(taken(budgetOf(1, "orders"), 100)).toBe(15);
   });
 
   test("goes on when the system's clock is set back", () => {
