@@ -26,16 +26,15 @@ export class IdleConnections {
     this.#options = options;
   }
 
-  /** Opens them, each with one request. Rejects at the first that has no answer, or not the wanted one. */
+  /** Opens them, each with one request at once. Rejects at the first that has no answer, or not the wanted one. */
   async open(): Promise<void> {
     const { connections } = this.#options;
     while (this.#lines.length < connections) {
-      const batch = Array.from({ length: Math.min(atOnce, connections - this.#lines.length) }, () =>
-        this.#line(),
-      );
-      this.#lines.push(...(await Promise.all(batch)));
+      const count = Math.min(atOnce, connections - this.#lines.length);
+      const opened = await Promise.all(Array.from({ length: count }, () => this.#line()));
+      this.#lines.push(...opened);
+      await Promise.all(opened.map((line) => line.exchange()));
     }
-    await this.request();
   }
 
   /** One more request on each. */
@@ -61,6 +60,7 @@ class Line {
   readonly #socket: Socket;
   readonly #request: string;
   readonly #reader: AnswerReader;
+  #open = true;
   #answered: () => void = () => {};
   #failed: (error: Error) => void = () => {};
 
@@ -88,12 +88,14 @@ class Line {
       });
       socket.once("close", () => {
         closed();
+        line.#open = false;
         line.#failed(new Error("the connection was closed"));
       });
     });
   }
 
   exchange(): Promise<void> {
+    if (!this.#open) return Promise.reject(new Error("the connection was closed while it was idle"));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`no answer in ${answerWaitMs} ms`)), answerWaitMs);
       this.#answered = () => {
