@@ -59,6 +59,8 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   /** Within `start`: whoever calls that marks the end of the event. */
   #starting = false;
   #ended = false;
+  /** When the route's timeout ends, for upstream filters. */
+  #deadlineMs = 0;
 
   constructor(exchange: RunOwner) {
     this.exchange = exchange;
@@ -147,13 +149,15 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
 
   #wrapped(request: Request, service: Service, vars: Variables): Promise<Response> {
     const run = this;
-    const { deadlines } = this.exchange.peer.listener.generation.parts;
+    this.#beginTimeout();
     const call: Call = {
       request,
       get attempt() {
         return Math.max(1, run.exchange.attempts);
       },
-      deadline: deadlines.now + this.exchange.connection.answerTimeoutMs,
+      get deadline() {
+        return run.#deadlineMs;
+      },
       get signal() {
         return run.signal;
       },
@@ -172,8 +176,18 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   /** A filter may have put another body in place of the caller's; or none, which rejects as sending it does. */
   async #replayable(request: Request, bytesMax: number): Promise<boolean> {
     const { body } = outgoingRequest(request, this.original);
-    if (body.kind === "source" && body.source === this.body) return this.body.replayable(bytesMax);
+    if (body.kind === "source" && body.source === this.body) {
+      const held = await this.body.replayable(bytesMax);
+      if (held) this.#beginTimeout();
+      return held;
+    }
     return body.kind === "none" || (body.kind === "bytes" && body.bytes.length <= bytesMax);
+  }
+
+  /** The route's timeout begins with the request's last byte. */
+  #beginTimeout(): void {
+    const { connection, peer } = this.exchange;
+    this.#deadlineMs = peer.listener.generation.parts.deadlines.now + connection.answerTimeoutMs;
   }
 
   #copy(request: Request): Request {

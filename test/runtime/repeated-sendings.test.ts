@@ -150,4 +150,24 @@ describe("call.replayable", () => {
       expect(service.requests.map(({ body }) => body)).toEqual(got);
     });
   }
+
+  test("moves the deadline to a timeout after the body's last byte", async () => {
+    const clock = new VirtualClock();
+    const deadlines: number[] = [];
+    const holding: UpstreamFilter = async (call, send) => {
+      deadlines.push(call.deadline);
+      await call.replayable(8);
+      deadlines.push(call.deadline);
+      return send();
+    };
+    const service = await upstreamWith();
+    const proxy = await proxyWith(holding, { ports: [service.port] }, { clock });
+    const client = await caller(proxy);
+    client.send(`POST / HTTP/1.1\r\n${host}Content-Length: 2\r\n\r\na`);
+    await eventually("the call", () => deadlines.length === 1);
+    clock.advance(700);
+    client.send("b");
+    expect((await client.answer()).body).toBe("ok");
+    expect(deadlines).toEqual([15_000, 15_700]);
+  });
 });
