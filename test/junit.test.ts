@@ -30,6 +30,15 @@ describe("readReport", () => {
     });
   });
 
+  test("counts what Node and Deno write", () => {
+    const node = `<testcase name="a" time="0.1" classname="test"/>
+      <testcase name="b" time="0.1" classname="test" failure="no"><failure type="x">no</failure></testcase>
+      <testcase name="c" time="0.1" classname="test"><skipped type="skipped" message="true"/></testcase>`;
+    expect(readReport(node)).toEqual({ passed: 1, failed: 1, skipped: ["c"] });
+    const deno = `<testcase name="a" classname="./a.mjs" time="0.1" line="1" col="2"></testcase>`;
+    expect(readReport(deno)).toMatchObject({ passed: 1, failed: 0 });
+  });
+
   test("finds nothing in an empty report", () => {
     expect(readReport("")).toEqual({ passed: 0, failed: 0, skipped: [] });
   });

@@ -1,4 +1,4 @@
-/** What one run of `bun test` did, read from the JUnit report that it writes. */
+/** What one run of tests did, read from the JUnit report that Bun, Node and Deno write. */
 export interface TestReport {
   readonly passed: number;
   readonly failed: number;
@@ -6,13 +6,15 @@ export interface TestReport {
   readonly skipped: readonly string[];
 }
 
-const testCase = /<testcase name="([^"]*)" classname="([^"]*)"[^>]*?(?:\/>|>(.*?)<\/testcase>)/gs;
+const testCase = /<testcase name="([^"]*)"([^>]*?)(?:\/>|>(.*?)<\/testcase>)/gs;
 
 export function readReport(xml: string): TestReport {
   let passed = 0;
   let failed = 0;
   const skipped: string[] = [];
-  for (const [, name = "", group = "", content = ""] of xml.matchAll(testCase)) {
+  for (const [, name = "", attributes = "", content = ""] of xml.matchAll(testCase)) {
+    // Bun names the `describe` there, the others say nothing of use.
+    const group = /^ classname="([^"]*)"/.exec(attributes)?.[1] ?? "";
     if (/<(failure|error)\b/.test(content)) failed += 1;
     else if (content.includes("<skipped")) skipped.push([group, name].filter(Boolean).map(plain).join(" > "));
     else passed += 1;

@@ -1,5 +1,6 @@
 /**
- * Runs every check: types, lint, house rules and each test file in a process of its own, two at a time. Shows the
+ * Runs every check: types, lint, house rules, each test file in a process of its own, and on Node and on Deno those of
+ * test/hosts/suites.ts, two at a time. Shows the
  * output of what fails. A test file that failed is run once more, alone, when all is done: if it passes then, its second
  * run counts, and it is shown as unsteady with what it said first. The last line is `N passed, N failed`; every check
  * and every test counts as one. With CLEARWAY_NO_SKIP=1 a skipped test is a failed one; with CLEARWAY_NO_SECOND_TRY=1
@@ -9,7 +10,7 @@ import pc from "picocolors";
 import type { TestReport } from "./junit.ts";
 import { root } from "./program.ts";
 import { alone, inLanes, laneCount } from "./schedule.ts";
-import { check, clearAway, type StepResult, tests } from "./step.ts";
+import { check, clearAway, hostTests, type StepResult, tests } from "./step.ts";
 
 interface Step {
   readonly name: string;
@@ -47,6 +48,11 @@ const shared = [
   checkStep("types", ["node_modules/typescript/bin/tsc", "--noEmit"]),
   checkStep("lint", ["node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings", "."]),
   testStep(houseRules, "house rules"),
+  ...(["Node", "Deno"] as const).map((host) => ({
+    name: `codec suites on ${host}`,
+    repeatable: true,
+    run: (lane: number) => hostTests(host, lane),
+  })),
   ...testFiles.filter((path) => !(path in alone)).map((path) => testStep(path)),
 ];
 const results = new Map<Step, StepResult>();

@@ -2,6 +2,8 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type HostName, hostPrograms, missingHost } from "./hosts/programs.ts";
+import { bundleSuites } from "./hosts/suites.ts";
 import { readReport, type TestReport } from "./junit.ts";
 import { root } from "./program.ts";
 
@@ -25,27 +27,47 @@ const unset = Object.fromEntries(
 const scratch = await mkdtemp(join(tmpdir(), "clearway-test-"));
 const running = new Set<number>();
 
-/** A program that says by its exit code whether all is well: it counts as one. */
+/** A program, run by this same bun, that says by its exit code whether all is well: it counts as one. */
 export async function check(program: string[]): Promise<StepResult> {
-  const { code, ...rest } = await spawn(program, 0);
+  const { code, ...rest } = await spawn([process.execPath, ...program], { lane: 0 });
   return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: [], ...rest };
 }
 
-/**
- * A file that fails to load, hangs or runs no test counts as one failure, whatever its report says. `lane`: tells the
- * ports of files that run at the same time apart (test/free-ports.ts).
- */
-export async function tests(path: string, lane: number): Promise<StepResult> {
+/** `lane`: tells the ports of files that run at the same time apart (test/free-ports.ts). */
+export function tests(path: string, lane: number): Promise<StepResult> {
   const xml = join(scratch, `${path.replaceAll("/", "-")}.xml`);
+  const command = [process.execPath, "test", "--reporter=junit", `--reporter-outfile=${xml}`, `./${path}`];
+  return reported({ name: path, command, xml }, { lane });
+}
+
+let bundling: Promise<string[]> | null = null;
+
+/** The suites of test/hosts/suites.ts, on another host. */
+export async function hostTests(host: HostName, lane: number): Promise<StepResult> {
+  const missing = missingHost(host);
+  if (missing !== null) return { passed: 0, failed: 0, skipped: [missing], output: "", durationMs: 0 };
+  bundling ??= bundleSuites(scratch);
+  const xml = join(scratch, `${host}.xml`);
+  const command = hostPrograms[host].test(await bundling, xml);
+  // Not in the project: Deno would read its deno.json.
+  return reported({ name: `the suites on ${host}`, command, xml }, { lane, folder: scratch });
+}
+
+interface Reported {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** Where the command writes its report. */
+  readonly xml: string;
+}
+
+/** What fails to load, hangs or runs no test counts as one failure, whatever its report says. */
+async function reported({ name, command, xml }: Reported, place: Place): Promise<StepResult> {
   await rm(xml, { force: true });
-  const { code, output, durationMs } = await spawn(
-    ["test", "--reporter=junit", `--reporter-outfile=${xml}`, `./${path}`],
-    lane,
-  );
+  const { code, output, durationMs } = await spawn(command, place);
   const report = readReport(await readFile(xml, "utf8").catch(() => ""));
   const silent = report.passed + report.failed + report.skipped.length === 0;
   const failed = report.failed === 0 && (code !== 0 || silent) ? 1 : report.failed;
-  return { ...report, failed, output: silent ? `${output}\n${path} ran no test` : output, durationMs };
+  return { ...report, failed, output: silent ? `${output}\n${name} ran no test` : output, durationMs };
 }
 
 /** Ends what still runs, and takes away what was left behind. */
@@ -54,11 +76,15 @@ export async function clearAway(): Promise<void> {
   await rm(scratch, { recursive: true, force: true });
 }
 
-/** Runs this same bun, so that nothing else on the machine's path matters. */
-async function spawn(args: string[], lane: number) {
+interface Place {
+  readonly lane: number;
+  readonly folder?: string;
+}
+
+async function spawn(command: readonly string[], { lane, folder = root }: Place) {
   const startMs = performance.now();
-  const child = Bun.spawn([process.execPath, ...args], {
-    cwd: root,
+  const child = Bun.spawn([...command], {
+    cwd: folder,
     env: { ...process.env, ...unset, TMPDIR: scratch, CLEARWAY_TEST_LANE: String(lane) },
     stdio: ["ignore", "pipe", "pipe"],
     // A group of its own: what a test leaves running ends with it, and takes no time from the others.

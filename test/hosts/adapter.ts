@@ -112,23 +112,27 @@ function skipped(run: () => void): void {
   skipping = outer;
 }
 
-/** `%s` and the like stand for what a row has at that place. */
+/** `%s` and the like stand for what a row has at that place, `$key` for a field of its first. */
 function rowName(name: string, row: readonly unknown[]): string {
   const places = name.match(/%[sdijfo]/g)?.length ?? 0;
-  return format(name, ...row.slice(0, places));
+  const fields = Object(row[0]) as Readonly<Record<string, unknown>>;
+  return format(name, ...row.slice(0, places)).replaceAll(/\$(\w+)/g, (whole, key: string) =>
+    key in fields ? String(fields[key]) : whole,
+  );
 }
 
-function each(rows: readonly unknown[]) {
-  return (name: string, run: (...row: unknown[]) => unknown, timeoutMs?: number) => {
-    for (const given of rows) {
-      const row = Array.isArray(given) ? given : [given];
-      define(rowName(name, row), () => run(...row), timeoutMs);
-    }
-  };
+function each(defineOne: Define) {
+  return (rows: readonly unknown[]) =>
+    (name: string, run: (...row: unknown[]) => unknown, timeoutMs?: number) => {
+      for (const given of rows) {
+        const row = Array.isArray(given) ? given : [given];
+        defineOne(rowName(name, row), () => run(...row), timeoutMs);
+      }
+    };
 }
 
 export const test = Object.assign(define, {
-  each,
+  each: each(define),
   skipIf:
     (unwanted: boolean): Define =>
     (...definition) =>
@@ -136,6 +140,7 @@ export const test = Object.assign(define, {
 });
 
 export const describe = Object.assign(group, {
+  each: each(group),
   skipIf:
     (unwanted: boolean): typeof group =>
     (name, run) =>
