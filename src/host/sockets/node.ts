@@ -4,8 +4,12 @@
  *
  * Seen on Node 22: a reset that arrives together with data is told as the peer's FIN (libuv reports POLLHUP behind a
  * short read as the end); a reset between `end()` and the FIN fails with EINVAL and leaves the connection open.
+ *
+ * TLS: a TLSSocket over the plain one, which stays for what only it can do, a reset. Until its handshake is over, the
+ * owner is one that only waits for that.
  */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type {
   Address,
   ByteSocket,
@@ -13,8 +17,12 @@ import type {
   SocketError,
   SocketOwner,
   Sockets,
+  TlsFacts,
+  TlsHandshake,
+  TlsTarget,
 } from "../../machine.ts";
-import { tlsContext } from "./tls.ts";
+import { acceptedSide, connectingSide, factsOf, nodeTlsContext, whyRefused } from "./node-tls.ts";
+import { isTlsBreak, tlsBreak, tlsFailure } from "./tls.ts";
 import { listenAlone, listenInstead } from "./unix-listener.ts";
 
 const BUFFER_BYTES = 64 * 1024;
@@ -35,9 +43,13 @@ const socketOptions = {
 class NodeSocket implements ByteSocket {
   remoteAddress = "";
   localPort = 0;
-  readonly tls = null;
-  readonly #owner: SocketOwner;
-  readonly #socket: Socket;
+  tls: TlsFacts | null = null;
+  #owner: SocketOwner;
+  /** That of TLS, once there is one. */
+  #socket: Socket;
+  readonly #plain: Socket;
+  /** Of the TLS side; null on a plain connection. */
+  #handshake: "pending" | "over" | null = null;
   /** The owner holds bytes that a write did not take. */
   #short = false;
   #writeEnded = false;
@@ -49,21 +61,93 @@ class NodeSocket implements ByteSocket {
   #error: SocketError | null = null;
 
   constructor(socket: Socket, owner: SocketOwner) {
+    this.#plain = socket;
     this.#socket = socket;
     this.#owner = owner;
-    socket.on("data", (chunk) => this.#received(chunk as Buffer));
-    socket.on("drain", () => this.#drained());
-    socket.on("end", () => this.#ended());
-    socket.on("error", (error) => {
-      this.#error = socketError(error);
-    });
-    socket.on("close", () => this.#closed());
+    this.#hear(socket);
+  }
+
+  /** A plain socket that carries TLS now is not heard of any more. */
+  #hear(socket: Socket): void {
+    const heard =
+      <Told extends unknown[]>(run: (...told: Told) => void) =>
+      (...told: Told) => {
+        if (this.#socket === socket) run(...told);
+      };
+    const received = heard((chunk: Buffer) => this.#received(chunk));
+    socket.on("data", received);
+    socket.on(
+      "drain",
+      heard(() => this.#drained()),
+    );
+    socket.on(
+      "end",
+      heard(() => this.#ended()),
+    );
+    socket.on(
+      "error",
+      heard((error: Error) => this.#broke(error)),
+    );
+    socket.on(
+      "close",
+      heard(() => this.#closed()),
+    );
   }
 
   opened(): void {
-    this.remoteAddress = this.#socket.remoteAddress ?? "";
-    this.localPort = this.#socket.localPort ?? 0;
+    this.remoteAddress = this.#plain.remoteAddress ?? "";
+    this.localPort = this.#plain.localPort ?? 0;
     this.#owner.onOpen(this);
+  }
+
+  /** The server's side of TLS. */
+  accept(handshake: TlsHandshake): void {
+    this.#owner = new Unsecured(handshake);
+    const { clientCertificate } = handshake;
+    const secured = this.#carry(acceptedSide(this.#plain, handshake));
+    secured.once("secure", () =>
+      this.#proved(secured, clientCertificate, (facts) => handshake.secured(facts)),
+    );
+  }
+
+  /** The client's side; `host`: whom it reached. */
+  secure(target: TlsTarget, host: string | null): void {
+    const secured = this.#carry(connectingSide(this.#plain, target, host));
+    const certificate = target.verification === "full" ? "required" : "ignored";
+    secured.once("secureConnect", () => this.#proved(secured, certificate, () => this.#owner));
+  }
+
+  #carry(secured: TLSSocket): TLSSocket {
+    this.#handshake = "pending";
+    this.#socket = secured;
+    this.#hear(secured);
+    // What breaks after the handshake is told so, and by no "error", where no server of the host's own listens.
+    secured.on("_tlsError", (error: Error) => {
+      if (this.#handshake !== "over" || secured.destroyed) return;
+      this.#broke(error);
+      secured.destroy();
+    });
+    return secured;
+  }
+
+  /** The handshake is over: the owner takes the socket when the other side is whom it has to be. */
+  #proved(
+    secured: TLSSocket,
+    certificate: TlsHandshake["clientCertificate"],
+    owner: (facts: TlsFacts) => SocketOwner,
+  ): void {
+    if (this.#told || this.#left) return;
+    const refused = whyRefused(secured, certificate);
+    if (refused !== null) {
+      this.#error = refused;
+      this.#socket.destroySoon();
+      this.#closed();
+      return;
+    }
+    this.#handshake = "over";
+    this.tls = factsOf(secured, certificate);
+    this.#owner = owner(this.tls);
+    this.opened();
   }
 
   /** Copies: what the system does not take at once is read later, when the caller has long reused its buffer. */
@@ -93,7 +177,7 @@ class NodeSocket implements ByteSocket {
   end(): void {
     if (this.#writeEnded) return;
     this.#writeEnded = true;
-    if (this.#socket.writableLength === 0) this.#socket.end();
+    if (this.#socket.writableLength === 0 || this.#handshake !== null) this.#socket.end();
     else this.#socket.write(nothing, () => this.#socket.end());
   }
 
@@ -108,7 +192,7 @@ class NodeSocket implements ByteSocket {
 
   reset(): void {
     this.#left = true;
-    const socket = this.#socket;
+    const socket = this.#plain;
     // A unix socket knows no RST.
     if (socket.remoteFamily === undefined) socket.destroy();
     else if (socket.writableEnded && !socket.writableFinished) socket.once("finish", () => this.reset());
@@ -119,6 +203,7 @@ class NodeSocket implements ByteSocket {
   abandon(): void {
     this.#told = true;
     this.#socket.destroy();
+    this.#plain.destroy();
   }
 
   #received(chunk: Buffer): void {
@@ -133,8 +218,14 @@ class NodeSocket implements ByteSocket {
 
   /** Writes nothing, which fails when it was a reset. */
   #ended(): void {
-    if (!this.#socket.writable || this.#socket.writableLength > 0) this.#readEnd();
+    if (this.#handshake !== null || !this.#socket.writable || this.#socket.writableLength > 0)
+      this.#readEnd();
     else this.#socket.write(nothing, (error) => error == null && this.#readEnd());
+  }
+
+  #broke(error: Error): void {
+    if (this.#handshake === "pending") this.#error = tlsFailure(error);
+    else this.#error = this.#handshake === "over" && isTlsBreak(error) ? tlsBreak(error) : socketError(error);
   }
 
   #readEnd(): void {
@@ -146,9 +237,28 @@ class NodeSocket implements ByteSocket {
   #closed(): void {
     if (this.#told) return;
     this.#told = true;
-    const error = this.#left ? null : this.#error;
+    const unsecured = this.#handshake === "pending" ? tlsFailure(null) : null;
+    const error = this.#left ? null : (this.#error ?? unsecured);
     if (error === null && !this.#readEnded) this.#owner.onEnd();
     this.#owner.onClose(error);
+  }
+}
+
+/** Who owns a socket while a caller's handshake goes on. */
+class Unsecured implements SocketOwner {
+  readonly #handshake: TlsHandshake;
+
+  constructor(handshake: TlsHandshake) {
+    this.#handshake = handshake;
+  }
+
+  onOpen(): void {}
+  onData(): void {}
+  onDrain(): void {}
+  onEnd(): void {}
+
+  onClose(error: SocketError | null): void {
+    this.#handshake.failed(error ?? tlsFailure(null));
   }
 }
 
@@ -190,17 +300,18 @@ export const nodeSockets: Sockets = {
     return { address: { host: address.host, port }, stop };
   },
 
-  connect(address: Address, owner: SocketOwner): () => void {
+  connect(address: Address, owner: SocketOwner, tls?: TlsTarget): () => void {
     const target = "unixPath" in address ? { path: address.unixPath } : address;
     const socket = connect({ ...socketOptions, ...target });
     const own = new NodeSocket(socket, owner);
-    socket.once("connect", () => own.opened());
+    const host = "host" in address ? address.host : null;
+    socket.once("connect", () => (tls === undefined ? own.opened() : own.secure(tls, host)));
     return () => own.abandon();
   },
 
-  tlsContext,
+  tlsContext: nodeTlsContext,
 
-  acceptTls(): never {
-    throw new Error("TLS on this host comes later");
+  acceptTls(accepted: ByteSocket, handshake: TlsHandshake): void {
+    (accepted as NodeSocket).accept(handshake);
   },
 };

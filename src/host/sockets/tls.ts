@@ -1,6 +1,6 @@
 /** TLS as Bun, Node and Deno share it: contexts by `node:tls`, certificates of peers, and failures in words. */
 import type { X509Certificate } from "node:crypto";
-import { createSecureContext, type SecureContext } from "node:tls";
+import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
 import type { PeerCertificate, SocketError, TlsContext, TlsTexts } from "../../machine.ts";
 
 /**
@@ -25,7 +25,10 @@ export const alpnWire: Buffer = Buffer.concat(
 );
 
 /** See `Sockets.tlsContext`. */
-export function tlsContext({ certificate, key, ca, versionMin }: TlsTexts): TlsContext {
+export function tlsContext(
+  { certificate, key, ca, versionMin }: TlsTexts,
+  ofHost: SecureContextOptions = {},
+): TlsContext {
   const native: SecureContext = createSecureContext({
     ...(certificate === null ? {} : { cert: certificate }),
     ...(key === null ? {} : { key }),
@@ -33,6 +36,7 @@ export function tlsContext({ certificate, key, ca, versionMin }: TlsTexts): TlsC
     ciphers,
     honorCipherOrder: false,
     minVersion: `TLSv${versionMin}`,
+    ...ofHost,
   });
   return { native };
 }

@@ -1,0 +1,83 @@
+/** TLS over the sockets of `node:net`: its two sides, and what a handshake proved. */
+import { isIP, type Socket } from "node:net";
+import { type SecureContext, TLSSocket, connect as tlsConnect } from "node:tls";
+import type { SocketError, TlsContext, TlsFacts, TlsHandshake, TlsTarget, TlsTexts } from "../../machine.ts";
+import { alpnProtocols, hasEnded, peerCertificate, tlsContext, tlsFailure, tlsOutlived } from "./tls.ts";
+
+type Wanted = TlsHandshake["clientCertificate"];
+
+/** OpenSSL resumes no session of a listener that asks for certificates and has no name for its sessions. */
+const sessionIdContext = "clearway";
+
+export function nodeTlsContext(texts: TlsTexts): TlsContext {
+  return tlsContext(texts, { sessionIdContext });
+}
+
+/** Its "secure" tells the end of the handshake, and `whyRefused` whether the caller is believed. */
+export function acceptedSide(plain: Socket, { context, first, clientCertificate }: TlsHandshake): TLSSocket {
+  plain.pause();
+  plain.unshift(first);
+  return new TLSSocket(plain, {
+    isServer: true,
+    secureContext: context.native as SecureContext,
+    requestCert: clientCertificate !== "ignored",
+    rejectUnauthorized: false,
+    ALPNProtocols: alpnProtocols,
+    allowHalfOpen: true,
+  } as ConstructorParameters<typeof TLSSocket>[1]);
+}
+
+/** Its "secureConnect" tells that the service is believed, as far as was asked. */
+export function connectingSide(
+  plain: Socket,
+  { context, serverName, verification }: TlsTarget,
+  host: string | null,
+): TLSSocket {
+  const name = serverName ?? host ?? "";
+  return tlsConnect({
+    socket: plain,
+    secureContext: context.native as SecureContext,
+    // Whom the certificate must name; SNI says no addresses (RFC 6066, section 3).
+    host: name,
+    servername: isIP(name) === 0 ? name : "",
+    rejectUnauthorized: verification === "full",
+    ALPNProtocols: alpnProtocols,
+    allowHalfOpen: true,
+  } as Parameters<typeof tlsConnect>[0]);
+}
+
+/** Null for one who is whom it has to be. */
+export function whyRefused(secured: TLSSocket, wanted: Wanted): SocketError | null {
+  if (wanted === "ignored") return null;
+  const peer = secured.getPeerX509Certificate();
+  if (peer === undefined) {
+    return wanted === "optional" ? null : tlsFailure(new Error("peer did not return a certificate"));
+  }
+  const disbelief = verifyError(secured);
+  if (disbelief !== null) return tlsFailure(disbelief);
+  return hasEnded(peer) ? tlsOutlived : null;
+}
+
+export function factsOf(secured: TLSSocket, wanted: Wanted): TlsFacts {
+  const peer = wanted === "ignored" ? undefined : secured.getPeerX509Certificate();
+  return {
+    version: secured.getProtocol() ?? "",
+    alpn: secured.alpnProtocol || null,
+    peer: peer === undefined ? null : peerCertificate(peer),
+  };
+}
+
+interface Verified {
+  /** Null, or on Deno an empty text, for one that is believed; on Deno otherwise OpenSSL's name of what was wrong. */
+  verifyError?(): Error | string | null;
+}
+
+/** What `authorized` says is set by a server of the host's own alone. Without an answer nobody is believed. */
+function verifyError(secured: TLSSocket): Error | null {
+  const { ssl } = secured as TLSSocket & { readonly ssl?: Verified | null };
+  const wrong = ssl?.verifyError === undefined ? "UNABLE_TO_VERIFY" : ssl.verifyError();
+  if (wrong === null || wrong === "") return null;
+  if (wrong instanceof Error) return wrong;
+  const words = String(wrong).toLowerCase().replaceAll("_", " ");
+  return Object.assign(new Error(words), { code: String(wrong) });
+}
