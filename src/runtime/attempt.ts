@@ -34,6 +34,9 @@ const ENDPOINTS_MAX = 3;
 /** Stale connections that are replaced under one request. */
 const STALE_MAX = 2;
 
+/** To a caller whose service has a name that leads nowhere. */
+const NOT_DISCOVERED = "discovery knows no endpoint of the service; the node's log says why";
+
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
 export class Attempt implements Waiter, CallOwner {
@@ -218,14 +221,14 @@ function unreachable(service: Service, why: string): Failure {
   });
 }
 
-/** Its discovery's problem is told to the caller too: without it nobody could tell a wrong name from a broken service. */
+/** The caller hears that it is discovery, and not which names it asked for: those are the node's own affair. */
 function nobody({ config, roster }: Service): Failure {
   const { emptiness, discoveryProblem } = roster;
   const why = discoveryProblem === null ? emptiness : `${emptiness}: ${discoveryProblem}`;
   return new MessageFailure("no-healthy-endpoint", `service ${config.name}: ${why}`, {
     side: "upstream",
     retryable: "yes",
-    ...(discoveryProblem === null ? {} : { sentence: `the service has no endpoint: ${discoveryProblem}` }),
+    ...(discoveryProblem === null ? {} : { sentence: NOT_DISCOVERED }),
   });
 }
 
