@@ -1,7 +1,8 @@
 /** The real program as a child process, on real sockets. */
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 
-export const root = join(import.meta.dir, "..");
+export const root = join(import.meta.dirname, "..");
 
 /** The program, or what CLEARWAY_PROGRAM names instead, e.g. the built binary. */
 const program = process.env.CLEARWAY_PROGRAM?.split(" ") ?? [process.execPath, join(root, "src/main.ts")];
@@ -62,7 +63,7 @@ export async function answers(url: string, running: Running): Promise<void> {
       () => false,
     );
     if (answered) return;
-    await Bun.sleep(20);
+    await setTimeout(20);
   }
   throw new Error(`${url} does not answer; exit code ${code}; printed:\n${running.output()}`);
 }
@@ -78,6 +79,6 @@ export async function until<Value>(
     if (holds(value)) return value;
     if (performance.now() > deadlineMs)
       throw new Error(`waited in vain; last seen: ${JSON.stringify(value)}`);
-    await Bun.sleep(20);
+    await setTimeout(20);
   }
 }

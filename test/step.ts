@@ -40,15 +40,12 @@ export function tests(path: string, lane: number): Promise<StepResult> {
   return reported({ name: path, command, xml }, { lane });
 }
 
-let bundling: Promise<string[]> | null = null;
-
 /** The suites of test/hosts/suites.ts, on another host. */
 export async function hostTests(host: HostName, lane: number): Promise<StepResult> {
   const missing = missingHost(host);
   if (missing !== null) return { passed: 0, failed: 0, skipped: [missing], output: "", durationMs: 0 };
-  bundling ??= bundleSuites(scratch);
   const xml = join(scratch, `${host}.xml`);
-  const command = hostPrograms[host].test(await bundling, xml);
+  const command = hostPrograms[host].test(await bundleSuites(host, scratch), xml);
   // Not in the project: Deno would read its deno.json.
   return reported({ name: `the suites on ${host}`, command, xml }, { lane, folder: scratch });
 }

@@ -2,15 +2,18 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../program.ts";
-import { onBunAlone, suites } from "./suites.ts";
+import { notOnDeno, onBunAlone, suites } from "./suites.ts";
 
-test("onBunAlone names only files that are there, and suites none of them", () => {
-  const names = Object.keys(onBunAlone);
+test("onBunAlone and notOnDeno name only files that are there", () => {
+  const names = [...Object.keys(onBunAlone), ...Object.keys(notOnDeno)];
   expect(names.filter((path) => !existsSync(join(root, path)))).toEqual([]);
-  expect(suites().filter((path) => names.includes(path))).toEqual([]);
 });
 
-test("suites has the tables of what the codec refuses, forwards and answers", () => {
-  expect(suites()).toContain("test/runtime/http1/refusals.test.ts");
-  expect(suites()).toContain("test/runtime/http1/forwarding.test.ts");
+test("suites are those of the codec, and none that stays elsewhere", () => {
+  for (const host of ["Node", "Deno"] as const) {
+    expect(suites(host)).toContain("test/runtime/http1/refusals.test.ts");
+    expect(suites(host).filter((path) => path in onBunAlone)).toEqual([]);
+  }
+  expect(suites("Deno").filter((path) => path in notOnDeno)).toEqual([]);
+  expect(suites("Node")).toContain("test/runtime/tls/client-certificates.test.ts");
 });

@@ -3,8 +3,8 @@
  * `bun:test`. What they test is the program's own code on that host's sockets, clock and fetch.
  */
 import { join } from "node:path";
-
-const root = join(import.meta.dir, "../..");
+import { root } from "../program.ts";
+import type { HostName } from "./programs.ts";
 
 /** Those that stay on Bun, and why. */
 export const onBunAlone: Readonly<Record<string, string>> = {
@@ -18,23 +18,33 @@ export const onBunAlone: Readonly<Record<string, string>> = {
   "test/runtime/http1/nginx.test.ts": "starts nginx by Bun",
   "test/runtime/http1/streaming.test.ts": "asserts the memory of its process, as Bun counts it",
   "test/runtime/node-memory/index.test.ts": "memory that processes share needs Bun",
-  "test/runtime/probe.test.ts": "needs TLS",
+  "test/runtime/tls/client-hello.test.ts": "reads bytes, the same everywhere, and is long",
+  "test/runtime/tls/handshake.test.ts": "names alerts as Bun's TLS does",
+  "test/runtime/tls/peers.test.ts": "starts other programs by Bun",
+  "test/runtime/tls/streaming.test.ts": "asserts the memory of its process, as Bun counts it",
 };
 
-export function suites(): string[] {
+/** What Deno cannot say of the tests' own side; test/hosts/tls.test.ts has the program's side. */
+export const notOnDeno: Readonly<Record<string, string>> = {
+  "test/runtime/tls/client-certificates.test.ts": "its callers hear no end of some refused handshakes",
+  "test/runtime/tls/reload.test.ts": "its callers resume no sessions",
+  "test/runtime/tls/services.test.ts": "its services speak no old TLS, and alerts have other words",
+};
+
+export function suites(host: HostName): string[] {
   return [...new Bun.Glob("test/runtime/**/*.test.ts").scanSync({ cwd: root })]
-    .filter((path) => !(path in onBunAlone) && !path.includes("/tls/"))
+    .filter((path) => !(path in onBunAlone) && !(host === "Deno" && path in notOnDeno))
     .sort();
 }
 
 /** Writes the bundles into the folder, and returns their paths. */
-export async function bundleSuites(folder: string): Promise<string[]> {
+export async function bundleSuites(host: HostName, folder: string): Promise<string[]> {
   const result = await Bun.build({
-    entrypoints: suites().map((path) => join(root, path)),
+    entrypoints: suites(host).map((path) => join(root, path)),
     root: join(root, "test"),
     target: "node",
     format: "esm",
-    outdir: join(folder, "suites"),
+    outdir: join(folder, host, "suites"),
     naming: "[dir]/[name].mjs",
     // So that a suite that leans on Bun fails here even if Bun's types let it pass.
     define: { Bun: "undefined" },

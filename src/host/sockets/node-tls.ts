@@ -21,7 +21,8 @@ export function acceptedSide(plain: Socket, { context, first, clientCertificate 
     isServer: true,
     secureContext: context.native as SecureContext,
     requestCert: clientCertificate !== "ignored",
-    rejectUnauthorized: false,
+    // Without any the handshake fails; one that is not believed is refused by `whyRefused`.
+    rejectUnauthorized: clientCertificate === "required",
     ALPNProtocols: alpnProtocols,
     allowHalfOpen: true,
   } as ConstructorParameters<typeof TLSSocket>[1]);
