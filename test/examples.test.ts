@@ -1,86 +1,34 @@
-/** Every example, run as its README says: each command in turn, and behind each `#` what must come back. */
-import { afterEach, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+/** Every example, run as its README says, and what some of them promise beyond that. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePorts } from "./free-ports.ts";
-import { answers, type Running, root, start, startClearway, until } from "./program.ts";
+import { choosePorts, ExampleRun, examples } from "./example.ts";
+import { missingHost } from "./hosts/programs.ts";
+import { programOn } from "./hosts/running.ts";
+import { root, until } from "./program.ts";
 
-const examples = readdirSync(join(root, "examples")).sort();
 const curl = Bun.which("curl");
 
-/** What the examples' ports are called in their configs. */
-const portNames = {
-  PORT: 8080,
-  HTTPS_PORT: 8443,
-  ADMIN_PORT: 9900,
-  SERVICE_ADMIN_PORT: 9901,
-  APP_PORT: 9000,
-  BLUE_PORT: 9001,
-  GREEN_PORT: 9002,
-};
+let run = new ExampleRun(null);
+afterEach(() => run.stop());
 
-interface Ports {
-  readonly environment: Readonly<Record<string, string>>;
-  /** A command of a README with its ports replaced. */
-  moved(command: string): string;
-  url(path: string): string;
-  adminUrl(path: string): string;
-}
+// In one file, and so one after the other: some write files beside their configs.
+for (const host of ["Bun", "Node", "Deno"] as const) {
+  const needsCurl = curl === null ? "skipped: needs curl (apt-get install curl)" : null;
+  const missing = needsCurl ?? (host === "Bun" ? null : missingHost(host));
+  describe.skipIf(missing !== null)(`${missing ?? "examples"}, ${host}`, () => {
+    beforeAll(async () => {
+      run = new ExampleRun(host === "Bun" ? null : await programOn(host));
+    });
+    afterAll(() => {
+      run = new ExampleRun(null);
+    });
 
-async function choosePorts(): Promise<Ports> {
-  const names = Object.keys(portNames) as (keyof typeof portNames)[];
-  const free = await freePorts(names.length);
-  const chosen = new Map(names.map((name, index) => [name, free[index] ?? 0]));
-  return {
-    environment: Object.fromEntries([...chosen].map(([name, port]) => [name, String(port)])),
-    moved: (command) =>
-      names.reduce(
-        (text, name) =>
-          text.replaceAll(new RegExp(`\\b${portNames[name]}\\b`, "g"), String(chosen.get(name))),
-        command,
-      ),
-    url: (path) => `http://127.0.0.1:${chosen.get("PORT")}${path}`,
-    adminUrl: (path) => `http://127.0.0.1:${chosen.get("ADMIN_PORT")}${path}`,
-  };
-}
-
-const running: Running[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((each) => each.stop()));
-});
-
-/** The indented lines of a README; what stands behind two spaces and a `#` must be in the answer. */
-function commandsOf(example: string): { command: string; wanted: string | null }[] {
-  const text = readFileSync(join(root, "examples", example, "README.md"), "utf8");
-  return [...text.matchAll(/^ {4}(\S.*)$/gm)].map(([, line = ""]) => {
-    const [command = "", wanted = null] = line.split(/ {2,}# /);
-    return { command: command.trim(), wanted };
+    for (const example of examples) {
+      test(`${example} does what its README says`, () => run.all(example));
+    }
   });
-}
-
-async function runService(command: string, ports: Ports): Promise<void> {
-  const [, , file = "", name = "", port = ""] = ports.moved(command).split(" ");
-  const service = start([process.execPath, file, name, port]);
-  running.push(service);
-  await answers(`http://127.0.0.1:${port}/`, service);
-}
-
-async function runGateway(config: string, ports: Ports): Promise<Running> {
-  const gateway = startClearway(["run", "-c", config], { environment: ports.environment });
-  running.push(gateway);
-  const ended = gateway.ended.then((code) => `it ended with ${code}`);
-  const started = until(gateway.output, (output) => output.includes(" serves "));
-  const outcome = await Promise.race([started, ended]);
-  if (!outcome.includes(" serves ")) throw new Error(`${config}: ${outcome}: ${gateway.output()}`);
-  return gateway;
-}
-
-async function shell(command: string): Promise<string> {
-  const done = start(["sh", "-c", command]);
-  await done.ended;
-  return done.output();
 }
 
 describe("examples", () => {
@@ -90,27 +38,11 @@ describe("examples", () => {
     );
   });
 
-  for (const example of examples) {
-    const needs = curl === null ? "skipped: needs curl (apt-get install curl): " : "";
-    test.skipIf(curl === null)(`${needs}${example} does what its README says`, async () => {
-      const ports = await choosePorts();
-      const commands = commandsOf(example);
-      expect(commands.length).toBeGreaterThan(1);
-      for (const { command, wanted } of commands) {
-        if (command.startsWith("npx clearway run -c "))
-          await runGateway(command.split(" ").at(-1) ?? "", ports);
-        else if (command.startsWith("npx bun ")) await runService(command, ports);
-        else if (wanted !== null) expect(await shell(ports.moved(command))).toContain(wanted);
-        else expect(command).toMatch(/^(for|while|sed|curl|npx clearway check) /);
-      }
-    });
-  }
-
   test("03-split sends about a tenth to green, and takes turns", async () => {
     const ports = await choosePorts();
-    await runService("npx bun examples/01-hello/service.ts blue 9001", ports);
-    await runService("npx bun examples/01-hello/service.ts green 9002", ports);
-    await runGateway("examples/03-split/clearway.yaml", ports);
+    await run.service("npx bun examples/01-hello/service.ts blue 9001", ports);
+    await run.service("npx bun examples/01-hello/service.ts green 9002", ports);
+    await run.gateway("examples/03-split/clearway.yaml", ports);
     const askFor = async (path: string, count: number) => {
       const answers = await Promise.all(
         Array.from({ length: count }, async () => (await fetch(ports.url(path))).text()),
@@ -126,9 +58,9 @@ describe("examples", () => {
 
   test("06-balancing keeps to its zone, to a caller's cookie, and away from who is not there", async () => {
     const ports = await choosePorts();
-    await runService("npx bun examples/01-hello/service.ts blue 9001", ports);
-    await runService("npx bun examples/01-hello/service.ts green 9002", ports);
-    await runGateway("examples/06-balancing/clearway.yaml", ports);
+    await run.service("npx bun examples/01-hello/service.ts blue 9001", ports);
+    await run.service("npx bun examples/01-hello/service.ts green 9002", ports);
+    await run.gateway("examples/06-balancing/clearway.yaml", ports);
     const ask = async (path: string, cookie = "") => {
       const answer = await fetch(ports.url(path), { headers: { cookie } });
       const [name = ""] = (await answer.text()).split(" ");
@@ -160,7 +92,7 @@ describe("examples", () => {
     try {
       const config = join(folder, "clearway.yaml");
       await copyFile(join(root, "examples/04-reload/clearway.yaml"), config);
-      await runGateway(config, ports);
+      await run.gateway(config, ports);
       const traffic = keepAsking(ports.url("/"));
       const one = await readFile(config, "utf8");
       expect(await traffic.next()).toBe("version one\n");
