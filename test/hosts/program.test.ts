@@ -7,7 +7,7 @@ import { Authority } from "../certificates.ts";
 import { freePorts } from "../free-ports.ts";
 import { answers, type Running, root, start, until } from "../program.ts";
 import { asked, TlsCaller } from "../runtime/tls/tls-caller.ts";
-import { missingHost } from "./programs.ts";
+import { denoPath, missingHost } from "./programs.ts";
 import { programOn } from "./running.ts";
 
 const hello = join(root, "examples/01-hello/clearway.yaml");
@@ -80,6 +80,26 @@ for (const host of ["Node", "Deno"] as const) {
     });
   });
 }
+
+test.skipIf(missingHost("Deno") !== null)("deno task start serves the first example, on Deno", async () => {
+  const [port = 0, adminPort = 0] = await freePorts(2);
+  const environment = { PORT: String(port), ADMIN_PORT: String(adminPort) };
+  const task = start([denoPath, "task", "start"], { environment });
+  try {
+    await answers(`http://127.0.0.1:${port}/`, task);
+    expect(task.output()).toContain("examples/01-hello/clearway.yaml");
+  } finally {
+    await task.stop();
+  }
+});
+
+test.skipIf(missingHost("Deno") !== null)(
+  "deno task check finds the types right, as Deno reads them",
+  async () => {
+    const task = start([denoPath, "task", "check"]);
+    expect([await task.ended, task.output()]).toEqual([0, expect.stringContaining("src/main.ts")]);
+  },
+);
 
 async function startSecured(program: readonly string[]) {
   const [authority, other] = [await Authority.make(), await Authority.make()];
