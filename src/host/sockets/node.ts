@@ -218,9 +218,11 @@ class NodeSocket implements ByteSocket {
 
   /** Writes nothing, which fails when it was a reset. */
   #ended(): void {
-    if (this.#handshake !== null || !this.#socket.writable || this.#socket.writableLength > 0)
-      this.#readEnd();
-    else this.#socket.write(nothing, (error) => error == null && this.#readEnd());
+    const socket = this.#socket;
+    // Nobody goes on with a handshake that the other side has left.
+    if (this.#handshake === "pending") socket.destroy();
+    else if (this.#handshake === "over" || !socket.writable || socket.writableLength > 0) this.#readEnd();
+    else socket.write(nothing, (error) => error == null && this.#readEnd());
   }
 
   #broke(error: Error): void {

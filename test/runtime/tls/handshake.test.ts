@@ -1,6 +1,7 @@
 /** Handshakes with callers: what is agreed on, whose certificate is shown, what is refused, and by when. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { bunSockets } from "../../../src/host/sockets/bun.ts";
+import { setTimeout } from "node:timers/promises";
+import { host } from "../../../src/host/index.ts";
 import { Authority } from "../../certificates.ts";
 import { SeededRandom } from "../../seeded-random.ts";
 import { VirtualClock } from "../../virtual-clock.ts";
@@ -43,7 +44,8 @@ describe("a listener with TLS", () => {
   test("refuses TLS 1.1, and 1.2 where the config says so, with an alert", async () => {
     const proxy = await secured();
     const old = { minVersion: "TLSv1", maxVersion: "TLSv1.1" } as const;
-    expect(await refusal(proxy.port(), old)).toBe("ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION");
+    // OpenSSL, on Node, does not even begin.
+    expect(await refusal(proxy.port(), old)).toMatch(/ALERT_PROTOCOL_VERSION|NO_PROTOCOLS_AVAILABLE/);
     const strict = await secured({
       listener: https(["{ certificate: shop.pem, key: shop.key, minVersion: 1.3 }"]),
     });
@@ -64,7 +66,7 @@ describe("a listener with TLS", () => {
       expect(client.tls.getCipher().name).toBe(name);
     }
     for (const name of ["ECDHE-ECDSA-AES128-SHA", "AES128-GCM-SHA256", "AES128-SHA"]) {
-      expect(await refusal(proxy.port(), only(name))).toBe("ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE");
+      expect(await refusal(proxy.port(), only(name))).toEndWith("ALERT_HANDSHAKE_FAILURE");
     }
     expect(proxy.log[0]!.message).toBe("no TLS connection with a caller: the two sides share no cipher");
   });
@@ -192,7 +194,7 @@ describe("TLS spoken to a plain port", () => {
 describe("the time for a handshake, 5 s", () => {
   async function timed(text: Partial<GatewayText> = {}) {
     const clock = new VirtualClock();
-    const watched = new WatchedSockets(bunSockets);
+    const watched = new WatchedSockets(host.sockets);
     const proxy = await secured(text, { clock, sockets: watched.sockets });
     const client = await caller(proxy);
     await eventually("the connection", () => proxy.open.downstream === 1);
@@ -279,7 +281,7 @@ describe("a handshake that fails", () => {
       for (const leave of ["finish", "reset", "close"] as const) {
         const client = await RawClient.open(proxy.port());
         client.send(bytes.subarray(0, length));
-        if (index % 2 === 0) await Bun.sleep(1);
+        if (index % 2 === 0) await setTimeout(1);
         client[leave]();
         await client.ended();
         client.close();
