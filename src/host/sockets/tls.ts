@@ -77,18 +77,21 @@ const inWords: readonly (readonly [pattern: RegExp, words: string])[] = [
   [/wrong version number|http request/, "the other side does not speak TLS"],
   [/peer did not return/, "the other side showed no certificate"],
   [/certificate required/, "the other side demands a certificate"],
-  [/no application protocol/, "the two sides share no protocol (ALPN)"],
+  [/no application protocol|support any known protocol/, "the two sides share no protocol (ALPN)"],
   [/no shared cipher/, "the two sides share no cipher"],
-  [/unsupported protocol|alert protocol version/, "the two sides share no TLS version"],
+  [
+    /unsupported protocol|alert protocol version|supportedversionsextensionrequired/,
+    "the two sides share no TLS version",
+  ],
   [
     /alert (unknown ca|access denied|[a-z ]*certificate)/,
     "the other side does not believe the certificate it was shown",
   ],
 ];
 
-/** TLSV1_ALERT_UNKNOWN_CA and tlsv1 alert unknown ca are the same. */
-function plainly(message: string): string {
-  return message.toLowerCase().replaceAll("_", " ");
+/** TLSV1_ALERT_UNKNOWN_CA and tlsv1 alert unknown ca are the same; Deno says it in the code alone. */
+function plainly({ code = "", message }: Error & { code?: string }): string {
+  return `${code} ${message}`.toLowerCase().replaceAll("_", " ");
 }
 
 const otherName = "ERR_TLS_CERT_ALTNAME_INVALID";
@@ -111,9 +114,7 @@ export function isTlsBreak(error: Error & { code?: string }): boolean {
 const refusals = /alert ([a-z ]*certificate|unknown ca|access denied|handshake failure|decrypt error)/;
 
 export function tlsBreak(error: Error): SocketError {
-  return refusals.test(plainly(error.message))
-    ? tlsFailure(error)
-    : { code: "EPROTO", message: error.message };
+  return refusals.test(plainly(error)) ? tlsFailure(error) : { code: "EPROTO", message: error.message };
 }
 
 /** `error` as a handshake gives it; null when the connection just ended. */
@@ -127,7 +128,7 @@ function failureWords(error: Error & { code?: string }): string {
     return `its certificate is not for this name: ${message.slice(message.indexOf(": ") + 2)}`;
   }
   if (disbelief.test(code)) return `its certificate is not believed: ${message}`;
-  const known = inWords.find(([pattern]) => pattern.test(plainly(message)));
+  const known = inWords.find(([pattern]) => pattern.test(plainly(error)));
   if (known !== undefined) return known[1];
   return code === "ECONNRESET" ? "the connection ended in the handshake" : `the handshake failed: ${message}`;
 }
