@@ -130,7 +130,7 @@ function notesOf(rows: readonly BalanceRow[]): string[] {
   const ratio = pairedRatio(p99("clearway"), p99("nginx"));
   const notes = [
     `${requestsPerSecond} requests a second, whatever the answers take; services answer in 4 to 6 ms, the slow one in 40 to 60 ms, the failing one 503 at once`,
-    "p50, p99 and max are of requests that were answered 200; the others are failed. nginx tries again what was answered 503, Clearway here does not",
+    "p50, p99 and max are of requests that were answered 200; the others are failed. Both try again what was answered 503",
     "to slow, to failing: the parts of all tries, after a warm-up of 2 s",
   ];
   if (ratio !== null) {
