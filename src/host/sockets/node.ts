@@ -69,29 +69,15 @@ class NodeSocket implements ByteSocket {
 
   /** A plain socket that carries TLS now is not heard of any more. */
   #hear(socket: Socket): void {
-    const heard =
-      <Told extends unknown[]>(run: (...told: Told) => void) =>
-      (...told: Told) => {
+    const on = <Told extends unknown[]>(event: string, run: (...told: Told) => void) =>
+      socket.on(event, (...told: Told) => {
         if (this.#socket === socket) run(...told);
-      };
-    const received = heard((chunk: Buffer) => this.#received(chunk));
-    socket.on("data", received);
-    socket.on(
-      "drain",
-      heard(() => this.#drained()),
-    );
-    socket.on(
-      "end",
-      heard(() => this.#ended()),
-    );
-    socket.on(
-      "error",
-      heard((error: Error) => this.#broke(error)),
-    );
-    socket.on(
-      "close",
-      heard(() => this.#closed()),
-    );
+      });
+    on("data", (chunk: Buffer) => this.#received(chunk));
+    on("drain", () => this.#drained());
+    on("end", () => this.#ended());
+    on("error", (error: Error) => this.#broke(error));
+    on("close", () => this.#closed());
   }
 
   opened(): void {
