@@ -1,4 +1,10 @@
-/** TLS over the sockets of `node:net`: its two sides, and what a handshake proved. */
+/**
+ * TLS over the sockets of `node:net`: its two sides, and what a handshake proved. Not a `tls.Server`: it makes contexts of
+ * its own, and does not say which plain socket a secured one came from.
+ *
+ * Seen on Deno 2.9.6: ciphers cannot be chosen (it has none without forward secrecy and authenticated encryption), and a
+ * certificate of a service that is not believed has the same words whatever is wrong with it.
+ */
 import { isIP, type Socket } from "node:net";
 import { type SecureContext, TLSSocket, connect as tlsConnect } from "node:tls";
 import type { SocketError, TlsContext, TlsFacts, TlsHandshake, TlsTarget, TlsTexts } from "../../machine.ts";
