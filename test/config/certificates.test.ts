@@ -1,7 +1,9 @@
 /** Certificates, keys and authorities that a config names: what is taken, what is refused and how, what never shows. */
 import { describe, expect, test } from "bun:test";
+import { loadConfig } from "../../src/config/load.ts";
 import { Authority, type Pair } from "../certificates.ts";
-import { load, type Texts } from "./fixture.ts";
+import { onlyFilters } from "../found-filters.ts";
+import { filesOf, filters, host, load, type Texts } from "./fixture.ts";
 
 const authority = await Authority.make("CN=servers");
 const good = await authority.issue({ names: ["shop.example", "*.shop.example"] });
@@ -184,6 +186,35 @@ describe("a certificate and its key", () => {
       [7, "services.orders.connectTimeout", expect.stringContaining("connectTimeout")],
     ]);
   });
+});
+
+describe("a file that the host cannot read", () => {
+  const rows = [
+    ["EACCES", "EACCES: permission denied, open '/srv/tls/key.pem'", "this program may not read it"],
+    ["EISDIR", "EISDIR: illegal operation on a directory, read", "it is a folder"],
+    ["ENAMETOOLONG", "ENAMETOOLONG: name too long, open '-----BEGIN'", "its name is too long"],
+    ["EIO", "EIO: i/o error, read '/srv/tls/key.pem'", "EIO: i/o error"],
+  ] as const;
+  for (const [code, message, reason] of rows) {
+    test(`is a problem that says why, and the path as it was written: ${code}`, async () => {
+      const files = filesOf(texts(`[${entry}]`, {}));
+      const failing = {
+        ...files,
+        read: (path: string) =>
+          path === "tls/key.pem"
+            ? Promise.reject(Object.assign(new Error(message), { code }))
+            : files.read(path),
+      };
+      const options = {
+        file: "clearway.yaml",
+        findFilters: onlyFilters(filters),
+        environment: {},
+        version: 1,
+      };
+      const { problems: found } = await loadConfig({ ...host, ...options, files: failing });
+      expect(found.map((problem) => problem.message)).toEqual([`cannot read "tls/key.pem": ${reason}`]);
+    });
+  }
 });
 
 describe("tls of a listener", () => {
