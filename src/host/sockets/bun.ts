@@ -213,7 +213,7 @@ class Unsecured implements SocketOwner {
   onEnd(): void {}
 
   onClose(error: SocketError | null): void {
-    this.#handshake.failed(error ?? tlsFailure(null));
+    this.#handshake.failed(error === null || error.code === "ECONNRESET" ? tlsFailure(null) : error);
   }
 }
 

@@ -289,6 +289,7 @@ describe("a handshake that fails", () => {
     }
     await eventually("all connections to be gone", () => proxy.open.downstream === 0);
     expect(await asked(proxy.port())).toBe(200);
+    for (const { message } of proxy.log) expect(message).toContain("the connection ended in ");
   });
 
   test("whose first message is longer than any is ended, and said", async () => {
