@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { root } from "../program.ts";
 import type { HostName } from "./programs.ts";
 
+/** Besides test/runtime: of what each host has its own. */
+const ofTheHost = ["test/host/fetch.test.ts"];
+
 /** Those that stay on Bun, and why. */
 export const onBunAlone: Readonly<Record<string, string>> = {
   "test/runtime/balance/ring-hash.test.ts": "arithmetic, the same everywhere, and long",
@@ -14,7 +17,6 @@ export const onBunAlone: Readonly<Record<string, string>> = {
   "test/runtime/fetch/pair.test.ts": "compares with the host's own classes, member by member",
   "test/runtime/http1/connections.test.ts":
     "pipelines until buffers are full, which takes long on a busy machine",
-  "test/runtime/http1/fuzz.test.ts": "takes longer than all others together",
   "test/runtime/http1/nginx.test.ts": "starts nginx by Bun",
   "test/runtime/http1/streaming.test.ts": "asserts the memory of its process, as Bun counts it",
   "test/runtime/node-memory/index.test.ts": "memory that processes share needs Bun",
@@ -33,7 +35,7 @@ export const notOnDeno: Readonly<Record<string, string>> = {
 };
 
 export function suites(host: HostName): string[] {
-  return [...new Bun.Glob("test/runtime/**/*.test.ts").scanSync({ cwd: root })]
+  return [...new Bun.Glob("test/runtime/**/*.test.ts").scanSync({ cwd: root }), ...ofTheHost]
     .filter((path) => !(path in onBunAlone) && !(host === "Deno" && path in notOnDeno))
     .sort();
 }
