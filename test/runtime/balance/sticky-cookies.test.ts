@@ -156,7 +156,8 @@ describe("a request that waits for a connection", () => {
       serviceLimits: "{ connections: 2 }",
     });
     const names = new Map<number, string>();
-    for (let user = 0; user < 8; user += 1)
+    // That 24 users of four endpoints are all with two happens once in 2.7 million runs.
+    for (let user = 0; user < 24; user += 1)
       names.set(user, nameIn(await (await caller(proxy)).exchange(request([`X-User: ${user}`]))));
     expect(new Set(names.values()).size).toBeGreaterThan(2);
     for (let round = 0; round < 3; round += 1) {
