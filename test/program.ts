@@ -14,6 +14,7 @@ export interface Running {
   /** All that it printed until now, stdout and stderr together. */
   output(): string;
   readonly ended: Promise<number>;
+  signal(name: "SIGUSR2"): void;
   /** Sends the signal, SIGTERM without one, and waits for the exit code. */
   stop(signal?: "SIGTERM" | "SIGINT"): Promise<number>;
 }
@@ -43,6 +44,7 @@ export function start(command: readonly string[], { environment, folder }: Start
   return {
     output: () => printed,
     ended,
+    signal: (name) => child.kill(name),
     stop: (signal = "SIGTERM") => {
       child.kill(signal);
       return ended;

@@ -54,6 +54,21 @@ for (const host of ["Node", "Deno"] as const) {
       }
     });
 
+    test("SIGUSR2 replaces the worker by one that listens on its port before it stops", async () => {
+      const [port = 0, adminPort = 0] = await freePorts(2);
+      const environment = { PORT: String(port), ADMIN_PORT: String(adminPort) };
+      const gateway = start([...program, "run", "-c", hello], { environment });
+      try {
+        await answers(`http://127.0.0.1:${adminPort}/readyz`, gateway);
+        await until(gateway.output, (output) => output.includes(" serves "));
+        gateway.signal("SIGUSR2");
+        await until(gateway.output, (output) => output.includes("all workers are replaced"));
+        await answers(`http://127.0.0.1:${port}/`, gateway);
+      } finally {
+        expect(await gateway.stop()).toBe(0);
+      }
+    });
+
     test("run with clientCa serves whom it believes, again after a resumed handshake, and nobody else", async () => {
       const gateway = await startSecured(program);
       try {
