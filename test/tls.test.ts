@@ -207,6 +207,11 @@ describe("certificates that change on the disk", () => {
       await save("clients.pem", clients.certificate);
       await save("clearway.yaml", config("first"));
       await until(problems, (found) => found.length === 0);
+      // The certificates may have been right before the config was back.
+      await until(
+        async () => (await ask("/marker")).text(),
+        (seen) => seen === "first",
+      );
     }
   });
 
