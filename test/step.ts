@@ -13,7 +13,7 @@ export interface StepResult extends TestReport {
 }
 
 /** A step that is not done by then is ended and counted as one failure. */
-const stepTimeoutMs = 180_000;
+const stepTimeoutMs = 240_000;
 
 /** What tests must not inherit: whether text is coloured, and by which way a request leaves. */
 const unset = Object.fromEntries(

@@ -53,3 +53,14 @@ export async function eventually<T>(
     await sleep(2);
   }
 }
+
+/** For what takes as long as the machine needs: fails when it stands still before there is enough. */
+export async function enough(what: string, count: () => number, wanted: number): Promise<void> {
+  let before = -1;
+  while (before < wanted) {
+    before = await eventually(`more ${what} than ${before} of ${wanted}`, () => {
+      const now = count();
+      return now > before || now >= wanted ? now : null;
+    });
+  }
+}
