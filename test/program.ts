@@ -8,7 +8,7 @@ export const root = join(import.meta.dirname, "..");
 const program = process.env.CLEARWAY_PROGRAM?.split(" ") ?? [process.execPath, join(root, "src/main.ts")];
 
 /** For whatever a test waits for: the machine may be busy with others. */
-const patienceMs = 30_000;
+const patienceMs = 60_000;
 
 export interface Running {
   /** All that it printed until now, stdout and stderr together. */

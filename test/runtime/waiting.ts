@@ -1,7 +1,7 @@
 /** Waiting for what sockets do, with an end: a test that waits in vain says for what. */
 import { setTimeout as sleep } from "node:timers/promises";
 
-const limitMsDefault = 30_000;
+const limitMsDefault = 60_000;
 
 /** Callbacks of whoever waits for a change. */
 export class Changes {
