@@ -3,7 +3,7 @@
  * workers, and what the runtime compiles. Plain data, every default filled in.
  */
 import type { Address } from "./machine.ts";
-import type { LogLevel } from "./types.ts";
+import type { LogLevel, PluginCode } from "./types.ts";
 
 /** A place in a config file, for messages: `clearway.yaml:14`. */
 export interface SourcePlace {
@@ -292,4 +292,6 @@ export interface Snapshot {
   readonly log: { readonly level: LogLevel; readonly format: "json" | "text" };
   readonly listeners: readonly ListenerConfig[];
   readonly services: readonly ServiceConfig[];
+  /** The users' own filters that it names. */
+  readonly plugins: readonly PluginCode[];
 }

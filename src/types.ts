@@ -163,6 +163,8 @@ interface FilterBase<Options> {
   /** One line for the reference. */
   readonly summary: string;
   readonly options: z.ZodType<Options>;
+  /** Of its code, where that is not the program's own: set by who loads it. */
+  readonly version?: string;
 }
 
 /** Code in the request path; exactly one of the two shapes. */
@@ -182,6 +184,18 @@ export type FilterDefinition<Options = unknown> = FilterBase<Options> &
 
 /** Every filter that a config may name, by name. */
 export type FilterRegistry = ReadonlyMap<string, FilterDefinition>;
+
+/** A user's own file with all that it imports, as it was when the config was checked: every worker runs the same code. */
+export interface PluginCode {
+  /** As the config names it, seen from the main config's folder: `./plugins/tenant.ts`. */
+  readonly name: string;
+  /** Hexadecimal: another one after every change of the file, or of what it imports. */
+  readonly version: string;
+  /** One JavaScript module with everything in it; the path of the file where the host makes none (Node, Deno). */
+  readonly source:
+    | { readonly kind: "bundle"; readonly text: string }
+    | { readonly kind: "file"; readonly path: string };
+}
 
 /** Why there is no filter of a name that somebody might expect to be one. */
 export interface RefusedFilter {

@@ -130,6 +130,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
       .map(({ config }) => config)
       .filter((config): config is ListenerConfig => config !== null),
     services: services.filter((config): config is ServiceConfig => config !== null),
+    plugins: [],
   };
   return { snapshot, limits };
 }
