@@ -141,7 +141,12 @@ function quantityType(rules: QuantityRules): z.ZodType<number, string> {
       context.addIssue({ code: "custom", message, input: text });
       return z.NEVER;
     })
-    .meta({ mark: rules.mark, examples: [...rules.examples], pattern: rules.pattern });
+    .meta({
+      mark: rules.mark,
+      examples: [...rules.examples],
+      pattern: rules.pattern,
+      bounds: { min: format(min), max: format(max) },
+    });
 }
 
 function parseQuantity(text: string, units: Units): number | null {

@@ -3,6 +3,7 @@
  * snippet that it finds what it is for, and on its good twin that it finds nothing else.
  */
 import { describe, expect, test } from "bun:test";
+import { pages } from "../build/reference/pages.ts";
 import { exceptions } from "./house-rules/exceptions.ts";
 import { importCycleFindings, importTable, importTableFindings } from "./house-rules/imports.ts";
 import {
@@ -268,3 +269,11 @@ describe("house rules", () => {
 function sentence({ path, line, message }: Finding): string {
   return `${path}:${line} ${message}`;
 }
+
+describe("docs/reference", () => {
+  for (const { path, make } of pages) {
+    test(`${path} says what the schemas say (npm run docs writes it anew)`, async () => {
+      expect(project[path]).toBe(await make());
+    });
+  }
+});

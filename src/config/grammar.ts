@@ -59,19 +59,23 @@ export const logGrammar = z.strictObject({
 });
 
 export const matchGrammar = z.strictObject({
-  host: hostPattern().describe('A host such as shop.example, "*.shop.example" or "*"').optional(),
-  path: pathPattern().describe("A path such as /healthz, /users/:id or /api/*").optional(),
+  host: hostPattern()
+    .describe("The host that is asked for, whatever its case and port; any without it")
+    .optional(),
+  path: pathPattern()
+    .describe("The path; a * at its end takes all that follows, also nothing; any without it")
+    .optional(),
   method: z
     .union([methodName(), z.array(methodName()).min(1).max(32)])
     .describe("One method or a list; any without it")
     .optional(),
   headers: z
     .record(headerName, valueMatch)
-    .describe("Header fields that must be there: a value, { present: true } or { prefix: … }")
+    .describe("Header fields that must be there, with this value")
     .optional(),
   query: z
     .record(z.string().min(1).max(256), valueMatch)
-    .describe("Query fields that must be there: a value, { present: true } or { prefix: … }")
+    .describe("Query fields that must be there, with this value")
     .optional(),
 });
 
@@ -81,7 +85,7 @@ export const redirectGrammar = z.strictObject({
   scheme: z.enum(["http", "https"]).describe("The scheme to go to; the request's without it").optional(),
   host: rewriteHost().describe("The host to go to; the request's without it").optional(),
   path: rewritePath().describe("The path to go to; a * stands for what the match's * took").optional(),
-  status: z.literal([301, 302, 303, 307, 308]).default(302).describe("301, 302, 303, 307 or 308"),
+  status: z.literal([301, 302, 303, 307, 308]).default(302).describe("The status of the redirect"),
 });
 
 export const respondGrammar = z.strictObject({
@@ -89,7 +93,7 @@ export const respondGrammar = z.strictObject({
   headers: z
     .record(headerName, z.union([headerValue, z.array(headerValue).max(64)]))
     .default({})
-    .describe("Its header fields: a value, or a list of several"),
+    .describe("Its header fields; a list has one of that name for each entry"),
   body: z.string().max(textMax).default("").describe("Its body; file:PATH reads a file"),
 });
 
@@ -117,7 +121,9 @@ export const routeGrammar = z.strictObject({
     .default([])
     .describe("What its requests run through, in this order"),
   timeout: deadline()
-    .describe("From the request's last byte to the head of its answer, filters and tries included")
+    .describe(
+      "From the request's last byte to the head of its answer, filters and tries included; without it the limits' routeTimeout",
+    )
     .optional(),
   to: z
     .union([serviceName, z.record(serviceName, weight)])
@@ -132,7 +138,7 @@ export const routeGrammar = z.strictObject({
 const laterProtocols = ["tcp", "tls"];
 
 export const listenerGrammar = z.strictObject({
-  bind: bindAddress().describe("Where it listens: HOST:PORT or unix:PATH"),
+  bind: bindAddress().describe("Where it listens"),
   protocol: z
     .enum(["http", "https"], { error: notYet(laterProtocols, "http or https") })
     .default("http")

@@ -97,6 +97,7 @@ function convert(schema: z.core.$ZodType): JsonSchema {
 function adapt(schema: z.core.$ZodType, json: z.core.JSONSchema.BaseSchema): void {
   const meta = (schema as z.ZodType).meta();
   delete json.mark;
+  delete json.bounds;
   // Left out by zod where a value is transformed, because it takes them for transformed values.
   if (meta?.examples !== undefined) json.examples = meta.examples as unknown[];
   const { def } = schema._zod as z.core.$ZodTypes["_zod"];

@@ -13,15 +13,15 @@ const PATH_MAX = 2048;
 const TEXT_MAX = 256;
 
 const options = z.strictObject({
-  format: z.enum(["json", "text"]).default("json").describe("form of a line; default json"),
+  format: z.enum(["json", "text"]).default("json").describe("form of a line"),
   to: z
     .union([z.enum(["stdout", "stderr"]), path()])
     .default("stdout")
-    .describe("stdout, stderr or the path of a file, relative to the config file; default stdout"),
+    .describe("where the lines go; a path is relative to the config file"),
   sample: percent()
     .default(1)
     .describe(
-      "share of the requests that are logged; those that fail (status 5xx, answer cut short) always are; default 100%",
+      "share of the requests that are logged; those that fail (status 5xx, answer cut short) always are",
     ),
 });
 

@@ -30,11 +30,9 @@ const options = z.strictObject({
   ),
   from: placesOption
     .default("header:x-api-key")
-    .describe(
-      "where a key stands: header:NAME, cookie:NAME, query:NAME, or a list; default header:x-api-key",
-    ),
+    .describe("where a key stands; of a list, the first place that has one"),
   header: nameHeaderOption,
-  forward: z.boolean().default(false).describe("whether the service gets the key too; default false"),
+  forward: z.boolean().default(false).describe("whether the service gets the key too"),
   realm: realmOption,
 });
 

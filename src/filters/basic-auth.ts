@@ -21,9 +21,9 @@ const options = z.strictObject({
   ),
   remember: duration({ minMs: 1000, maxMs: 3_600_000 })
     .default(300_000)
-    .describe("how long a password that was right is not checked anew; default 5m"),
+    .describe("how long a password that was right is not checked anew"),
   header: nameHeaderOption,
-  forward: z.boolean().default(false).describe("whether the service gets the password too; default false"),
+  forward: z.boolean().default(false).describe("whether the service gets the password too"),
   realm: realmOption,
 });
 

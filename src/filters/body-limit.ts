@@ -9,7 +9,7 @@ import { refusalOf } from "./refusal.ts";
 type Context = Parameters<Middleware>[0];
 type Next = Parameters<Middleware>[1];
 
-const options = z.strictObject({ max: size().describe("the most that passes, such as 64KiB or 1MiB") });
+const options = z.strictObject({ max: size().describe("the largest body that passes") });
 
 export default defineFilter({
   name: "body-limit",

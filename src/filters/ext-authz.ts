@@ -30,26 +30,24 @@ const options = z.strictObject({
     .string()
     .regex(/^\/[!-~]*$/, "wanted a path, such as /check")
     .default("/")
-    .describe("the path that is asked for; default /"),
-  send: headerNames
-    .default(["authorization", "cookie"])
-    .describe("headers of the request that it gets; default authorization and cookie"),
+    .describe("the path that is asked for"),
+  send: headerNames.default(["authorization", "cookie"]).describe("headers of the request that it gets"),
   toService: headerNames
     .default([])
-    .describe(
-      "headers of its answer that the request gets; what callers send there is removed; default none",
-    ),
+    .describe("headers of its answer that the request gets; what callers send under these names is removed"),
   toCaller: headerNames
     .default([])
-    .describe("headers of its answer that the answer gets, such as set-cookie; default none"),
+    .describe("headers of its answer that the caller's answer gets, such as set-cookie"),
   body: size({ minBytes: 1, maxBytes: 8 * 1024 * 1024 })
-    .describe("sends the body too, held whole; a larger one is refused with 413; default none of it")
+    .describe(
+      "sends the body too, held whole, up to this size; a larger one is refused with 413; without it no body is sent",
+    )
     .exactOptional(),
-  timeout: duration({ maxMs: 60_000 }).default(1000).describe("how long it may take; default 1s"),
+  timeout: duration({ maxMs: 60_000 }).default(1000).describe("how long its answer may take"),
   failure: z
     .enum(["deny", "allow"])
     .default("deny")
-    .describe("what happens to a request when it cannot be asked; default deny"),
+    .describe("what happens to a request when the service gives no answer"),
 });
 
 type Options = z.output<typeof options>;

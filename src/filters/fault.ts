@@ -11,19 +11,19 @@ const share = percent().default(1);
 
 const delay = z.strictObject({
   for: duration({ maxMs: 600_000 }).describe("how long a request is held back"),
-  percent: share.describe("share of the requests that are held back; default 100"),
+  percent: share.describe("share of the requests that are held back"),
 });
 
 const abort = z.strictObject({
-  status: z.int().min(400).max(599).describe("status of the refusal, from 400 to 599"),
-  percent: share.describe("share of the requests that are refused; default 100"),
+  status: z.int().min(400).max(599).describe("status of the refusal"),
+  percent: share.describe("share of the requests that are refused"),
 });
 
 const options = z
   .strictObject({
-    delay: delay.optional().describe("holds requests back before they are sent; default not at all"),
-    abort: abort.optional().describe("refuses requests, after their delay; default not at all"),
-    header: headerName.optional().describe("only requests with this header are meant; default all"),
+    delay: delay.optional().describe("holds requests back before they are sent"),
+    abort: abort.optional().describe("refuses requests, after their delay"),
+    header: headerName.optional().describe("only requests with this header are meant; all without it"),
   })
   .refine(({ delay, abort }) => delay !== undefined || abort !== undefined, "wanted delay, abort or both");
 

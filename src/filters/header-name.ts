@@ -18,7 +18,7 @@ const HOP_BY_HOP = [
   "upgrade",
 ];
 
-export const headerName = z.string().superRefine((name, context) => {
+export const headerName = z.string("wanted the name of a header").superRefine((name, context) => {
   const message = headerNameProblem(name);
   if (message !== null) context.addIssue({ code: "custom", message, input: name });
 });

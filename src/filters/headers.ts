@@ -22,9 +22,9 @@ const headerValues = z.record(z.string(), headerValue).superRefine((values, cont
 });
 
 const changes = z.strictObject({
-  remove: z.array(headerName).default([]).describe("names of headers to take out; default none"),
-  set: headerValues.default({}).describe("headers to put in place of what is there; default none"),
-  add: headerValues.default({}).describe("headers to put beside what is there; default none"),
+  remove: z.array(headerName).default([]).describe("names of headers to take out"),
+  set: headerValues.default({}).describe("headers to put in place of what is there"),
+  add: headerValues.default({}).describe("headers to put beside what is there"),
 });
 
 type Changes = z.output<typeof changes>;

@@ -15,12 +15,10 @@ const SLOW_SHARE = 0.95;
 const options = z.strictObject({
   after: duration({ maxMs: 60_000 })
     .optional()
-    .describe("wait before each further try; default what 95% of the last answers took"),
-  attempts: z.int().min(2).max(5).default(2).describe("tries in all, the first one included; default 2"),
-  budget: percent()
-    .default(0.1)
-    .describe("further tries of the route, as a share of its requests; default 10%"),
-  perSecond: z.int().min(1).max(10_000).default(10).describe("further tries a second beside it; default 10"),
+    .describe("wait before each further try; without it, what 95% of the last answers took"),
+  attempts: z.int().min(2).max(5).default(2).describe("tries in all, the first one included"),
+  budget: percent().default(0.1).describe("further tries of the route, as a share of its requests"),
+  perSecond: z.int().min(1).max(10_000).default(10).describe("further tries a second beside the budget"),
 });
 
 export default defineFilter({

@@ -33,19 +33,19 @@ const options = z.strictObject({
     .min(1)
     .max(50)
     .default(["@method", "@authority", "@path", "@query"])
-    .describe("what must be signed; default @method, @authority, @path and @query"),
+    .describe("what must be signed"),
   body: z
     .enum(["signed", "unsigned"])
     .default("signed")
     .describe(
-      "signed: a body must fit a content-digest that is signed too, for which it is held; default signed",
+      "signed: a body must fit a content-digest that is signed too, for which it is held; unsigned: bodies are not looked at",
     ),
   bodyMax: size({ minBytes: 1, maxBytes: 8 * 1024 * 1024 })
     .default(1024 * 1024)
-    .describe("the largest body that is held for that; a larger one is refused with 413; default 1MiB"),
+    .describe("the largest body that is held for that; a larger one is refused with 413"),
   window: duration({ minMs: 1000, maxMs: 3_600_000 })
     .default(300_000)
-    .describe("how long a signature counts; default 5m"),
+    .describe("how long a signature counts"),
   header: nameHeaderOption,
   realm: realmOption,
 });

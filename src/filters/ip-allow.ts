@@ -21,8 +21,8 @@ const networks = z.array(network).max(NETWORKS_MAX).default([]);
 
 const options = z
   .strictObject({
-    allow: networks.describe("addresses and networks that pass; default all that are not denied"),
-    deny: networks.describe("addresses and networks that do not pass, allowed or not; default none"),
+    allow: networks.describe("addresses and networks that pass; all that are not denied without it"),
+    deny: networks.describe("addresses and networks that do not pass, allowed or not"),
   })
   .refine(({ allow, deny }) => allow.length + deny.length > 0, { error: "wanted allow, deny, or both" });
 

@@ -9,18 +9,18 @@ const copiesMax = 100;
 
 const options = z.strictObject({
   to: service().describe("service that gets the copies"),
-  percent: percent().default(1).describe("share of the requests that are copied; default 100"),
+  percent: percent().default(1).describe("share of the requests that are copied"),
   host: z
     .string()
     .regex(/^[A-Za-z0-9.-]{1,253}(:\d{1,5})?$/, "wanted a host, with or without a port")
     .optional()
-    .describe("Host of the copies; default the request's own, with -shadow behind its name"),
+    .describe("Host of the copies; without it the request's own, with -shadow behind its name"),
   bodyBytes: size({ maxBytes: 1024 * 1024 })
     .default(64 * 1024)
-    .describe("largest body that is copied, others are not mirrored; default 64KiB"),
+    .describe("largest body that is copied, others are not mirrored"),
   timeout: duration({ maxMs: 600_000 })
     .default(15_000)
-    .describe("how long a copy may take, its answer included; default 15s"),
+    .describe("how long a copy may take, its answer included"),
 });
 
 type Options = z.output<typeof options>;

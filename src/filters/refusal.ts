@@ -28,4 +28,4 @@ export const realmOption = z
   .string()
   .regex(/^[ !#-[\]-~]{1,128}$/, "wanted printable text without quotes and backslashes")
   .default("restricted")
-  .describe("what the credentials are for, as the refusal tells the caller; default restricted");
+  .describe("what the credentials are for, as the refusal tells the caller");

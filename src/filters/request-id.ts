@@ -14,11 +14,11 @@ const options = z.strictObject({
     .string()
     .regex(TOKEN, "wanted the name of a header such as x-request-id")
     .default("x-request-id")
-    .describe("header that carries the id; default x-request-id"),
+    .describe("header that carries the id"),
   trust: z
     .enum(["caller", "nobody"])
     .default("caller")
-    .describe("whose id is taken: the caller's, or nobody's, which always makes a new one; default caller"),
+    .describe("whose id is taken: the caller's, or nobody's, so that each request gets a new one"),
 });
 
 export default defineFilter({

@@ -27,34 +27,29 @@ const cause = z.union([
 ]);
 
 const options = z.strictObject({
-  attempts: z.int().min(1).max(10).default(2).describe("tries in all, the first one included; default 2"),
+  attempts: z.int().min(1).max(10).default(2).describe("tries in all, the first one included"),
   when: z
     .array(cause)
     .min(1)
     .default(["connect-failure", "refused", "reset", 503])
     .describe(
       "what is tried again: connect-failure, refused (the service did not begin), reset (closed before its answer), " +
-        "timeout (of a try), 5xx (failures too), or statuses; default connect-failure, refused, reset and 503",
+        "timeout (of a try), 5xx (failures too), or statuses",
     ),
-  budget: percent().default(0.2).describe("retries of the route, as a share of its requests; default 20%"),
-  perSecond: z
-    .int()
-    .min(1)
-    .max(10_000)
-    .default(10)
-    .describe("retries a second beside the budget; default 10"),
+  budget: percent().default(0.2).describe("retries of the route, as a share of its requests"),
+  perSecond: z.int().min(1).max(10_000).default(10).describe("retries a second beside the budget"),
   backoff: duration({ maxMs: 60_000 })
     .default(25)
-    .describe("longest wait before the second try; it doubles with each further one; default 25ms"),
+    .describe("longest wait before the second try; it doubles with each further one"),
   backoffMax: duration({ maxMs: 60_000 })
     .optional()
-    .describe("where the wait stops doubling; default ten times the backoff"),
+    .describe("where the wait stops doubling; without it, at ten times the backoff"),
   perTry: duration()
     .optional()
-    .describe("how long one try may take until the head of its answer; default as long as the route"),
+    .describe("how long one try may take until the head of its answer; as long as the route without it"),
   bodyBytes: size({ maxBytes: 16 * 1024 * 1024 })
     .default(64 * 1024)
-    .describe("largest body that is held to be sent again; default 64KiB"),
+    .describe("largest body that is held to be sent again"),
 });
 
 type Options = z.output<typeof options>;

@@ -36,9 +36,7 @@ function readKey(text: string): RequestKey | null {
 const ringHash = z.strictObject({
   "ring-hash": z
     .strictObject({
-      key: requestKey.describe(
-        "ip, route, identity, header:NAME, cookie:NAME, query:NAME or claim:NAME; a cookie that a caller has not is set",
-      ),
+      key: requestKey.describe("What requests have in common; a cookie that a caller does not send is set"),
     })
     .describe("Requests with the same key go to the same endpoint"),
 });

@@ -21,7 +21,7 @@ export const timeoutsGrammar = z.strictObject({
 });
 
 const endpointFields = z.strictObject({
-  address: endpointAddress().describe("HOST:PORT or unix:PATH"),
+  address: endpointAddress().describe("Where it is"),
   weight: weight.default(1).describe("Its share of the requests, against the other endpoints"),
   zone: partName.describe("Where it stands").optional(),
 });

@@ -1,8 +1,7 @@
 /** The grammar of TLS, towards callers and towards services. */
 import { z } from "zod";
 
-const pemFile = (what: string) =>
-  z.string().min(1).max(4096).describe(`${what}: a PEM file, relative to this one`);
+const pemFile = (what: string) => z.string("wanted the path of a PEM file").min(1).max(4096).describe(what);
 
 const tlsVersion = z.union([z.literal(["1.2", "1.3"]), z.literal([1.2, 1.3])], {
   error: "wanted 1.2 or 1.3",
@@ -11,7 +10,7 @@ const tlsVersion = z.union([z.literal(["1.2", "1.3"]), z.literal([1.2, 1.3])], {
 export const certificatesMax = 1000;
 
 export const listenerTlsGrammar = z.strictObject({
-  certificate: pemFile("The certificate, then what leads to its root"),
+  certificate: pemFile("The certificate, then what leads to its root; relative to this file"),
   key: pemFile("Its private key"),
   clientCa: pemFile(
     "Authorities whose client certificates are believed; without it none is asked for",

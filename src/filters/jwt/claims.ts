@@ -5,9 +5,12 @@ export type Claims = Readonly<Record<string, unknown>>;
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 const scalars = z.array(scalar).min(1).max(100);
-const requirement = z.union([scalar, scalars, z.strictObject({ present: z.literal(true) })], {
-  error: "wanted a value, a list of values of which one is enough, or { present: true }",
-});
+const requirement = z.union(
+  [scalar, scalars, z.strictObject({ present: z.literal(true).describe("it is there, whatever it says") })],
+  {
+    error: "wanted a value, a list of values of which one is enough, or { present: true }",
+  },
+);
 
 export const requirementsOption = z.record(z.string(), requirement);
 

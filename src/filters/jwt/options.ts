@@ -38,43 +38,39 @@ export const jwtOptions = z.strictObject({
     .union([text, z.array(text).min(1).max(100)])
     .describe("for whom it must be made: one of these must be in its `aud`"),
   jwks: keysOption.describe(
-    "the issuer's public keys: a URL from which they are downloaded, { keys: […] }, or file:PATH of that as JSON",
+    "the issuer's public keys: from where they are downloaded, or they themselves; file:PATH of them as JSON",
   ),
   algorithms: z
     .array(z.enum(algorithms))
     .min(1)
     .default(["RS256", "PS256", "ES256", "EdDSA"])
-    .describe("the only ones that are taken; default RS256, PS256, ES256 and EdDSA"),
+    .describe("the only ones that are taken, whatever a token says"),
   leeway: duration({ minMs: 0, maxMs: 60_000 })
     .default(30_000)
-    .describe("how far the issuer's clock may be off, at most 1m; default 30s"),
-  type: text.describe("the `typ` that its header must have, such as at+jwt; default any").exactOptional(),
-  require: requirementsOption
-    .default({})
-    .describe("what its claims must say: a value, a list of which one is enough, or { present: true }"),
+    .describe("how far the issuer's clock may be off"),
+  type: text.describe("the `typ` that its header must have, such as at+jwt; any without it").exactOptional(),
+  require: requirementsOption.default({}).describe("what its claims must say, by their names; else 403"),
   from: placesOption
     .default("header:authorization")
     .describe(
-      "where it stands: header:NAME, cookie:NAME, query:NAME, or a list of them; default header:authorization, behind Bearer",
+      "where the token stands, in authorization behind Bearer; of a list, the first place that has one",
     ),
   missing: z
     .enum(["refuse", "allow"])
     .default("refuse")
-    .describe("what happens to a request without any token; default refuse"),
-  forward: z.boolean().default(true).describe("whether the service gets the token too; default true"),
+    .describe("what happens to a request without any token"),
+  forward: z.boolean().default(true).describe("whether the service gets the token too"),
   headers: claimHeaders
     .default({})
     .describe("headers for the service, and the claims that they carry; what callers send there is removed"),
   realm: realmOption,
   maxAge: duration({ minMs: 1000 })
     .default(600_000)
-    .describe(
-      "how long downloaded keys are fresh; less where their Cache-Control says so, not under 1m; default 10m",
-    ),
+    .describe("how long downloaded keys are fresh; less where their Cache-Control says so, not under 1m"),
   cooldown: duration({ minMs: 1000 })
     .default(30_000)
-    .describe("how long after a download an unknown key or a failure may cause the next; default 30s"),
-  timeout: duration({ maxMs: 60_000 }).default(5000).describe("how long a download may take; default 5s"),
+    .describe("how long after a download an unknown key or a failure may cause the next"),
+  timeout: duration({ maxMs: 60_000 }).default(5000).describe("how long a download may take"),
 });
 
 export type JwtOptions = z.output<typeof jwtOptions>;

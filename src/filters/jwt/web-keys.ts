@@ -45,29 +45,34 @@ function keyProblem(key: unknown): string | null {
   return missing === undefined ? null : `wanted ${missing}, as text, in a key of kty ${kty}`;
 }
 
-const webKey = z.looseObject({ kty: z.string() }).superRefine((key, context) => {
+const webKey = z.looseObject({ kty: z.string().describe("RSA, EC or OKP") }).superRefine((key, context) => {
   const message = keyProblem(key);
   if (message !== null) context.addIssue({ code: "custom", message, input: key });
 });
-const webKeySet = z.looseObject({ keys: z.array(webKey).min(1).max(KEYS_MAX) });
+const webKeySet = z.looseObject({
+  keys: z.array(webKey).min(1).max(KEYS_MAX).describe("public keys, as in RFC 7517"),
+});
 
 const wanted = "wanted the URL of a key set, or a key set: { keys: […] } or file:PATH";
 
 /** Where keys come from: a URL, or the keys themselves, of which a file arrives as its text. */
-export const keysOption = z.union([
-  webKeySet.transform(({ keys }): readonly WebKey[] => keys),
-  z.string({ error: wanted }).transform((text, context): string | readonly WebKey[] => {
-    if (/^https?:\/\//i.test(text) && URL.canParse(text)) return text;
-    const fault = (message: string): never => {
-      context.addIssue({ code: "custom", message, input: text });
-      return z.NEVER;
-    };
-    if (!text.trimStart().startsWith("{")) return fault(wanted);
-    try {
-      const set = webKeySet.safeParse(JSON.parse(text));
-      return set.success ? set.data.keys : fault(set.error.issues[0]!.message);
-    } catch {
-      return fault("wanted a key set as JSON");
-    }
-  }),
-]);
+export const keysOption = z.union(
+  [
+    webKeySet.transform(({ keys }): readonly WebKey[] => keys),
+    z.string({ error: wanted }).transform((text, context): string | readonly WebKey[] => {
+      if (/^https?:\/\//i.test(text) && URL.canParse(text)) return text;
+      const fault = (message: string): never => {
+        context.addIssue({ code: "custom", message, input: text });
+        return z.NEVER;
+      };
+      if (!text.trimStart().startsWith("{")) return fault(wanted);
+      try {
+        const set = webKeySet.safeParse(JSON.parse(text));
+        return set.success ? set.data.keys : fault(set.error.issues[0]!.message);
+      } catch {
+        return fault("wanted a key set as JSON");
+      }
+    }),
+  ],
+  { error: wanted },
+);

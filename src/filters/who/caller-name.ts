@@ -25,9 +25,7 @@ export function byCallerName(secret: z.ZodType<string, string>) {
 }
 
 export const nameHeaderOption = headerName
-  .describe(
-    "header that tells the service the caller's name; what callers send there is removed; default none",
-  )
+  .describe("header that tells the service the caller's name; what callers send there is removed")
   .exactOptional();
 
 /** For the service in the header, for later filters as `caller`. */

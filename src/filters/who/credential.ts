@@ -8,7 +8,9 @@ const wanted = "wanted header:NAME, cookie:NAME or query:NAME";
 const placePattern = /^((header|cookie):[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}|query:[^\s&=#]{1,128})$/;
 const place = z.string(wanted).regex(placePattern, wanted);
 
-export const placesOption = z.union([place, z.array(place).min(1).max(8)], { error: wanted });
+export const placesOption = z.union([place, z.array(place).min(1).max(8)], {
+  error: `${wanted}, or a list of these`,
+});
 
 export interface CredentialPlace {
   /** What stands there; null where nothing does. */
