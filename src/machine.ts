@@ -272,6 +272,53 @@ export interface Modules {
   load(file: string): Promise<Readonly<Record<string, unknown>>>;
 }
 
+/** What users' own code may import from the program, by name: one copy for all. */
+export type ProvidedModules = ReadonlyMap<string, () => Promise<object>>;
+
+/** A place in code that somebody wrote; line and column count from 1. */
+export interface CodePlace {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  /** The line, and how many of its characters are meant; null where it is not known. */
+  readonly text: string | null;
+  readonly length: number;
+}
+
+/** One thing wrong with code that somebody wrote. */
+export interface CodeFault {
+  readonly message: string;
+  /** Null where no place is known. */
+  readonly place: CodePlace | null;
+}
+
+/** Code that any process of the node can run: it crosses process borders. */
+export type CodeSource =
+  /** One JavaScript module with everything in it but what the program provides. */
+  | { readonly kind: "bundle"; readonly text: string; readonly imports: readonly string[] }
+  /** Where the host makes no bundles. */
+  | { readonly kind: "file"; readonly path: string };
+
+export type ReadCode =
+  | {
+      readonly ok: true;
+      readonly source: CodeSource;
+      /** Hexadecimal: another one after every change of the file, or of what it imports. */
+      readonly version: string;
+    }
+  | { readonly ok: false; readonly faults: readonly CodeFault[] };
+
+/** A file of users' own code, with all that it imports. */
+export interface UserCode {
+  /**
+   * Files are read through `files`, so that whoever gave it knows them: those of the user, and the `package.json` of
+   * packages. Paths are spelled like `path`, relative or absolute, in faults too. Rejects when `path` cannot be read.
+   */
+  read(path: string, files: Pick<Files, "read">): Promise<ReadCode>;
+  /** What it exports. It runs in this process; rejects with what it throws. */
+  run(source: CodeSource, version: string): Promise<Readonly<Record<string, unknown>>>;
+}
+
 /** Whoever started this node as a service, e.g. systemd. */
 export interface ServiceManager {
   /** Assignments as sd_notify(3) lists them, e.g. `READY=1`, `STATUS=…`, `WATCHDOG=1`. */

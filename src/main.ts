@@ -14,6 +14,7 @@ import { host } from "./host/index.ts";
 import { systemRandom } from "./host/random/node.ts";
 import { patientTerminal, systemTerminal } from "./host/terminal/node.ts";
 import type { Files } from "./machine.ts";
+import type { UserFilters } from "./node/plugins/user-filters.ts";
 import type { NodeParts } from "./node/supervisor.ts";
 import { type WorkerPlace, WorkerProcess, workersMax, workerVerb } from "./node/worker-process.ts";
 import { NodeMemory, nodeMemoryBytes } from "./runtime/node-memory/index.ts";
@@ -30,6 +31,7 @@ const appenders = fileAppenders(clock);
 const processes = host.processes(import.meta.filename);
 const { environment } = processes;
 const lastWordsMs = 1000;
+let loadedUserFilters: UserFilters | null = null;
 
 if (processes.args[0] === workerVerb && processes.parent !== null) {
   const [, nodeId = "", number, seat] = processes.args;
@@ -155,7 +157,10 @@ async function schema(): Promise<number> {
     filterFinding(),
     filterFamilies(),
   ]);
-  const { filters } = await findFilters(new Set(families.flatMap(({ names }) => names)), "");
+  const { filters } = await findFilters(new Set(families.flatMap(({ names }) => names)), {
+    folder: "",
+    code: { known: [] },
+  });
   terminal.out(JSON.stringify(configJsonSchema(filters), null, 2));
   return 0;
 }
@@ -206,7 +211,7 @@ async function filterFinding(): Promise<FindFilters> {
     import("./node/filter-finder.ts"),
     import("./filters/index.ts"),
   ]);
-  return filterFinder({ builtIn, clock, families: filterFamilies });
+  return filterFinder({ builtIn, clock, families: filterFamilies, userFilters });
 }
 
 /** Loaded when a config names a filter that is not built in. */
@@ -217,6 +222,16 @@ async function filterFamilies(): Promise<readonly FilterFamily[]> {
     import("./filters/factory.ts"),
   ]);
   return [honoFilters, npmFilters({ modules: host.modules, makeFilter })];
+}
+
+/** Loaded when a config names a file of its user. */
+async function userFilters(): Promise<UserFilters> {
+  const [{ UserFilters }, { pluginImports }] = await Promise.all([
+    import("./node/plugins/user-filters.ts"),
+    import("./plugin-imports.ts"),
+  ]);
+  loadedUserFilters ??= new UserFilters(await host.userCode(pluginImports));
+  return loadedUserFilters;
 }
 
 async function configLoader(file: string) {

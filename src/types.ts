@@ -4,7 +4,7 @@
  */
 import type { MiddlewareHandler } from "hono";
 import type { z } from "zod";
-import type { Address, ByteSocket, Clock, Random } from "./machine.ts";
+import type { Address, ByteSocket, Clock, CodeFault, CodeSource, Files, Random } from "./machine.ts";
 
 // ---- a message: head and body, before anything became a string ----
 
@@ -191,10 +191,7 @@ export interface PluginCode {
   readonly name: string;
   /** Hexadecimal: another one after every change of the file, or of what it imports. */
   readonly version: string;
-  /** One JavaScript module with everything in it; the path of the file where the host makes none (Node, Deno). */
-  readonly source:
-    | { readonly kind: "bundle"; readonly text: string }
-    | { readonly kind: "file"; readonly path: string };
+  readonly source: CodeSource;
 }
 
 /** Why there is no filter of a name that somebody might expect to be one. */
@@ -202,6 +199,8 @@ export interface RefusedFilter {
   /** Follows "cannot use the filter NAME: ". */
   readonly refused: string;
   readonly hints: readonly string[];
+  /** Where it is the code's fault: each is a problem at its own place. */
+  readonly faults?: readonly CodeFault[];
 }
 
 /** Filters that are found by their names, when a config uses these. */
@@ -219,10 +218,20 @@ export interface FoundFilters {
   readonly refused: ReadonlyMap<string, RefusedFilter>;
   /** Every name that could have been used, as far as it is known. */
   readonly known: readonly string[];
+  /** The code behind the names that are users' own files. */
+  readonly plugins: readonly PluginCode[];
+}
+
+/** Where names are looked for. */
+export interface FilterPlace {
+  /** The main config file's. */
+  readonly folder: string;
+  /** Users' own code: read before, or read now through these files. */
+  readonly code: { readonly known: readonly PluginCode[] } | { readonly files: Pick<Files, "read"> };
 }
 
 /** Never rejects. */
-export type FindFilters = (names: ReadonlySet<string>, folder: string) => Promise<FoundFilters>;
+export type FindFilters = (names: ReadonlySet<string>, place: FilterPlace) => Promise<FoundFilters>;
 
 // ---- what is measured and said ----
 

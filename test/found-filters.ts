@@ -6,7 +6,15 @@ import { systemClock } from "../src/host/clock/node.ts";
 import { host } from "../src/host/index.ts";
 import { filterFinder } from "../src/node/filter-finder.ts";
 import { npmFilters } from "../src/node/npm-filters.ts";
-import type { FilterRegistry, FindFilters } from "../src/types.ts";
+import { UserFilters } from "../src/node/plugins/user-filters.ts";
+import { pluginImports } from "../src/plugin-imports.ts";
+import type { FilterPlace, FilterRegistry, FindFilters } from "../src/types.ts";
+
+/** A config without files of users' own. */
+export const inFolder = (folder: string): FilterPlace => ({ folder, code: { known: [] } });
+
+const pluginHost = host.userCode(pluginImports);
+export const userFilters = async () => new UserFilters(await pluginHost);
 
 export const findFilters: FindFilters = filterFinder({
   builtIn,
@@ -15,8 +23,9 @@ export const findFilters: FindFilters = filterFinder({
     honoFilters,
     npmFilters({ modules: host.modules, makeFilter: untypedFactoryFilter }),
   ],
+  userFilters,
 });
 
 export function onlyFilters(filters: FilterRegistry): FindFilters {
-  return async () => ({ filters, refused: new Map(), known: [...filters.keys()] });
+  return async () => ({ filters, refused: new Map(), known: [...filters.keys()], plugins: [] });
 }

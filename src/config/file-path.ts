@@ -18,3 +18,16 @@ export function joinPath(directory: string, path: string): string {
   }
   return (whole.startsWith("/") ? "/" : "") + kept.join("/") || ".";
 }
+
+/** The same path from inside a folder: `./plugins/a.ts`, `../a.ts`; an absolute one stays so where they share nothing. */
+export function seenFrom(directory: string, path: string): string {
+  const from = joinPath("", directory)
+    .split("/")
+    .filter((part) => part !== "." && part !== "");
+  const to = path.split("/").filter((part) => part !== "");
+  let shared = 0;
+  while (shared < from.length && from[shared] === to[shared]) shared++;
+  if (path.startsWith("/") && (shared === 0 || !directory.startsWith("/"))) return path;
+  const up = from.slice(shared).map(() => "..");
+  return [...(up.length === 0 ? ["."] : up), ...to.slice(shared)].join("/");
+}

@@ -40,6 +40,16 @@ export class WatchedFiles {
     return this.attempt(name, (path) => this.files.list(path));
   }
 
+  /** For whoever reads by itself, by paths that are relative to what the host decides. */
+  get plain(): Pick<ConfigFiles, "read"> {
+    return {
+      read: (path) => {
+        this.seen.add(path);
+        return this.files.read(path);
+      },
+    };
+  }
+
   private async attempt<Value>(
     name: string,
     run: (path: string) => Promise<Value>,

@@ -5,21 +5,22 @@ import type { FilterEntry } from "../snapshot.ts";
 import type { FilterDefinition, FilterRegistry, FoundFilters } from "../types.ts";
 import { check, checkList } from "./check.ts";
 import { directoryOf, joinPath } from "./file-path.ts";
-import { entryKeys } from "./filter-names.ts";
+import { entryKeys, wholeName } from "./filter-names.ts";
 import { filtersMax } from "./grammar.ts";
 import { childrenOf, emptyPart, isNothing, nothingBehind, type Part, plainOf, spotOf } from "./located.ts";
 import { inputOf, type Marked, markedValues } from "./marks.ts";
 import { knownHints, nearest, nearestHints } from "./nearest.ts";
 import type { Report } from "./problem.ts";
 import { shownOptions } from "./shown-options.ts";
-import { lineOf, type Range } from "./source.ts";
+import { lineOf, placeName, type Range } from "./source.ts";
 import { quoted } from "./wanted.ts";
 
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-const fileNames = /^\.{0,2}\//;
 
 export interface FilterContext {
   readonly report: Report;
+  /** The main config file. */
+  readonly file: string;
   readonly filters: FilterRegistry;
   /** Names that somebody might expect to be filters, and why they are none. */
   readonly refused: FoundFilters["refused"];
@@ -121,7 +122,8 @@ function readNamed(
   key: Range,
   context: FilterContext,
 ): ReadEntry | null {
-  const { name, extras } = source;
+  const { extras } = source;
+  const name = wholeName(source.name, key.file.name, context.file);
   const definition = context.filters.get(name);
   if (definition === undefined) {
     reportUnknown(name, { range: key, path: source.options.path.slice(0, -1) }, context);
@@ -177,14 +179,20 @@ function withPaths(options: unknown, part: Part, marked: readonly Marked[]): unk
 
 function reportUnknown(name: string, at: { range: Range; path: Part["path"] }, context: FilterContext): void {
   const refusal = context.refused.get(name);
-  const reason = fileNames.test(name) ? "files of your own are not in this version" : refusal?.refused;
-  if (reason === undefined) {
+  if (refusal === undefined) {
     const hints = nameHints(name, context.known);
     context.report.add(at.range, at.path, { message: `unknown filter "${name}"`, hints });
-  } else {
-    const message = `cannot use the filter "${name}": ${reason}`;
-    context.report.add(at.range, at.path, { message, hints: refusal?.hints ?? [] });
+    return;
   }
+  const said = (reason: string) => `cannot use the filter "${name}": ${reason}`;
+  const { refused, hints, faults = [] } = refusal;
+  const named = `named in ${placeName(at.range)}`;
+  for (const fault of faults) {
+    const what = { message: said(fault.message), hints: [...hints, named] };
+    if (fault.place !== null) context.report.addPlaced(fault.place, at.path, what);
+    else context.report.add(at.range, at.path, { ...what, hints });
+  }
+  if (faults.length === 0) context.report.add(at.range, at.path, { message: said(refused), hints });
 }
 
 /** Somebody may have left out, or put in front, where a filter comes from: `cors` is `hono/cors`. */

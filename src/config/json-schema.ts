@@ -41,17 +41,18 @@ function entrySchema(filters: readonly FilterDefinition[]): JsonSchema {
       additionalProperties: false,
     }),
   );
-  return { oneOf: [...(bare.length > 0 ? [{ enum: bare }] : []), ...maps, ...ofPackages] };
+  return { oneOf: [...(bare.length > 0 ? [{ enum: bare }] : []), ...maps, ...ofOthers] };
 }
 
-/** Packages are known where the config is, not to the schema. */
-const ofPackages: readonly JsonSchema[] = [
-  { type: "string", pattern: "^npm:" },
+/** Packages, and files of the user, are known where the config is, not to the schema. */
+const foreign = "^(npm:|\\.{0,2}/)";
+const ofOthers: readonly JsonSchema[] = [
+  { type: "string", pattern: foreign },
   {
     type: "object",
-    description: "A middleware of a package",
+    description: "A file of your own, or a middleware of a package",
     properties: extras,
-    patternProperties: { "^npm:": {} },
+    patternProperties: { [foreign]: {} },
     additionalProperties: false,
     minProperties: 1,
   },

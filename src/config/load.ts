@@ -64,7 +64,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     await readSecrets(config.root, files, report);
     const tlsFiles = await readTlsFiles(config.root, files, report);
     const folder = directoryOf(joinPath(options.directory ?? "", options.file));
-    const found = await options.findFilters(filterNames(config.root.node), folder);
+    const names = filterNames(config.root.node, options.file);
+    const found = await options.findFilters(names, { folder, code: { files: files.plain } });
     read = readSnapshot(config, { ...options, ...found, folder, report, shown, tlsFiles });
   }
   const resolved = read === null ? null : resolvedConfig(read.snapshot, read.limits, shown);
@@ -75,7 +76,7 @@ const rootKeys = Object.keys(rootGrammar.shape);
 
 type SnapshotContext = Omit<FilterContext, "services"> &
   CertificateContext &
-  Pick<Snapshot, "version" | "folder">;
+  Pick<Snapshot, "version" | "folder" | "plugins">;
 
 interface ReadSnapshot {
   readonly snapshot: Snapshot;
@@ -130,7 +131,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
       .map(({ config }) => config)
       .filter((config): config is ListenerConfig => config !== null),
     services: services.filter((config): config is ServiceConfig => config !== null),
-    plugins: [],
+    plugins: context.plugins,
   };
   return { snapshot, limits };
 }

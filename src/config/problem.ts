@@ -1,4 +1,5 @@
 /** How problems are gathered and shown. */
+import type { CodePlace } from "../machine.ts";
 import type { Problem } from "../snapshot.ts";
 import { excerptOf, type Range } from "./source.ts";
 
@@ -32,6 +33,18 @@ export class Report {
       message: printable(what.message),
       hints: (what.hints ?? []).map(printable),
       excerpt: excerpt === null ? null : { ...excerpt, text: printable(excerpt.text) },
+    });
+  }
+
+  /** A problem in a file that is no config. */
+  addPlaced(place: CodePlace, path: Path, what: { message: string; hints: readonly string[] }): void {
+    const { file, line, column, text, length } = place;
+    this.keep({
+      ...{ file, line, column },
+      path: pathName(path),
+      message: printable(what.message),
+      hints: what.hints.map(printable),
+      excerpt: text === null ? null : { text: printable(text), length },
     });
   }
 

@@ -9,6 +9,7 @@ export const bunHost: Host = {
   name: `Bun ${Bun.version}`,
   sockets: bunSockets,
   modules: bunModules,
+  userCode: async (provided) => (await import("./modules/bun-code.ts")).bunUserCode(provided),
   processes: bunProcesses,
   createSharedMemory: async (sizeBytes) =>
     (await import("./shared-memory/bun.ts")).createSharedMemory(sizeBytes),

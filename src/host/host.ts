@@ -3,10 +3,12 @@ import type {
   Modules,
   ProcessEnd,
   Processes,
+  ProvidedModules,
   ServiceManager,
   SharedMemory,
   SignalName,
   Sockets,
+  UserCode,
 } from "../machine.ts";
 
 /** What differs between hosts; what is the same on all of them is imported where it is needed. */
@@ -15,6 +17,7 @@ export interface Host {
   readonly name: string;
   readonly sockets: Sockets;
   readonly modules: Modules;
+  userCode(provided: ProvidedModules): Promise<UserCode>;
   /** `entry` is the file of this program's first module: what to start again. */
   processes(entry: string): HostProcesses;
   /** Zeroed memory for this process and those that it starts; null where they cannot share any. */

@@ -12,6 +12,7 @@ export const nodeHost: Host = {
     process.versions.deno === undefined ? `Node ${process.versions.node}` : `Deno ${process.versions.deno}`,
   sockets: nodeSockets,
   modules: nodeModules,
+  userCode: async (provided) => (await import("./modules/node-code.ts")).nodeUserCode(provided),
   processes: nodeProcesses,
   createSharedMemory: async () => null,
   inheritSharedMemory: async (sizeBytes) => new ArrayBuffer(sizeBytes),

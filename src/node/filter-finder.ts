@@ -1,58 +1,108 @@
-/** From the names in a config to filters: the program's own, and those that a family finds. */
+/** From the names in a config to filters: the program's own, those that a family finds, and users' own files. */
 import type { Clock } from "../machine.ts";
-import type { FilterDefinition, FilterFamily, FilterRegistry, FindFilters, RefusedFilter } from "../types.ts";
+import type {
+  FilterDefinition,
+  FilterFamily,
+  FilterPlace,
+  FilterRegistry,
+  FindFilters,
+  PluginCode,
+  RefusedFilter,
+} from "../types.ts";
+import type { LoadedFilter, UserFilters } from "./plugins/user-filters.ts";
 
 /** Names of one config that are not the program's own. */
 const namesMax = 256;
-/** What a package may do while it loads. */
+/** What a package, or a user's file, may do while it loads. */
 const loadTimeoutMs = 5000;
+
+const fileName = /^\.{0,2}\//;
 
 export interface FilterSources {
   readonly builtIn: FilterRegistry;
   readonly clock: Clock;
   /** Loaded when a config has a name that is not built in. */
   families(): Promise<readonly FilterFamily[]>;
+  /** Loaded when a config names a file. */
+  userFilters(): Promise<UserFilters>;
 }
 
 export function filterFinder(sources: FilterSources): FindFilters {
-  const { builtIn, clock } = sources;
-  return async (names, folder) => {
-    const others = [...names].filter((name) => !builtIn.has(name));
-    const families = others.length === 0 ? [] : await sources.families();
-    const find = (name: string, index: number): Promise<Found> => {
-      const family = families.find((one) => one.takes(name));
-      if (family === undefined) return nothing;
-      return index < namesMax ? inTime(family.find(name, folder), clock) : Promise.resolve(tooMany);
-    };
-    const found = await Promise.all(others.map(find));
-    const filters = new Map(builtIn);
-    const refused = new Map<string, RefusedFilter>();
-    for (const [index, one] of found.entries()) {
-      if (one === null) continue;
-      if ("refused" in one) refused.set(others[index]!, one);
-      else filters.set(others[index]!, one);
+  return (names, place) => new Finding(sources, place).find(names);
+}
+
+class Finding {
+  readonly #sources: FilterSources;
+  readonly #place: FilterPlace;
+  readonly #filters: Map<string, FilterDefinition>;
+  readonly #refused = new Map<string, RefusedFilter>();
+  readonly #plugins: PluginCode[] = [];
+
+  constructor(sources: FilterSources, place: FilterPlace) {
+    this.#sources = sources;
+    this.#place = place;
+    this.#filters = new Map(sources.builtIn);
+  }
+
+  async find(names: ReadonlySet<string>): ReturnType<FindFilters> {
+    const { builtIn } = this.#sources;
+    const all = [...names].filter((name) => !builtIn.has(name));
+    const others = all.slice(0, namesMax);
+    const families = others.every((name) => fileName.test(name)) ? [] : await this.#sources.families();
+    const files = others.filter((name) => fileName.test(name));
+    await Promise.all(others.map((name) => this.#findIn(families, name)));
+    if (files.length > 0) await this.#findFiles(files, await this.#sources.userFilters());
+    for (const name of all.slice(namesMax)) this.#refused.set(name, tooMany);
+    const known = [...builtIn.keys(), ...families.flatMap((family) => family.names)];
+    return { filters: this.#filters, refused: this.#refused, known, plugins: this.#plugins };
+  }
+
+  async #findIn(families: readonly FilterFamily[], name: string): Promise<void> {
+    const family = families.find((one) => one.takes(name));
+    if (family === undefined) return;
+    const found = await this.#inTime(family.find(name, this.#place.folder));
+    if (found === null) return;
+    if ("refused" in found) this.#refused.set(name, found);
+    else this.#filters.set(name, found);
+  }
+
+  /** One after another: whoever watches knows whose turn it is. */
+  async #findFiles(names: readonly string[], userFilters: UserFilters): Promise<void> {
+    for (const name of names) {
+      const loading = this.#load(name, userFilters);
+      const loaded = await this.#inTime<LoadedFilter | RefusedFilter>(loading);
+      if ("refused" in loaded) this.#refused.set(name, loaded);
+      else if ("refusal" in loaded) this.#refused.set(name, loaded.refusal);
+      else {
+        this.#filters.set(name, loaded.definition);
+        this.#plugins.push(loaded.plugin);
+      }
     }
-    return { filters, refused, known: [...builtIn.keys(), ...families.flatMap((family) => family.names)] };
-  };
+  }
+
+  async #load(name: string, userFilters: UserFilters): Promise<LoadedFilter> {
+    const { folder, code } = this.#place;
+    if ("files" in code) return userFilters.read(name, folder, code.files);
+    const plugin = code.known.find((one) => one.name === name);
+    return plugin === undefined ? { refusal: notSent } : userFilters.run(plugin);
+  }
+
+  async #inTime<Found>(finding: Promise<Found>): Promise<Found | RefusedFilter> {
+    const late = Promise.withResolvers<RefusedFilter>();
+    const cancel = this.#sources.clock.after(loadTimeoutMs, () => late.resolve(tooSlow));
+    try {
+      return await Promise.race([finding, late.promise]);
+    } catch (error) {
+      return { refused: error instanceof Error ? error.message : String(error), hints: [] };
+    } finally {
+      cancel();
+    }
+  }
 }
 
 const tooMany: RefusedFilter = {
   refused: `wanted at most ${namesMax} different filters that are not built in`,
   hints: [],
 };
-const nothing = Promise.resolve(null);
 const tooSlow: RefusedFilter = { refused: `it was not loaded after ${loadTimeoutMs / 1000} s`, hints: [] };
-
-type Found = FilterDefinition | RefusedFilter | null;
-
-async function inTime(finding: Promise<Found>, clock: Clock): Promise<Found> {
-  const late = Promise.withResolvers<Found>();
-  const cancel = clock.after(loadTimeoutMs, () => late.resolve(tooSlow));
-  try {
-    return await Promise.race([finding, late.promise]);
-  } catch (error) {
-    return { refused: error instanceof Error ? error.message : String(error), hints: [] };
-  } finally {
-    cancel();
-  }
-}
+const notSent: RefusedFilter = { refused: "its code did not come with the configuration", hints: [] };

@@ -1,4 +1,5 @@
 /** The filters that a snapshot names, found in this worker. */
+import type { CodeFault } from "../machine.ts";
 import type { FilterEntry, Snapshot, SourcePlace } from "../snapshot.ts";
 import type { FilterRegistry, FindFilters } from "../types.ts";
 
@@ -17,11 +18,19 @@ export async function filtersOf(snapshot: Snapshot, find: FindFilters): Promise<
     filters.forEach(note);
     for (const route of routes) route.filters.forEach(note);
   }
-  const { filters, refused } = await find(new Set(first.keys()), snapshot.folder);
-  const problems = [...refused].flatMap(([name, { refused: reason }]) => {
+  const { filters, refused } = await find(new Set(first.keys()), {
+    folder: snapshot.folder,
+    code: { known: snapshot.plugins },
+  });
+  const problems = [...refused].flatMap(([name, { refused: reason, faults = [] }]) => {
     const place = first.get(name)?.place;
-    const message = `cannot use the filter "${name}": ${reason}`;
+    const reasons = faults.length === 0 ? [reason] : faults.map(faultText);
+    const message = `cannot use the filter "${name}": ${reasons.join("; ")}`;
     return place === undefined ? [] : [{ place, message }];
   });
   return { filters, problems };
+}
+
+function faultText({ message, place }: CodeFault): string {
+  return place === null ? message : `${message} (${place.file}:${place.line}:${place.column})`;
 }

@@ -9,7 +9,7 @@ import { honoFilters } from "../../src/filters/hono/index.ts";
 import { leftOut } from "../../src/filters/hono/left-out.ts";
 import { systemClock } from "../../src/host/clock/node.ts";
 import { filterFinder } from "../../src/node/filter-finder.ts";
-import { findFilters } from "../found-filters.ts";
+import { findFilters, userFilters } from "../found-filters.ts";
 import { writePackage } from "../packages.ts";
 import { filesOf, filters, host, withRoute } from "./fixture.ts";
 
@@ -209,7 +209,12 @@ test("their secrets are not shown, wherever they come from", async () => {
 });
 
 test("they run around the request, so before what stands around the call", async () => {
-  const find = filterFinder({ builtIn: filters, clock: systemClock, families: async () => [honoFilters] });
+  const find = filterFinder({
+    builtIn: filters,
+    clock: systemClock,
+    families: async () => [honoFilters],
+    userFilters,
+  });
   const texts = withRoute("to: orders\nfilters: [retry: { attempts: 3 }, hono/cors]");
   const { problems } = await loadConfig({
     ...host,

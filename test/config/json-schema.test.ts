@@ -5,7 +5,7 @@ import { parse } from "yaml";
 import { configJsonSchema } from "../../src/config/json-schema.ts";
 import { honoFilters } from "../../src/filters/hono/index.ts";
 import { defineFilter, z } from "../../src/plugin.ts";
-import { findFilters } from "../found-filters.ts";
+import { findFilters, inFolder } from "../found-filters.ts";
 import { filters } from "./fixture.ts";
 
 interface Schema {
@@ -197,8 +197,8 @@ test("configJsonSchema leaves out what only this project reads", () => {
   expect(root.$schema).toBe("http://json-schema.org/draft-07/schema#");
 });
 
-test("configJsonSchema offers filters that are found by name, and takes those of packages", async () => {
-  const { filters: found } = await findFilters(new Set(honoFilters.names), "");
+test("configJsonSchema offers filters that are found by name, and takes those of packages and files", async () => {
+  const { filters: found } = await findFilters(new Set(honoFilters.names), inFolder(""));
   const schema = configJsonSchema(found) as Schema;
   const texts = JSON.stringify(schema);
   for (const name of honoFilters.names) expect(texts).toContain(`"required":[${JSON.stringify(name)}]`);
@@ -209,5 +209,8 @@ test("configJsonSchema offers filters that are found by name, and takes those of
   const [bare] = schema.definitions!.routeFilter!.oneOf!;
   expect(bare?.enum).toContain("hono/cors");
   expect(bare?.enum).not.toContain("hono/basic-auth");
-  expect(schema.definitions!.routeFilter!.oneOf).toContainEqual({ type: "string", pattern: "^npm:" });
+  expect(schema.definitions!.routeFilter!.oneOf).toContainEqual({
+    type: "string",
+    pattern: "^(npm:|\\.{0,2}/)",
+  });
 });

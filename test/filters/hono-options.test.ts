@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { configJsonSchema } from "../../src/config/json-schema.ts";
 import { honoFilters } from "../../src/filters/hono/index.ts";
-import { findFilters } from "../found-filters.ts";
+import { findFilters, inFolder } from "../found-filters.ts";
 import { root } from "../program.ts";
 
 /** Options that are functions, or expressions: YAML cannot say them. */
@@ -31,7 +31,7 @@ function declaredBy(module: string): string[] {
 }
 
 test("the filters of Hono take every option that Hono declares, but functions", async () => {
-  const { filters } = await findFilters(new Set(honoFilters.names), "");
+  const { filters } = await findFilters(new Set(honoFilters.names), inFolder(""));
   const { definitions } = configJsonSchema(filters) as { definitions: Record<string, object> };
   let options = 0;
   for (const name of honoFilters.names) {

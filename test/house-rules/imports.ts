@@ -17,6 +17,7 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   "snapshot.ts": { ours: ["machine.ts", "types.ts"], packages: [] },
   "units.ts": { ours: [], packages: ["zod"] },
   "plugin.ts": { ours: [...nouns, "units.ts"], packages: ["zod", "hono"] },
+  "plugin-imports.ts": { ours: ["plugin.ts"], packages: ["hono", "zod"] },
   "filters/": { ours: ["plugin.ts"], packages: ["clearway", "jose"] },
   "filters/hono/": { ours: ["plugin.ts", "filters/factory.ts"], packages: ["hono"] },
   "config/": { ours: [...nouns, "units.ts"], packages: ["zod", "yaml"] },

@@ -3,6 +3,7 @@ import type { Modules } from "../../src/machine.ts";
 import { filterFinder } from "../../src/node/filter-finder.ts";
 import { npmFilters } from "../../src/node/npm-filters.ts";
 import type { FilterDefinition, FilterFamily } from "../../src/types.ts";
+import { inFolder, userFilters } from "../found-filters.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 
 const definition = (name: string) => ({ name }) as FilterDefinition;
@@ -19,8 +20,11 @@ describe("filterFinder", () => {
       loaded++;
       return [];
     };
-    const find = filterFinder({ builtIn, clock: new VirtualClock(), families });
-    expect(await find(new Set(["headers"]), "")).toMatchObject({ filters: builtIn, known: ["headers"] });
+    const find = filterFinder({ builtIn, clock: new VirtualClock(), families, userFilters });
+    expect(await find(new Set(["headers"]), inFolder(""))).toMatchObject({
+      filters: builtIn,
+      known: ["headers"],
+    });
     expect(loaded).toBe(0);
   });
 
@@ -31,8 +35,13 @@ describe("filterFinder", () => {
       if (name === "far:none") return null;
       return name === "far:no" ? { refused: "not today", hints: [] } : definition(name);
     });
-    const find = filterFinder({ builtIn, clock: new VirtualClock(), families: async () => [one] });
-    const found = await find(new Set(["headers", "far:one", "far:no", "far:none", "near"]), "etc");
+    const find = filterFinder({
+      builtIn,
+      clock: new VirtualClock(),
+      families: async () => [one],
+      userFilters,
+    });
+    const found = await find(new Set(["headers", "far:one", "far:no", "far:none", "near"]), inFolder("etc"));
     expect(asked).toEqual(["far:one from etc", "far:no from etc", "far:none from etc"]);
     expect([...found.filters.keys()]).toEqual(["headers", "far:one"]);
     expect([...found.refused]).toEqual([["far:no", { refused: "not today", hints: [] }]]);
@@ -45,9 +54,9 @@ describe("filterFinder", () => {
       if (name === "far:throws") throw new Error("broken");
       return name === "far:slow" ? new Promise<never>(() => {}) : definition(name);
     });
-    const find = filterFinder({ builtIn, clock, families: async () => [slow] });
+    const find = filterFinder({ builtIn, clock, families: async () => [slow], userFilters });
     const many = Array.from({ length: 255 }, (_, index) => `far:${index}`);
-    const finding = find(new Set(["far:throws", "far:slow", ...many]), "");
+    const finding = find(new Set(["far:throws", "far:slow", ...many]), inFolder(""));
     await until(() => clock.waiting === 1);
     clock.advance(5000);
     const { refused, filters } = await finding;

@@ -4,7 +4,10 @@ import type { Snapshot } from "../../src/snapshot.ts";
 
 const entry = (name: string, line: number) => ({ name, place: { file: "clearway.yaml", line } });
 
+const plugins = [{ name: "./a.ts", version: "1", source: { kind: "file", path: "a" } }] as const;
+
 const snapshot = {
+  plugins,
   folder: "etc",
   listeners: [
     {
@@ -20,12 +23,12 @@ const snapshot = {
 test("filtersOf finds each name once, from the snapshot's folder, and says where one is that is none", async () => {
   const filters = new Map();
   const asked: unknown[] = [];
-  const found = await filtersOf(snapshot, async (names, folder) => {
-    asked.push([...names], folder);
+  const found = await filtersOf(snapshot, async (names, place) => {
+    asked.push([...names], place);
     const refused = new Map([["npm:gone", { refused: "it is gone", hints: [] }]]);
-    return { filters, refused, known: [] };
+    return { filters, refused, known: [], plugins: [] };
   });
-  expect(asked).toEqual([["headers", "npm:gone", "hono/cors"], "etc"]);
+  expect(asked).toEqual([["headers", "npm:gone", "hono/cors"], { folder: "etc", code: { known: plugins } }]);
   expect(found.filters).toBe(filters);
   expect(found.problems).toEqual([
     { place: { file: "clearway.yaml", line: 7 }, message: 'cannot use the filter "npm:gone": it is gone' },

@@ -1,0 +1,86 @@
+/** Users' own files as filters: read where a config is checked, and run from what was read wherever it serves. */
+import { joinPath } from "../../config/file-path.ts";
+import type { CodeFault, Files, UserCode } from "../../machine.ts";
+import type { FilterDefinition, PluginCode, RefusedFilter } from "../../types.ts";
+import { definitionIn } from "./default-export.ts";
+import { placeOfError } from "./stack-place.ts";
+
+/** Versions that a process can go back to without running them once more. */
+const keptMax = 1_000;
+
+export type LoadedFilter =
+  | { readonly plugin: PluginCode; readonly definition: FilterDefinition }
+  | { readonly refusal: RefusedFilter };
+
+export class UserFilters {
+  readonly #code: UserCode;
+  /** By name and version. */
+  readonly #kept = new Map<string, FilterDefinition>();
+  #versionsRun = 0;
+
+  constructor(code: UserCode) {
+    this.#code = code;
+  }
+
+  /** Modules that this process ran since its start: their texts are never freed. */
+  get versionsRun(): number {
+    return this.#versionsRun;
+  }
+
+  /** Reads the file and runs it. `folder` is the main config file's. */
+  async read(name: string, folder: string, files: Pick<Files, "read">): Promise<LoadedFilter> {
+    const path = joinPath(folder, name);
+    const seen = new Map<string, string>();
+    const noted = {
+      async read(file: string) {
+        const text = await files.read(file);
+        seen.set(file, text);
+        return text;
+      },
+    };
+    try {
+      const read = await this.#code.read(path, noted);
+      if (!read.ok) return { refusal: { refused: "", hints: [], faults: read.faults } };
+      const { source, version } = read;
+      return await this.run({ name, version, source }, seen);
+    } catch (error) {
+      return { refusal: { refused: `cannot read ${path}: ${reasonOf(error)}`, hints: [] } };
+    }
+  }
+
+  /** `texts`: those of its files, by their paths, for the places of errors. */
+  async run(plugin: PluginCode, texts: ReadonlyMap<string, string> = new Map()): Promise<LoadedFilter> {
+    const key = `${plugin.version} ${plugin.name}`;
+    const kept = this.#kept.get(key);
+    if (kept !== undefined) return { plugin, definition: kept };
+    let exported: Readonly<Record<string, unknown>>;
+    try {
+      this.#versionsRun += 1;
+      exported = await this.#code.run(plugin.source, plugin.version);
+    } catch (error) {
+      return { refusal: { refused: "", hints: [], faults: [thrown(error, texts)] } };
+    }
+    const found = definitionIn(exported);
+    if ("refused" in found) return { refusal: found };
+    const definition: FilterDefinition = { ...found, name: plugin.name, version: plugin.version };
+    if (this.#kept.size === keptMax) this.#kept.delete(this.#kept.keys().next().value!);
+    this.#kept.set(key, definition);
+    return { plugin, definition };
+  }
+}
+
+function thrown(error: unknown, texts: ReadonlyMap<string, string>): CodeFault {
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return { message: `it throws when it is loaded: ${what}`, place: placeOfError(error, texts) };
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "it is not there",
+  EISDIR: "it is a folder",
+  EACCES: "this program may not read it",
+};
+
+function reasonOf(error: unknown): string {
+  const { code } = error as { readonly code?: string };
+  return reasons[code ?? ""] ?? (error instanceof Error ? error.message : String(error));
+}
