@@ -47,6 +47,9 @@ type FilterSource<Schema extends z.ZodType> = {
     }
 );
 
+/** A filter that still knows what its options are written like, for who tests it. */
+export type DefinedFilter<Schema extends z.ZodType> = FilterDefinition & { readonly options: Schema };
+
 /** The same without the types' promise: a plugin may be plain JavaScript. */
 interface FilterShapes {
   readonly name: string;
@@ -61,7 +64,7 @@ const filterName = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
  * Returns the definition as it was given. Throws an Error when the name is not kebab-case, or when there is not
  * exactly one of `middleware` and `upstream`.
  */
-export function defineFilter<Schema extends z.ZodType>(source: FilterSource<Schema>): FilterDefinition {
+export function defineFilter<Schema extends z.ZodType>(source: FilterSource<Schema>): DefinedFilter<Schema> {
   const { name, middleware, upstream, repeats }: FilterShapes = source;
   const fault = (wanted: string) => new Error(`cannot define the filter "${name}": ${wanted}`);
   if (!filterName.test(name)) throw fault("wanted a name such as rate-limit");
@@ -71,7 +74,7 @@ export function defineFilter<Schema extends z.ZodType>(source: FilterSource<Sche
   }
   if (repeats && upstream === undefined) throw fault("only an upstream filter can repeat");
   // The registry holds filters of all option types; whoever creates one gives it what its own schema made.
-  return source as unknown as FilterDefinition;
+  return source as unknown as DefinedFilter<Schema>;
 }
 
 /** The name of a service of the config, checked to exist. */

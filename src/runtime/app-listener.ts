@@ -23,7 +23,12 @@ export interface AppParts {
   readonly log: Log;
 }
 
-export type App = (request: Request, env: Bindings) => Response | Promise<Response>;
+export interface AppBindings extends Bindings {
+  /** Ends the connection at once: whoever asked gets no answer. */
+  abort(): void;
+}
+
+export type App = (request: Request, env: AppBindings) => Response | Promise<Response>;
 
 export interface AppListener {
   /** As bound. */
@@ -95,7 +100,7 @@ class AppTaker implements RequestTaker {
   }
 }
 
-class AppExchange implements RequestOwner, RequestSource, Bindings {
+class AppExchange implements RequestOwner, RequestSource, AppBindings {
   readonly method: string;
   readonly url: string;
   readonly fields: FieldTable;
@@ -134,6 +139,10 @@ class AppExchange implements RequestOwner, RequestSource, Bindings {
 
   finished(report: (summary: RequestSummary) => void): void {
     this.#reports.push(report);
+  }
+
+  abort(): void {
+    this.#connection.abort();
   }
 
   start(): void {

@@ -18,6 +18,11 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   "units.ts": { ours: [], packages: ["zod"] },
   "plugin.ts": { ours: [...nouns, "units.ts"], packages: ["zod", "hono"] },
   "plugin-imports.ts": { ours: ["plugin.ts"], packages: ["hono", "zod"] },
+  "plugin-test.ts": {
+    ours: [...nouns, "testing/", "filters/", "node/", "host/"],
+    packages: ["zod"],
+  },
+  "testing/": { ours: [...nouns, "plugin.ts", "config/", "runtime/"], packages: [] },
   "filters/": { ours: ["plugin.ts"], packages: ["clearway", "jose"] },
   "filters/hono/": { ours: ["plugin.ts", "filters/factory.ts"], packages: ["hono"] },
   "config/": { ours: [...nouns, "units.ts"], packages: ["zod", "yaml"] },

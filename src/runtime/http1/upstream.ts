@@ -101,7 +101,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   }
 
   /** Dials; the keeper hears of the outcome, which includes that `timeoutMs` passed. */
-  open(sockets: Sockets, to: Destination): void {
+  open(sockets: Pick<Sockets, "connect">, to: Destination): void {
     this.#deadline.set(this.#keeper.deadlines.now + to.connectTimeoutMs);
     this.#giveUp = sockets.connect(to.address, this, ...(to.tls === null ? [] : [to.tls]));
   }
