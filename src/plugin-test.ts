@@ -10,6 +10,8 @@ import { host } from "./host/index.ts";
 import { systemTerminal } from "./host/terminal/node.ts";
 import { filterFinder } from "./node/filter-finder.ts";
 import { npmFilters } from "./node/npm-filters.ts";
+import { UserFilters } from "./node/plugins/user-filters.ts";
+import { pluginImports } from "./plugin-imports.ts";
 import { ChainTest } from "./testing/filter-test.ts";
 import type { FilterTest, TestSetting } from "./testing/nouns.ts";
 import type { FilterDefinition } from "./types.ts";
@@ -34,14 +36,16 @@ export type {
 /** What a config may write for this filter. */
 export type OptionsOf<Definition extends FilterDefinition> = z.input<Definition["options"]>;
 
-const families = [
-  honoFilters,
-  npmFilters({ modules: host.modules, makeFilter: untypedFactoryFilter }),
-] as const;
+const families = [honoFilters, npmFilters({ modules: host.modules, makeFilter: untypedFactoryFilter })];
 
 const testHost = {
-  // Real time: a package is loaded by the host.
-  findFilters: filterFinder({ builtIn, clock: systemClock, families: () => Promise.resolve(families) }),
+  findFilters: filterFinder({
+    builtIn,
+    // Real time: packages and files are loaded by the host.
+    clock: systemClock,
+    families: async () => families,
+    userFilters: async () => new UserFilters(await host.userCode(pluginImports)),
+  }),
   certificates,
   readFile: systemFiles.read,
   turn: eventLoopTurn,

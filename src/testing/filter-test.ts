@@ -165,7 +165,7 @@ export class ChainTest implements FilterTest {
       sockets: this.#network,
       clock: this.#clock,
       random: { fraction: () => setting.random?.() ?? random.fraction(), id: () => random.id() },
-      findFilters: (names, folder) => this.#findFilters(names, folder),
+      findFilters: (names, place) => this.#findFilters(names, place),
       meters,
       log,
       open: (path) => this.#recorders.open(path),

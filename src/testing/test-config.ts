@@ -44,9 +44,9 @@ export interface ReadConfig {
 /** Rejects with an Error that says what a user would be told. */
 export async function readTestConfig(draft: ConfigDraft, parts: ConfigParts): Promise<ReadConfig> {
   const own = ownFilters(draft);
-  const findFilters: FindFilters = async (names, folder) => {
+  const findFilters: FindFilters = async (names, place) => {
     const others = new Set([...names].filter((name) => !own.has(name)));
-    const found = await parts.findFilters(others, folder);
+    const found = await parts.findFilters(others, place);
     return { ...found, filters: new Map([...found.filters, ...own]) };
   };
   const text = JSON.stringify(configOf(draft));

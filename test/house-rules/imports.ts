@@ -19,7 +19,7 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   "plugin.ts": { ours: [...nouns, "units.ts"], packages: ["zod", "hono"] },
   "plugin-imports.ts": { ours: ["plugin.ts"], packages: ["hono", "zod"] },
   "plugin-test.ts": {
-    ours: [...nouns, "testing/", "filters/", "node/", "host/"],
+    ours: [...nouns, "plugin-imports.ts", "testing/", "filters/", "node/", "host/"],
     packages: ["zod"],
   },
   "testing/": { ours: [...nouns, "plugin.ts", "config/", "runtime/"], packages: [] },
