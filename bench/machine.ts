@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { cpus, loadavg, release, type as systemName, totalmem } from "node:os";
 import { join } from "node:path";
+import { findPeers, peers, versionOf } from "./peers.ts";
 import { findProgram } from "./processes.ts";
 
 export interface Facts {
@@ -93,16 +94,13 @@ function readVersions(): Record<string, string> {
     version: string;
   };
   const versions: Record<string, string> = { Clearway: version, Bun: process.versions.bun ?? "none" };
-  const ask = (name: "nginx" | "haproxy" | "wrk", flag: string, pattern: RegExp) => {
-    const path = findProgram(name);
-    if (path === null) return;
-    // nginx writes its version to stderr, and wrk ends with 1.
-    const text = execFileSync("sh", ["-c", `"$0" ${flag} 2>&1 || true`, path], { encoding: "utf8" });
-    versions[name] = pattern.exec(text)?.[1] ?? "unknown";
-  };
-  ask("nginx", "-v", /nginx\/(\S+)/);
-  ask("haproxy", "-v", /version (\S+)/);
-  ask("wrk", "--version", /wrk (\S+)/);
+  const { found } = findPeers();
+  for (const { name, version } of peers) {
+    const command = found.get(name);
+    if (command !== undefined) versions[name] = version(command);
+  }
+  const wrk = findProgram("wrk");
+  if (wrk !== null) versions.wrk = versionOf([wrk], "--version", /wrk (\S+)/);
   return versions;
 }
 

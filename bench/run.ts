@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { findClearway, readFacts, repository } from "./machine.ts";
+import { findPeers } from "./peers.ts";
 import { findProgram, killAll, pinSelf } from "./processes.ts";
 import { describeFacts, RowFile, resultsName, writeSummary } from "./results.ts";
 import { textTable } from "./table.ts";
@@ -11,10 +12,12 @@ import { balance } from "./workloads/balance.ts";
 import { connections } from "./workloads/connections.ts";
 import { http1 } from "./workloads/http1.ts";
 import { kill } from "./workloads/kill.ts";
+import { latency } from "./workloads/latency.ts";
 import { memory } from "./workloads/memory.ts";
 import { reload } from "./workloads/reload.ts";
 import { retry } from "./workloads/retry.ts";
 import { routes } from "./workloads/routes.ts";
+import { soak } from "./workloads/soak.ts";
 import { start } from "./workloads/start.ts";
 import { tls } from "./workloads/tls.ts";
 import { workers } from "./workloads/workers.ts";
@@ -22,6 +25,7 @@ import { workers } from "./workloads/workers.ts";
 const workloads = [
   http1,
   tls,
+  latency,
   start,
   memory,
   connections,
@@ -31,9 +35,10 @@ const workloads = [
   retry,
   workers,
   kill,
+  soak,
 ] as readonly Workload<object>[];
 
-const usage = `npm run bench -- [${workloads.map((each) => each.name).join("|")} ...] [--quick] [--rounds N] [--seconds N] [--only CASE]... [--clearway PROGRAM]`;
+const usage = `npm run bench -- [${workloads.map((each) => each.name).join("|")} ...] [--quick] [--rounds N] [--minutes N] [--seconds N] [--only CASE]... [--clearway PROGRAM]`;
 
 function readOptions() {
   const { values, positionals } = parseArgs({
@@ -41,6 +46,7 @@ function readOptions() {
     options: {
       quick: { type: "boolean", default: false },
       rounds: { type: "string" },
+      minutes: { type: "string" },
       seconds: { type: "string" },
       only: { type: "string", multiple: true, default: [] },
       clearway: { type: "string" },
@@ -48,11 +54,14 @@ function readOptions() {
   });
   const unknown = positionals.find((name) => !workloads.some((each) => each.name === name));
   if (unknown !== undefined) throw new Error(`no workload "${unknown}"; wanted ${usage}`);
-  const chosen = workloads.filter((each) => positionals.length === 0 || positionals.includes(each.name));
+  const chosen = workloads.filter(({ name, quickSeconds }) =>
+    positionals.length > 0 ? positionals.includes(name) : !values.quick || quickSeconds !== undefined,
+  );
   return {
     ...values,
     chosen,
     rounds: count("rounds", values.rounds),
+    minutes: count("minutes", values.minutes),
     seconds: count("seconds", values.seconds),
   };
 }
@@ -65,19 +74,30 @@ function count(name: string, text: string | undefined): number | null {
 }
 
 /** nginx is also the backend, wrk the load: without them nothing can be measured. Another peer only misses its rows. */
-function findPeers(): BenchOptions["peers"] {
-  const missing = (["nginx", "wrk", "haproxy"] as const).filter((name) => findProgram(name) === null);
-  if (missing.length > 0)
-    console.log(`missing: ${missing.join(", ")} (apt-get install ${missing.join(" ")})`);
-  if (missing.some((name) => name !== "haproxy")) throw new Error("cannot measure without nginx and wrk");
-  return new Set(missing.includes("haproxy") ? ["nginx"] : ["nginx", "haproxy"]);
+function namePeers(): BenchOptions["peers"] {
+  const { found, missing } = findPeers();
+  const wrk = findProgram("wrk") === null;
+  for (const { name, get } of missing) console.log(`missing: ${name} (${get})`);
+  if (wrk) console.log("missing: wrk (apt-get install wrk)");
+  if (wrk || !found.has("nginx")) throw new Error("cannot measure without nginx and wrk");
+  return new Set(found.keys());
+}
+
+/** When a workload that begins now begins no further round; null for never. */
+function endOf({ quickSeconds }: Workload<object>, options: ReturnType<typeof readOptions>): number | null {
+  const { minutes, quick } = options;
+  if (minutes !== null) return performance.now() + minutes * 60_000;
+  return quick && quickSeconds !== undefined ? performance.now() + quickSeconds * 1000 : null;
 }
 
 /** The command as another machine would type it. */
 function describeCommand(options: ReturnType<typeof readOptions>): string {
-  const words = options.chosen.length === workloads.length ? [] : options.chosen.map((each) => each.name);
+  const all = workloads.filter(({ quickSeconds }) => !options.quick || quickSeconds !== undefined);
+  const isAll = options.chosen.length === all.length;
+  const words = isAll ? [] : options.chosen.map((each) => each.name);
   if (options.quick) words.push("--quick");
   if (options.rounds !== null) words.push("--rounds", String(options.rounds));
+  if (options.minutes !== null) words.push("--minutes", String(options.minutes));
   if (options.seconds !== null) words.push("--seconds", String(options.seconds));
   for (const name of options.only) words.push("--only", `"${name}"`);
   if (options.clearway !== undefined) words.push("--clearway PROGRAM");
@@ -86,7 +106,7 @@ function describeCommand(options: ReturnType<typeof readOptions>): string {
 
 async function main(): Promise<number> {
   const options = readOptions();
-  const peers = findPeers();
+  const peers = namePeers();
   pinSelf();
   const clearway = findClearway(options.clearway);
   const facts = readFacts(clearway, describeCommand(options));
@@ -99,7 +119,8 @@ async function main(): Promise<number> {
   for (const workload of options.chosen) {
     const file = new RowFile(folder, workload.name, facts);
     const rows: object[] = [];
-    for await (const row of workload.run({ size, rounds, seconds, only, clearway, peers, say })) {
+    const endsAtMs = endOf(workload, options);
+    for await (const row of workload.run({ size, rounds, seconds, only, clearway, peers, endsAtMs, say })) {
       rows.push(row);
       file.add(row);
     }

@@ -15,16 +15,39 @@ export interface Spread {
   readonly median: number;
   readonly min: number;
   readonly max: number;
+  /** The interval that holds the true median with 95 %; the whole range with fewer than six rounds. */
+  readonly low: number;
+  readonly high: number;
   readonly rounds: number;
 }
 
 export function spreadOf(values: readonly number[]): Spread {
+  const sorted = values.toSorted((a, b) => a - b);
+  const outside = outsideOf(sorted.length);
   return {
-    median: median(values),
-    min: Math.min(...values),
-    max: Math.max(...values),
-    rounds: values.length,
+    median: median(sorted),
+    min: sorted[0] ?? Number.NaN,
+    max: sorted.at(-1) ?? Number.NaN,
+    low: sorted[outside] ?? Number.NaN,
+    high: sorted[sorted.length - 1 - outside] ?? Number.NaN,
+    rounds: sorted.length,
   };
+}
+
+/**
+ * How many of the lowest rounds, and of the highest, may be left out so that the true median still lies between the
+ * rest with 95 %: each round falls below it with one half, as a coin does (the sign test). Of nine rounds it is one.
+ */
+function outsideOf(rounds: number): number {
+  let tail = 0;
+  let term = 0.5 ** rounds;
+  for (let count = 0; count < rounds / 2; count++) {
+    tail += term;
+    // So many below would be chance in more than 5 of 100 cases, on either side.
+    if (2 * tail > 0.05) return Math.max(0, count - 1);
+    term = (term * (rounds - count)) / (count + 1);
+  }
+  return 0;
 }
 
 /**
@@ -45,9 +68,9 @@ export function pairedRatio(
 
 export type Verdict = "within" | "over" | "undecided";
 
-/** Undecided when rounds lie on both sides of the margin, or are too few. */
+/** Undecided when the margin lies inside the interval of the median, or there are too few rounds. */
 export function verdictOf(ratio: Spread, margin: number): Verdict {
   if (ratio.rounds < roundsToDecide) return "undecided";
-  if (ratio.max <= margin) return "within";
-  return ratio.min > margin ? "over" : "undecided";
+  if (ratio.high <= margin) return "within";
+  return ratio.low > margin ? "over" : "undecided";
 }

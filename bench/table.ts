@@ -1,4 +1,5 @@
 /** Tables, for a terminal and for Markdown. */
+import type { Spread } from "./statistics.ts";
 
 export interface Table {
   readonly title: string;
@@ -48,4 +49,10 @@ export function percent(share: number): string {
 
 export function mebibytes(bytes: number): string {
   return Number.isFinite(bytes) ? (bytes / 2 ** 20).toFixed(1) : "-";
+}
+
+/** The median of paired ratios, and their range. */
+export function describeSpread(ratio: Spread | null): [middle: string, range: string] {
+  if (ratio === null) return ["-", "-"];
+  return [ratio.median.toFixed(2), `${ratio.min.toFixed(2)}..${ratio.max.toFixed(2)}`];
 }

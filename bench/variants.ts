@@ -3,14 +3,15 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type PeerName, wantPeer } from "./peers.ts";
 import { findProgram, loadCores, type Running, start } from "./processes.ts";
 
 export type VariantName =
   | "direct"
-  | "nginx"
+  | PeerName
   | "nginx, default buffers"
-  | "haproxy"
   | "clearway"
+  | `clearway of ${string}`
   | "clearway, 3 filters"
   | `clearway, ${number} workers`;
 
@@ -136,6 +137,44 @@ export const haproxy: Variant = {
   command: (config) => [wantProgram("haproxy"), "-W", "-f", config],
 };
 
+export const caddy: Variant = {
+  name: "caddy",
+  template: "caddy.caddyfile",
+  // One thread for its code, and a home of its own.
+  command: (config, folder) => [
+    ...["env", "GOMAXPROCS=1", `HOME=${folder}`, ...wantPeer("caddy")],
+    ...["run", "--config", config, "--adapter", "caddyfile"],
+  ],
+};
+
+export const envoy: Variant = {
+  name: "envoy",
+  template: "envoy.yaml",
+  // Not for a second Envoy that takes over from it: several run beside each other.
+  command: (config) => [
+    ...[...wantPeer("envoy"), "-c", config, "--concurrency", "1"],
+    ...["--disable-hot-restart", "--log-level", "error"],
+  ],
+};
+
+/** What a user would pick who writes TypeScript: each is a program of a few lines in peers/. */
+export const typescriptProxies = (["http-proxy-3", "@fastify/http-proxy", "hono proxy()"] as const).map(
+  (name): Variant => ({
+    name,
+    template: "typescript.json",
+    command: (config) => [...wantPeer(name), config],
+  }),
+);
+
+/** The variant of each peer, in the order of the tables. */
+export const peerVariants: readonly (Variant & { readonly name: PeerName })[] = [
+  nginx,
+  haproxy,
+  caddy,
+  envoy,
+  ...typescriptProxies,
+] as (Variant & { readonly name: PeerName })[];
+
 export const direct: Variant = { name: "direct", template: null, command: () => [] };
 
 export function clearway(program: readonly string[], name: "clearway" | "clearway, 3 filters"): Variant {
@@ -161,6 +200,8 @@ export interface StartOptions {
   /** Another file of peers/ than the variant's own, and further values for it. */
   readonly template?: string;
   readonly values?: Readonly<Record<string, string | number>>;
+  /** Further files of its folder, each with the file of peers/ that it is filled from. */
+  readonly files?: Readonly<Record<string, string>>;
   /** What its template speaks; http when not given. */
   readonly scheme?: "https";
   /** Called right before the program is executed. */
@@ -187,6 +228,9 @@ export async function startSubject(variant: Variant, options: StartOptions): Pro
   };
   const configPath = join(folder, template);
   writeFileSync(configPath, fillTemplate(template, values));
+  for (const [name, source] of Object.entries(options.files ?? {})) {
+    writeFileSync(join(folder, name), fillTemplate(source, values));
+  }
   const command = variant.command(configPath, folder);
   options.started?.();
   const running = start({ name: "proxy", command, cores, folder });

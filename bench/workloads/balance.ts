@@ -16,10 +16,10 @@ import {
   type Variant,
   waitForAnswer,
 } from "../variants.ts";
-import type { BenchOptions, Report, Workload } from "../workload.ts";
+import { type BenchOptions, type Report, roundsOf, type Workload } from "../workload.ts";
 
-const roundsWanted = { full: 9, quick: 3 };
-const secondsWanted = { full: 10, quick: 4 };
+const roundsWanted = { full: 9, quick: 1 };
+const secondsWanted = { full: 10, quick: 2 };
 const upstreamCount = 10;
 const warmMs = 2_000;
 const connections = 64;
@@ -36,7 +36,6 @@ export interface BalanceRow extends LoadResult {
 }
 
 async function* run(options: BenchOptions): AsyncGenerator<BalanceRow, void, void> {
-  const rounds = options.rounds ?? roundsWanted[options.size];
   const seconds = options.seconds ?? secondsWanted[options.size];
   const variants = [clearway(options.clearway.command, "clearway"), nginx];
   const folder = makeFolder();
@@ -46,9 +45,9 @@ async function* run(options: BenchOptions): AsyncGenerator<BalanceRow, void, voi
   const upstreams = start({ name: "upstreams", command, cores: loadCores, folder });
   try {
     await waitForAnswer(`http://127.0.0.1:${ports[2]}/counts`, upstreams);
-    for (let round = 1; round <= rounds; round++) {
+    for (const round of roundsOf(options, roundsWanted)) {
       for (const variant of round % 2 === 1 ? variants : variants.toReversed()) {
-        options.say(`balance: round ${round} of ${rounds}, ${variant.name}`);
+        options.say(`balance: round ${round}, ${variant.name}`);
         yield await measure(variant, { round, ports, seconds });
       }
     }

@@ -10,6 +10,7 @@ import {
   clearway,
   makeFolder,
   nginx,
+  peerVariants,
   removeFolder,
   type Subject,
   smallBody,
@@ -20,7 +21,7 @@ import {
   type VariantName,
   waitForAnswer,
 } from "../variants.ts";
-import type { BenchOptions, Report, Workload } from "../workload.ts";
+import { type BenchOptions, type Report, roundsOf, type Workload } from "../workload.ts";
 import { runWrk } from "../wrk.ts";
 
 /** Clearway's limit, too. */
@@ -47,14 +48,15 @@ export interface ConnectionsRow {
 
 async function* run(options: BenchOptions): AsyncGenerator<ConnectionsRow, void, void> {
   checkOpenFiles();
-  const rounds = options.rounds ?? (options.size === "quick" ? 1 : 3);
-  const variants = [nginx, clearway(options.clearway.command, "clearway")].map(withAllFiles);
+  const peers =
+    options.size === "quick" ? [nginx] : peerVariants.filter(({ name }) => options.peers.has(name));
+  const variants = [...peers, clearway(options.clearway.command, "clearway")].map(withAllFiles);
   const folder = makeFolder();
   const backend = await startBackend(folder);
   try {
-    for (let round = 1; round <= rounds; round++) {
+    for (const round of roundsOf(options, { full: 3, quick: 1 })) {
       for (const variant of round % 2 === 1 ? variants : variants.toReversed()) {
-        options.say(`connections: round ${round} of ${rounds}, ${variant.name}`);
+        options.say(`connections: round ${round}, ${variant.name}`);
         yield { variant: variant.name, round, ...(await measure(variant, backend.port)) };
       }
     }

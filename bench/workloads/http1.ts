@@ -1,16 +1,17 @@
 /** Requests over HTTP/1.1, plain: CPU for each, how many a second, how long, how much memory. */
 import { checkWork, countLogLines } from "../check.ts";
 import { failureText } from "../machine.ts";
+import type { PeerName } from "../peers.ts";
 import { cpuBetween, proxyCores, readCpu, readMemory } from "../processes.ts";
 import { median, pairedRatio, type Spread, verdictOf } from "../statistics.ts";
 import { figure, mebibytes, percent } from "../table.ts";
 import {
   clearway,
   direct,
-  haproxy,
   makeFolder,
   nginx,
   nginxDefaultBuffers,
+  peerVariants,
   removeFolder,
   type Subject,
   startBackend,
@@ -20,7 +21,7 @@ import {
   type VariantName,
   waitForAnswer,
 } from "../variants.ts";
-import type { BenchOptions, Report, Workload } from "../workload.ts";
+import { type BenchOptions, chosenCases, type Report, roundsOf, type Workload } from "../workload.ts";
 import { runWrk } from "../wrk.ts";
 
 interface Case {
@@ -31,6 +32,8 @@ interface Case {
   /** At most this many times nginx's CPU for each request. */
   readonly margin: number;
   readonly quick: boolean;
+  /** Whether every peer has a row. */
+  readonly all: boolean;
 }
 
 const filtersVariant = "clearway, 3 filters";
@@ -38,23 +41,29 @@ const filtersVariant = "clearway, 3 filters";
 const filtersMargin = 1.7;
 const filtersCase = "small, 64 connections";
 
+/** In all cases; the others, which are slower by far, only where `all` says so. */
+const programPeers: ReadonlySet<PeerName> = new Set(["nginx", "haproxy", "envoy"]);
+const quickPeers: ReadonlySet<PeerName> = new Set(["nginx", "haproxy"]);
+const everyPeer: ReadonlySet<PeerName> = new Set(peerVariants.map(({ name }) => name));
+
 /** What does not fit into nginx's default buffers; a row with those stands beside the tuned one. */
 const largeBodies: ReadonlySet<string> = new Set(["/bytes/64k", "/bytes/1m"]);
 
 function smallCase(connections: number): Case {
   const name = `small, ${connections} connection${connections === 1 ? "" : "s"}`;
-  return { name, path: "/small", uploadBytes: 0, connections, margin: 1.25, quick: connections === 64 };
+  const quick = connections === 64;
+  return { name, path: "/small", uploadBytes: 0, connections, margin: 1.05, quick, all: quick };
 }
 
 function bodyCase(size: "1k" | "16k" | "64k" | "1m", label: string): Case {
-  const margin = size === "1k" ? 1.25 : 1;
+  const margin = size === "1k" ? 1.05 : 1;
   return {
     name: `${label} down`,
     path: `/bytes/${size}`,
     uploadBytes: 0,
     connections: 64,
     margin,
-    quick: size === "64k",
+    ...{ quick: size === "64k", all: size === "64k" },
   };
 }
 
@@ -64,7 +73,15 @@ export const cases: readonly Case[] = [
   bodyCase("16k", "16 KiB"),
   bodyCase("64k", "64 KiB"),
   bodyCase("1m", "1 MiB"),
-  { name: "64 KiB up", path: "/upload", uploadBytes: 65_536, connections: 64, margin: 1, quick: false },
+  {
+    name: "64 KiB up",
+    path: "/upload",
+    uploadBytes: 65_536,
+    connections: 64,
+    margin: 1,
+    quick: false,
+    all: false,
+  },
 ];
 
 export interface Http1Row {
@@ -99,24 +116,15 @@ const nothing = {
 };
 
 async function* run(options: BenchOptions): AsyncGenerator<Http1Row, void, void> {
-  const rounds = options.rounds ?? (options.size === "quick" ? 3 : 9);
-  const named = options.only.length > 0;
-  const chosen = cases.filter((each) =>
-    named ? options.only.some((part) => each.name.includes(part)) : options.size === "full" || each.quick,
-  );
-  if (chosen.length === 0) {
-    throw new Error(
-      `no case of http1 has "${options.only}" in its name; there are ${cases.map((c) => c.name).join("; ")}`,
-    );
-  }
+  const chosen = chosenCases("http1", cases, options);
   const folder = makeFolder();
   const backend = await startBackend(folder);
   try {
-    for (let round = 1; round <= rounds; round++) {
+    for (const round of roundsOf(options, { full: 9, quick: 2 })) {
       for (const work of chosen) {
         const order = variantsOf(work, options);
         for (const variant of round % 2 === 1 ? order : order.toReversed()) {
-          options.say(`http1: round ${round} of ${rounds}: ${work.name}: ${variant.name}`);
+          options.say(`http1: round ${round}: ${work.name}: ${variant.name}`);
           yield await measure({ work, variant, round, backendPort: backend.port, options });
         }
       }
@@ -129,11 +137,15 @@ async function* run(options: BenchOptions): AsyncGenerator<Http1Row, void, void>
 
 function variantsOf(work: Case, options: BenchOptions): Variant[] {
   const program = options.clearway.command;
-  const variants = [direct, nginx];
-  if (options.size === "full" && largeBodies.has(work.path)) variants.push(nginxDefaultBuffers);
-  if (options.peers.has("haproxy")) variants.push(haproxy);
+  const quick = options.size === "quick";
+  const named = work.all && !quick ? everyPeer : quick && work.path !== "/small" ? quickPeers : programPeers;
+  const variants: Variant[] = [direct];
+  for (const peer of peerVariants) {
+    if (named.has(peer.name) && options.peers.has(peer.name)) variants.push(peer);
+    if (peer === nginx && !quick && largeBodies.has(work.path)) variants.push(nginxDefaultBuffers);
+  }
   variants.push(clearway(program, "clearway"));
-  if (work.name === filtersCase) variants.push(clearway(program, filtersVariant));
+  if (work.name === filtersCase && !quick) variants.push(clearway(program, filtersVariant));
   return variants;
 }
 
@@ -163,7 +175,7 @@ async function measure(measurement: Measurement): Promise<Http1Row> {
 }
 
 async function load({ work, variant, options }: Measurement, subject: Subject) {
-  const seconds = options.seconds ?? (options.size === "quick" ? 2 : 4);
+  const seconds = options.seconds ?? (options.size === "quick" ? 1 : 4);
   const warmSeconds = options.size === "quick" ? 1 : 2;
   const url = `http://127.0.0.1:${subject.port}${work.path}`;
   const { connections, uploadBytes } = work;
@@ -266,7 +278,7 @@ function notesOf(rows: readonly Http1Row[]): string[] {
     "undecided: rounds lie on both sides of the margin, or there are fewer than three",
     "nginx has larger buffers than its default ones; in a full run large bodies show both",
     "CPU, RSS and Pss are sums over all processes of the proxy; core: how busy it kept its one core",
-    `${filtersVariant}: request-id, headers and access-log (to a file) in Clearway; nginx and HAProxy do none of it`,
+    `${filtersVariant}: request-id, headers and access-log (to a file) in Clearway; the peers do none of it`,
     ...describeCrowd(rows),
     ...logged,
   ];
@@ -287,4 +299,8 @@ function describeCrowd(rows: readonly Http1Row[]): string[] {
     : [`CPU per request with 512 connections over that with 64: ${parts.join(", ")}`];
 }
 
-export const http1: Workload<Http1Row> = { name: "http1", title: "requests over HTTP/1.1", run, report };
+export const http1: Workload<Http1Row> = {
+  ...{ name: "http1", title: "requests over HTTP/1.1", quickSeconds: 40 },
+  run,
+  report,
+};

@@ -1,85 +1,126 @@
 /** The config is replaced again and again under load: no request may fail, and few may wait. */
 import { renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Histogram } from "../histogram.ts";
 import { type LoadResult, startLoad } from "../load.ts";
+import type { PeerName } from "../peers.ts";
 import { proxyCores } from "../processes.ts";
-import { median, pairedRatio, verdictOf } from "../statistics.ts";
-import { figure } from "../table.ts";
 import {
   clearway,
   fillTemplate,
   makeFolder,
+  peerVariants,
   removeFolder,
   type Subject,
   smallBody,
   startBackend,
   startSubject,
   stopSubject,
+  type Variant,
   waitForAnswer,
 } from "../variants.ts";
-import type { BenchOptions, Report, Workload } from "../workload.ts";
+import { type BenchOptions, roundsOf, type Workload } from "../workload.ts";
+import { intervalMs, type Phase, type ReloadRow, report, requestsPerSecond } from "./reload-report.ts";
 
-const template = "clearway-reload.yaml";
-const reloadsWanted = { full: 1_000, quick: 30 };
-const roundsWanted = { full: 9, quick: 3 };
-const warmMs = 2_000;
-/** From one save to the next. */
-const intervalMs = { min: 100, max: 200 };
-/** Asked that often whether a save is live, and for that long. */
+/** Each round; of Clearway there are a thousand in nine rounds. */
+const reloadsWanted = { clearway: { full: 112, quick: 10 }, peer: { full: 30, quick: 10 } };
+const warmMs = { full: 2_000, quick: 500 };
+/** Asked that often whether a config is live, and for that long. */
 const pollMs = 5;
 const liveMsMax = 5_000;
 const connections = 16;
-const requestsPerSecond = 2_000;
-/** p99 while reloading, over p99 without. */
-const margin = 1.25;
 
-export interface ReloadRow extends LoadResult {
-  readonly round: number;
-  readonly phase: "steady" | "reloading";
-  /** Saves that were seen live. */
-  readonly reloads: number;
-  /** From the save to the first answer of the new generation. */
-  readonly liveMs: { readonly p50: number; readonly max: number };
+/** How a proxy gets another config: the file that is replaced, and what tells the proxy. */
+interface Way {
+  readonly template: string;
+  /** What is replaced, when it is not the config that it was started with. */
+  readonly replaced?: { readonly name: string; readonly template: string };
+  tell(subject: Subject, text: string): void | Promise<void>;
+}
+
+const nothingToTell = () => {};
+
+const ways: Readonly<Partial<Record<PeerName | "clearway", Way>>> = {
+  clearway: { template: "clearway-reload.yaml", tell: nothingToTell },
+  nginx: { template: "nginx-reload.conf", tell: ({ running }) => void process.kill(running!.pid, "SIGHUP") },
+  haproxy: {
+    template: "haproxy-reload.cfg",
+    tell: ({ running }) => void process.kill(running!.pid, "SIGUSR2"),
+  },
+  caddy: { template: "caddy-reload.caddyfile", tell: postToCaddy },
+  envoy: {
+    template: "envoy-reload.yaml",
+    replaced: { name: "routes.yaml", template: "envoy-reload-routes.yaml" },
+    tell: nothingToTell,
+  },
+};
+
+/** What `caddy reload` does. */
+async function postToCaddy({ adminPort }: Subject, body: string): Promise<void> {
+  const headers = { "content-type": "text/caddyfile" };
+  const answer = await fetch(`http://127.0.0.1:${adminPort}/load`, { method: "POST", headers, body });
+  if (answer.status !== 200) throw new Error(`caddy refused its config: ${await answer.text()}`);
 }
 
 interface Scene {
   readonly subject: Subject;
   readonly backendPort: number;
+  readonly way: Way;
   generation: number;
 }
 
 async function* run(options: BenchOptions): AsyncGenerator<ReloadRow, void, void> {
-  const rounds = options.rounds ?? roundsWanted[options.size];
-  const reloads = Math.ceil(reloadsWanted[options.size] / rounds);
+  const own = clearway(options.clearway.command, "clearway");
+  const peers = peerVariants.filter(({ name }) => ways[name] !== undefined && options.peers.has(name));
+  const variants = options.size === "quick" ? [own] : [...peers, own];
   const folder = makeFolder();
   const backend = await startBackend(folder);
-  const backendPort = backend.port;
   try {
-    const subject = await startSubject(clearway(options.clearway.command, "clearway"), {
-      backendPort,
-      cores: proxyCores,
-      template,
-      values: { generation: 0 },
-    });
-    const scene: Scene = { subject, backendPort, generation: 0 };
-    try {
-      await waitForAnswer(`http://127.0.0.1:${subject.port}/small`, subject.running);
-      await load(scene, () => sleep(warmMs));
-      for (let round = 1; round <= rounds; round++) {
-        options.say(`reload: round ${round} of ${rounds}, ${reloads} reloads each`);
-        const steady = () => load(scene, () => sleep((reloads * (intervalMs.min + intervalMs.max)) / 2));
-        const none = { reloads: 0, liveMs: { p50: 0, max: 0 } };
-        if (round % 2 === 1) yield { round, phase: "steady", ...none, ...(await steady()) };
-        yield { round, phase: "reloading", ...(await reloading(scene, reloads)) };
-        if (round % 2 === 0) yield { round, phase: "steady", ...none, ...(await steady()) };
+    for (const round of roundsOf(options, { full: 9, quick: 1 })) {
+      for (const variant of round % 2 === 1 ? variants : variants.toReversed()) {
+        options.say(`reload: round ${round}, ${variant.name}`);
+        for (const row of await measure(variant, { options, round, backendPort: backend.port })) yield row;
       }
-    } finally {
-      await stopSubject(subject);
     }
   } finally {
     await backend.running.stop();
     removeFolder(folder);
+  }
+}
+
+interface Measurement {
+  readonly options: BenchOptions;
+  readonly round: number;
+  readonly backendPort: number;
+}
+
+/** A fresh process; both phases are of the same one. */
+async function measure(variant: Variant, { options, round, backendPort }: Measurement): Promise<ReloadRow[]> {
+  const name = variant.name as PeerName | "clearway";
+  const way = ways[name]!;
+  const { template, replaced } = way;
+  const files = replaced === undefined ? {} : { [replaced.name]: replaced.template };
+  const started = { backendPort, cores: proxyCores, template, files, values: { generation: 0 } };
+  const subject = await startSubject(variant, started);
+  const scene = { subject, backendPort, way, generation: 0 };
+  const reloads = reloadsWanted[name === "clearway" ? "clearway" : "peer"][options.size];
+  const none = { reloads: 0, liveMs: { p50: 0, max: 0 } };
+  const run: Readonly<Record<Phase, () => Promise<LoadResult & Pick<ReloadRow, "reloads" | "liveMs">>>> = {
+    steady: async () => ({ ...none, ...(await load(scene, () => sleep(reloads * intervalMs))) }),
+    reloading: () => reloading(scene, reloads),
+  };
+  try {
+    await waitForAnswer(`http://127.0.0.1:${subject.port}/small`, subject.running);
+    await load(scene, () => sleep(warmMs[options.size]));
+    const phases = ["steady", "reloading"] as const;
+    const rows: ReloadRow[] = [];
+    for (const phase of round % 2 === 1 ? phases : phases.toReversed()) {
+      rows.push({ variant: name, round, phase, ...(await run[phase]()) });
+    }
+    return rows;
+  } finally {
+    await stopSubject(subject);
   }
 }
 
@@ -94,7 +135,7 @@ async function reloading(scene: Scene, reloads: number) {
   const live = new Histogram();
   const result = await load(scene, async () => {
     for (let reload = 0; reload < reloads; reload++) {
-      const nextAt = performance.now() + intervalMs.min + Math.random() * (intervalMs.max - intervalMs.min);
+      const nextAt = performance.now() + intervalMs;
       live.add((await save(scene)) * 1000);
       await sleep(Math.max(0, nextAt - performance.now()));
     }
@@ -103,20 +144,20 @@ async function reloading(scene: Scene, reloads: number) {
   return { ...result, reloads: live.count, liveMs };
 }
 
-/** Saves the next generation as an editor does, and returns how long it took to be live. */
+/** Saves the next generation as an editor does, tells the proxy, and returns how long it took to be live. */
 async function save(scene: Scene): Promise<number> {
-  const { subject, backendPort } = scene;
-  const { port, adminPort: admin, configPath } = subject;
+  const { subject, backendPort, way } = scene;
+  const { port, adminPort: admin, configPath, folder } = subject;
   const generation = ++scene.generation;
-  writeFileSync(
-    `${configPath}.new`,
-    fillTemplate(template, { port, admin, backend: backendPort, generation }),
-  );
-  renameSync(`${configPath}.new`, configPath);
+  const values = { port, admin, backend: backendPort, generation, folder, workerConnections: 8192 };
+  const text = fillTemplate(way.replaced?.template ?? way.template, values);
+  const path = way.replaced === undefined ? configPath : join(folder, way.replaced.name);
+  writeFileSync(`${path}.new`, text);
+  renameSync(`${path}.new`, path);
   const savedAt = performance.now();
+  await way.tell(subject, text);
   for (;;) {
-    const answer = await fetch(`http://127.0.0.1:${port}/generation`);
-    const seen = await answer.text();
+    const seen = await generationOf(port);
     const passedMs = performance.now() - savedAt;
     if (seen === String(generation)) return passedMs;
     if (passedMs > liveMsMax) {
@@ -128,74 +169,18 @@ async function save(scene: Scene): Promise<number> {
   }
 }
 
-function report(rows: readonly ReloadRow[]): Report {
-  const phases = ["steady", "reloading"] as const;
-  const lines = phases.map((phase) => {
-    const mine = rows.filter((row) => row.phase === phase);
-    const sum = (read: (row: ReloadRow) => number) => mine.reduce((total, row) => total + read(row), 0);
-    const middle = (read: (row: ReloadRow) => number) => figure(median(mine.map(read)));
-    return [
-      phase,
-      sum((row) => row.reloads).toLocaleString("en"),
-      sum((row) => row.succeeded).toLocaleString("en"),
-      String(sum((row) => row.failed)),
-      String(sum((row) => row.closedByPeer)),
-      middle((row) => row.latencyMs.p50 * 1000),
-      middle((row) => row.latencyMs.p99 * 1000),
-      figure(Math.max(...mine.map((row) => row.latencyMs.max))),
-      phase === "steady" ? "-" : middle((row) => row.liveMs.p50),
-    ];
-  });
-  const columns = [
-    "phase",
-    "reloads",
-    "requests",
-    "failed",
-    "closed",
-    "p50 us",
-    "p99 us",
-    "max ms",
-    "live ms",
-  ];
-  const rounds = Math.max(0, ...rows.map((row) => row.round));
-  const table = {
-    title: `Reloads under load, rounds: ${rounds}`,
-    columns,
-    rows: lines,
-    notes: notesOf(rows),
-  };
-  return { tables: [table], problems: problemsOf(rows) };
-}
-
-function notesOf(rows: readonly ReloadRow[]): string[] {
-  const p99 = (phase: ReloadRow["phase"]) =>
-    new Map(rows.filter((row) => row.phase === phase).map((row) => [row.round, row.latencyMs.p99]));
-  const ratio = pairedRatio(p99("reloading"), p99("steady"));
-  const notes = [
-    `${requestsPerSecond.toLocaleString("en")} requests a second on ${connections} keep-alive connections; the file is replaced every ${intervalMs.min} to ${intervalMs.max} ms, once the last one is live`,
-    "failed: anything but the wanted status and body, byte for byte; closed: connections that the proxy closed",
-    "live: from the save to the first answer by the new config, the median; max is of one request",
-  ];
-  if (ratio !== null) {
-    const range = `${ratio.min.toFixed(2)}..${ratio.max.toFixed(2)}`;
-    notes.push(
-      `p99 reloading over p99 steady: ${ratio.median.toFixed(2)} (${range}), ${verdictOf(ratio, margin)} ${margin}`,
-    );
+/** On a connection of its own: one that is kept may belong to a process that was replaced. Null when it was refused. */
+async function generationOf(port: number): Promise<string | null> {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${port}/generation`, { keepalive: false });
+    return await answer.text();
+  } catch {
+    return null;
   }
-  return notes;
-}
-
-function problemsOf(rows: readonly ReloadRow[]): string[] {
-  return rows
-    .filter((row) => row.failed > 0)
-    .map(
-      (row) => `reload: round ${row.round}, ${row.phase}: ${row.failed} failed: ${row.examples.join("; ")}`,
-    );
 }
 
 export const reload: Workload<ReloadRow> = {
-  name: "reload",
-  title: "the config replaced under load",
+  ...{ name: "reload", title: "the config replaced under load", quickSeconds: 10 },
   run,
   report,
 };

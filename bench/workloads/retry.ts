@@ -13,7 +13,7 @@ import {
   stopSubject,
   waitForAnswer,
 } from "../variants.ts";
-import type { BenchOptions, Report, Workload } from "../workload.ts";
+import { type BenchOptions, type Report, roundsOf, type Workload } from "../workload.ts";
 
 const roundsWanted = { full: 3, quick: 1 };
 const secondsWanted = { full: 30, quick: 5 };
@@ -64,14 +64,13 @@ export interface RetryRow {
 }
 
 async function* run(options: BenchOptions): AsyncGenerator<RetryRow, void, void> {
-  const rounds = options.rounds ?? roundsWanted[options.size];
   const seconds = options.seconds ?? secondsWanted[options.size];
   const chosen = cases.filter(
     ({ name }) => options.only.length === 0 || options.only.some((part) => name.includes(part)),
   );
-  for (let round = 1; round <= rounds; round++) {
+  for (const round of roundsOf(options, roundsWanted)) {
     for (const one of chosen) {
-      options.say(`retry: round ${round} of ${rounds}, ${one.name}`);
+      options.say(`retry: round ${round}, ${one.name}`);
       yield { round, ...(await measure(one, options.clearway.command, seconds)) };
     }
   }

@@ -1,12 +1,13 @@
 /** From exec to the first answer through the proxy, and the size of the program. */
 import { realpathSync, statSync } from "node:fs";
+import { peers, wantPeer } from "../peers.ts";
 import { median } from "../statistics.ts";
 import { figure, mebibytes } from "../table.ts";
 import {
   clearway,
-  haproxy,
   makeFolder,
   nginx,
+  peerVariants,
   removeFolder,
   startBackend,
   startSubject,
@@ -14,9 +15,8 @@ import {
   type Variant,
   type VariantName,
   waitForAnswer,
-  wantProgram,
 } from "../variants.ts";
-import type { BenchOptions, Report, Workload } from "../workload.ts";
+import { type BenchOptions, type Report, roundsOf, type Workload } from "../workload.ts";
 
 /** Milliseconds to the first answer, at most: the median. */
 const firstAnswerMsMax = 150;
@@ -31,14 +31,14 @@ export interface StartRow {
 }
 
 async function* run(options: BenchOptions): AsyncGenerator<StartRow, void, void> {
-  const rounds = options.rounds ?? (options.size === "quick" ? 5 : 20);
-  const variants = [nginx, clearway(options.clearway.command, "clearway")];
-  if (options.peers.has("haproxy")) variants.splice(1, 0, haproxy);
+  const found = peerVariants.filter(({ name }) => options.peers.has(name));
+  const chosen = options.size === "quick" ? [nginx] : found;
+  const variants = [...chosen, clearway(options.clearway.command, "clearway")];
   const folder = makeFolder();
   const backend = await startBackend(folder);
   try {
-    for (let round = 1; round <= rounds; round++) {
-      options.say(`start: round ${round} of ${rounds}`);
+    for (const round of roundsOf(options, { full: 20, quick: 3 })) {
+      options.say(`start: round ${round}`);
       for (const variant of round % 2 === 1 ? variants : variants.toReversed()) {
         const firstAnswerMs = await measure(variant, backend.port);
         yield { variant: variant.name, round, firstAnswerMs, programBytes: programBytes(variant, options) };
@@ -67,10 +67,11 @@ async function measure(variant: Variant, backendPort: number): Promise<number> {
 
 function programBytes(variant: Variant, options: BenchOptions): number | null {
   const own = options.clearway.binaryPath;
-  if (variant.name === "nginx" || variant.name === "haproxy") {
-    return statSync(realpathSync(wantProgram(variant.name))).size;
-  }
-  return own === null ? null : statSync(own).size;
+  if (variant.name === "clearway") return own === null ? null : statSync(own).size;
+  const peer = peers.find(({ name }) => name === variant.name);
+  // Of a script the program is the runtime under it: its size says nothing about the proxy.
+  if (peer?.kind !== "program") return null;
+  return statSync(realpathSync(wantPeer(peer.name)[0]!)).size;
 }
 
 function report(rows: readonly StartRow[]): Report {
@@ -91,7 +92,7 @@ function report(rows: readonly StartRow[]): Report {
   const rounds = Math.max(0, ...rows.map((row) => row.round));
   const notes = [
     `from exec to the first 200 from the backend, asked for every ${pollMs} ms, all cores; median and range`,
-    "program: the one file; nginx and HAProxy need libraries of the system besides",
+    "program: the one file; nginx and HAProxy need libraries of the system besides, the proxies in TypeScript a runtime",
   ];
   return { tables: [{ title: `Start, ${rounds} starts`, columns, rows: lines, notes }], problems: [] };
 }
@@ -101,8 +102,7 @@ function describeMargin(milliseconds: number): string {
 }
 
 export const start: Workload<StartRow> = {
-  name: "start",
-  title: "time to the first answer",
+  ...{ name: "start", title: "time to the first answer", quickSeconds: 4 },
   run,
   report,
 };

@@ -12,6 +12,7 @@ import {
   clearway,
   makeFolder,
   nginx,
+  peerVariants,
   removeFolder,
   type Subject,
   startBackend,
@@ -21,7 +22,7 @@ import {
   type VariantName,
   waitForAnswer,
 } from "../variants.ts";
-import type { BenchOptions, Report, Workload } from "../workload.ts";
+import { type BenchOptions, chosenCases, type Report, roundsOf, type Workload } from "../workload.ts";
 import { runWrk, type WrkResult } from "../wrk.ts";
 
 /** Of all rows: what nginx and BoringSSL both choose from what wrk offers may differ. */
@@ -29,7 +30,7 @@ const cipher = "TLS_AES_128_GCM_SHA256";
 
 /** Before the figures count: code that runs for the first time is slow, and a busy machine serves few requests a second. */
 const warmRequests = 20_000;
-const warmSecondsMax = 6;
+const warmSecondsMax = { full: 6, quick: 1 };
 
 interface Case {
   readonly name: string;
@@ -38,17 +39,24 @@ interface Case {
   readonly connection?: "close";
   /** At most this many times nginx's CPU for each request. */
   readonly margin: number;
+  readonly quick: boolean;
 }
 
+/** Who has a row, and its file in peers/. */
+const templates: Readonly<Partial<Record<VariantName, string>>> = {
+  nginx: "nginx-tls.conf",
+  haproxy: "haproxy-tls.cfg",
+  caddy: "caddy-tls.caddyfile",
+  envoy: "envoy-tls.yaml",
+  clearway: "clearway-tls.yaml",
+};
+
 const cases: readonly Case[] = [
-  { name: "small, kept, 64 connections", path: "/small", connections: 64, margin: 1.1 },
-  { name: "64 KiB down, kept, 64 connections", path: "/bytes/64k", connections: 64, margin: 1.1 },
+  { name: "small, kept, 64 connections", path: "/small", connections: 64, margin: 1, quick: true },
+  { name: "64 KiB down, kept, 64 connections", path: "/bytes/64k", connections: 64, margin: 1, quick: false },
   {
-    name: "a handshake for each, 16 callers",
-    path: "/small",
-    connections: 16,
-    connection: "close",
-    margin: 1.2,
+    ...{ name: "a handshake for each, 16 callers", path: "/small", connections: 16 },
+    ...{ connection: "close", margin: 1.2, quick: false },
   },
 ];
 
@@ -67,19 +75,16 @@ export interface TlsRow extends WrkResult, Memory {
 const nothing = { requests: 0, elapsedUs: 0, bytes: 0, p50Us: 0, p99Us: 0, failed: 0, cpuUs: 0 } as const;
 
 async function* run(options: BenchOptions): AsyncGenerator<TlsRow, void, void> {
-  const rounds = options.rounds ?? (options.size === "quick" ? 3 : 9);
-  const chosen = cases.filter(
-    ({ name }) => options.only.length === 0 || options.only.some((part) => name.includes(part)),
-  );
+  const chosen = chosenCases("tls", cases, options);
   const folder = makeFolder();
   const backend = await startBackend(folder);
   const certificates = await makeCertificates();
   try {
-    for (let round = 1; round <= rounds; round++) {
+    for (const round of roundsOf(options, { full: 9, quick: 1 })) {
       for (const work of chosen) {
-        const variants = [nginx, clearway(options.clearway.command, "clearway")];
+        const variants = variantsOf(options);
         for (const variant of round % 2 === 1 ? variants : variants.toReversed()) {
-          options.say(`tls: round ${round} of ${rounds}: ${work.name}: ${variant.name}`);
+          options.say(`tls: round ${round}: ${work.name}: ${variant.name}`);
           yield await measure({ work, variant, round, backendPort: backend.port, certificates, options });
         }
       }
@@ -91,12 +96,20 @@ async function* run(options: BenchOptions): AsyncGenerator<TlsRow, void, void> {
   }
 }
 
+function variantsOf({ peers, size, clearway: { command } }: BenchOptions): Variant[] {
+  const chosen = peerVariants.filter(({ name }) => peers.has(name) && templates[name] !== undefined);
+  const own = clearway(command, "clearway");
+  return size === "quick" ? [nginx, own] : [...chosen, own];
+}
+
 /** The folder of a certificate and its key, both P-256. */
 async function makeCertificates(): Promise<string> {
   const folder = makeFolder();
   const { certificate, key } = await (await Authority.make()).issue({ names: ["bench.example"] });
   writeFileSync(join(folder, "cert.pem"), certificate);
   writeFileSync(join(folder, "key.pem"), key);
+  // As HAProxy wants them.
+  writeFileSync(join(folder, "both.pem"), `${certificate}${key}`);
   return folder;
 }
 
@@ -112,7 +125,7 @@ interface Measurement {
 async function measure(measurement: Measurement): Promise<TlsRow> {
   const { work, variant, round, backendPort, certificates } = measurement;
   const row = { case: work.name, variant: variant.name, round };
-  const template = variant.name === "nginx" ? "nginx-tls.conf" : "clearway-tls.yaml";
+  const template = templates[variant.name]!;
   const started = { backendPort, cores: proxyCores, template, scheme: "https" } as const;
   try {
     const subject = await startSubject(variant, { ...started, values: { certificates, cipher } });
@@ -142,13 +155,13 @@ function handshake(port: number): Promise<string> {
 }
 
 async function load({ work, options }: Measurement, subject: Subject) {
-  const seconds = options.seconds ?? (options.size === "quick" ? 2 : 4);
+  const seconds = options.seconds ?? (options.size === "quick" ? 1 : 4);
   const { path, connections, connection } = work;
   const asked = { url: `${subject.origin}${path}`, connections, uploadBytes: 0 };
   const how = connection === undefined ? {} : { connection };
   const { pid } = subject.running!;
   let warmed = 0;
-  for (let second = 0; second < warmSecondsMax && warmed < warmRequests; second++) {
+  for (let second = 0; second < warmSecondsMax[options.size] && warmed < warmRequests; second++) {
     warmed += (await runWrk({ ...asked, ...how, seconds: 1 })).requests;
   }
   const before = readCpu(pid);
@@ -218,4 +231,8 @@ function lineOf(work: Case, variant: VariantName, rows: readonly TlsRow[]): stri
   ];
 }
 
-export const tls: Workload<TlsRow> = { name: "tls", title: "requests over TLS", run, report };
+export const tls: Workload<TlsRow> = {
+  ...{ name: "tls", title: "requests over TLS", quickSeconds: 15 },
+  run,
+  report,
+};

@@ -12,7 +12,7 @@ import {
   stopSubject,
   waitForAnswer,
 } from "../variants.ts";
-import type { BenchOptions, Report, Workload } from "../workload.ts";
+import { type BenchOptions, type Report, roundsOf, type Workload } from "../workload.ts";
 import { runWrk } from "../wrk.ts";
 
 /** Of the requests that one worker answers on its core. */
@@ -34,13 +34,12 @@ export interface WorkersRow {
 }
 
 async function* run(options: BenchOptions): AsyncGenerator<WorkersRow, void, void> {
-  const rounds = options.rounds ?? (options.size === "quick" ? 3 : 9);
   const folder = makeFolder();
   const backend = await startBackend(folder);
   try {
-    for (let round = 1; round <= rounds; round++) {
+    for (const round of roundsOf(options, { full: 9, quick: 3 })) {
       for (const workers of round % 2 === 1 ? counts : counts.toReversed()) {
-        options.say(`workers: round ${round} of ${rounds}: ${workers}`);
+        options.say(`workers: round ${round}: ${workers}`);
         yield { workers, round, ...(await measure(workers, backend.port, options)) };
       }
     }

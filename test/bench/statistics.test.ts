@@ -18,7 +18,10 @@ test("pairedRatio divides within each round, and leaves out a round that one of 
     [2, 20],
     [4, 1],
   ]);
-  expect(pairedRatio(row, reference)).toEqual({ median: 1.35, min: 1.2, max: 1.5, rounds: 2 });
+  expect(pairedRatio(row, reference)).toEqual({
+    ...{ median: 1.35, min: 1.2, max: 1.5, rounds: 2 },
+    ...{ low: 1.2, high: 1.5 },
+  });
   expect(pairedRatio(row, new Map())).toBeNull();
 });
 

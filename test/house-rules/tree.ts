@@ -30,7 +30,7 @@ export function readTree(root: string): Files {
   const files: Record<string, string> = {};
   for (const pattern of [written, writtenAtRoot]) {
     for (const path of new Bun.Glob(pattern).scanSync({ cwd: root, dot: true })) {
-      if (textual.test(path) && path !== "package-lock.json" && !path.startsWith("bench/results/")) {
+      if (textual.test(path) && !/(^|\/)(package-lock\.json$|node_modules\/)|^bench\/results\//.test(path)) {
         files[path] = readFileSync(`${root}/${path}`, "utf8");
       }
     }
