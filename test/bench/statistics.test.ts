@@ -34,3 +34,17 @@ test("verdictOf is undecided when the rounds straddle the margin", () => {
 test("verdictOf is undecided with fewer than three rounds", () => {
   expect(verdictOf(spreadOf([1, 1]), 1.25)).toBe("undecided");
 });
+
+test("spreadOf leaves out of nine rounds the lowest and the highest, and of five none", () => {
+  const nine = spreadOf([9, 1, 8, 2, 7, 3, 6, 4, 5]);
+  expect(nine).toEqual({ median: 5, min: 1, max: 9, low: 2, high: 8, rounds: 9 });
+  expect(spreadOf([1, 2, 3, 4, 5])).toMatchObject({ low: 1, high: 5 });
+  expect(spreadOf([1, 2, 3, 4, 5, 6])).toMatchObject({ low: 1, high: 6 });
+  expect(spreadOf(Array.from({ length: 20 }, (_, index) => index))).toMatchObject({ low: 5, high: 14 });
+});
+
+test("verdictOf lets one round of nine lie on the other side", () => {
+  const rounds = [1, 1, 1, 1, 1, 1, 1, 1];
+  expect(verdictOf(spreadOf([...rounds, 2]), 1.05)).toBe("within");
+  expect(verdictOf(spreadOf([...rounds.slice(1), 2, 2]), 1.05)).toBe("undecided");
+});
