@@ -248,6 +248,8 @@ export interface Processes {
     receive: (message: unknown) => void,
     memory?: SharedMemory | null,
   ): ChildProcess;
+  /** The same for a process that runs what is not to be trusted with stdout: what it prints goes to stderr. */
+  startApart(args: readonly string[], receive: (message: unknown) => void): ChildProcess;
   /** Null when nobody waits at the other end. */
   readonly parent: ParentChannel | null;
   /** Null when there is no such process, or the system does not tell. */

@@ -13,8 +13,9 @@ import { systemFiles } from "./host/files/node.ts";
 import { host } from "./host/index.ts";
 import { systemRandom } from "./host/random/node.ts";
 import { patientTerminal, systemTerminal } from "./host/terminal/node.ts";
-import type { Files } from "./machine.ts";
+import { type TrialPurpose, trialVerb } from "./node/plugins/trial-messages.ts";
 import type { UserFilters } from "./node/plugins/user-filters.ts";
+import { recordReads } from "./node/readings.ts";
 import type { NodeParts } from "./node/supervisor.ts";
 import { type WorkerPlace, WorkerProcess, workersMax, workerVerb } from "./node/worker-process.ts";
 import { NodeMemory, nodeMemoryBytes } from "./runtime/node-memory/index.ts";
@@ -36,6 +37,9 @@ let loadedUserFilters: UserFilters | null = null;
 if (processes.args[0] === workerVerb && processes.parent !== null) {
   const [, nodeId = "", number, seat] = processes.args;
   await carryRequests({ nodeId, number: Number(number), seat: Number(seat) });
+} else if (processes.args[0] === trialVerb && processes.parent !== null) {
+  const [, purpose, file = "", version] = processes.args;
+  await tryFilters(purpose as TrialPurpose, file, Number(version));
 } else {
   const code = await obey();
   // Not longer: whoever reads the log may have stopped reading.
@@ -74,6 +78,22 @@ async function carryRequests({ nodeId, number, seat }: WorkerPlace & { nodeId: s
     meters: createWorkerMeters(),
     nodeId,
     createRuntime,
+  });
+}
+
+/** Never returns: what it runs may do anything, so whoever started it ends it. */
+async function tryFilters(purpose: TrialPurpose, file: string, version: number): Promise<never> {
+  const { installGlobals } = await import("./runtime/fetch/globals.ts");
+  installGlobals();
+  const [{ runTrial }, { loadInTrial }, options] = await Promise.all([
+    import("./node/plugins/trial-process.ts"),
+    import("./node/config-loading.ts"),
+    loadingOptions(file),
+  ]);
+  const parts = { parent: processes.parent!, processes, clock, random, files };
+  return runTrial({
+    ...parts,
+    load: (noted, trial) => loadInTrial({ ...options, files: noted, trial, version }, purpose),
   });
 }
 
@@ -140,7 +160,7 @@ async function check(file: string): Promise<Checked> {
     import("./config/problem.ts"),
     import("yaml"),
   ]);
-  const { snapshot, problems, resolved } = await load(files, 1);
+  const { snapshot, problems, resolved } = await load(recordReads(files).files, 1);
   const blocks = () => problems.map((problem) => `${formatProblem(problem)}\n`);
   return {
     snapshot,
@@ -151,17 +171,18 @@ async function check(file: string): Promise<Checked> {
   };
 }
 
-async function schema(): Promise<number> {
-  const [{ configJsonSchema }, findFilters, families] = await Promise.all([
-    import("./config/json-schema.ts"),
-    filterFinding(),
-    filterFamilies(),
+async function schema(file: string | null): Promise<number> {
+  const [load, formatProblem] = await Promise.all([
+    configLoader(file ?? "clearway.yaml"),
+    problemFormatter("error"),
   ]);
-  const { filters } = await findFilters(new Set(families.flatMap(({ names }) => names)), {
-    folder: "",
-    code: { known: [] },
-  });
-  terminal.out(JSON.stringify(configJsonSchema(filters), null, 2));
+  const { schema: made, problems, foreign } = await load(recordReads(files).files, 1, "schema");
+  // Of a config that nobody named only its own filters matter, if there is one at all.
+  if (problems.length > 0 && (file !== null || foreign)) {
+    for (const problem of problems) terminal.error(formatProblem(problem));
+    return 1;
+  }
+  terminal.out(JSON.stringify(made, null, 2));
   return 0;
 }
 
@@ -235,13 +256,20 @@ async function userFilters(): Promise<UserFilters> {
 }
 
 async function configLoader(file: string) {
-  const [{ loadConfig }, findFilters, { certificates }] = await Promise.all([
-    import("./config/load.ts"),
+  const [{ configLoading }, options] = await Promise.all([
+    import("./node/config-loading.ts"),
+    loadingOptions(file),
+  ]);
+  return configLoading({ clock, processes }, options);
+}
+
+async function loadingOptions(file: string) {
+  const [findFilters, { certificates }] = await Promise.all([
     filterFinding(),
     import("./host/certificates/node.ts"),
   ]);
-  return (through: Files, version: number) =>
-    loadConfig({ file, files: through, findFilters, certificates, clock, environment, version });
+  const knownNames = async () => (await filterFamilies()).flatMap(({ names }) => names);
+  return { file, findFilters, certificates, clock, environment, knownNames };
 }
 
 async function problemFormatter(stream: "out" | "error"): Promise<(problem: Problem) => string> {

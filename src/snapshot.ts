@@ -26,6 +26,19 @@ export interface Problem {
   readonly excerpt: { readonly text: string; readonly length: number } | null;
 }
 
+/** Where something is, or will be, wrong. */
+export type ProblemSpot = Omit<Problem, "message" | "hints">;
+
+/** What users' code does next: it may never come back from it. */
+export type TrialWork = "reading" | "loading" | "checking" | "creating";
+
+export interface TrialStep {
+  readonly work: TrialWork;
+  /** The filter's, as in the snapshot. */
+  readonly name: string;
+  readonly at: ProblemSpot;
+}
+
 /** Limits on what a listener's callers may send, and (the same fields) on what services may answer. */
 export interface MessageLimits {
   readonly headerBytes: number;

@@ -222,12 +222,18 @@ export interface FoundFilters {
   readonly plugins: readonly PluginCode[];
 }
 
+export interface CodeToRead {
+  readonly files: Pick<Files, "read">;
+  /** Everything that runs code of this filter, or lets it run, happens inside of it. */
+  around<Result>(work: "reading" | "loading", name: string, run: () => Promise<Result>): Promise<Result>;
+}
+
 /** Where names are looked for. */
 export interface FilterPlace {
   /** The main config file's. */
   readonly folder: string;
   /** Users' own code: read before, or read now through these files. */
-  readonly code: { readonly known: readonly PluginCode[] } | { readonly files: Pick<Files, "read"> };
+  readonly code: { readonly known: readonly PluginCode[] } | CodeToRead;
 }
 
 /** Never rejects. */

@@ -5,7 +5,10 @@ import { setTimeout } from "node:timers/promises";
 export const root = join(import.meta.dirname, "..");
 
 /** The program, or what CLEARWAY_PROGRAM names instead, e.g. the built binary. */
-const program = process.env.CLEARWAY_PROGRAM?.split(" ") ?? [process.execPath, join(root, "src/main.ts")];
+export const program = process.env.CLEARWAY_PROGRAM?.split(" ") ?? [
+  process.execPath,
+  join(root, "src/main.ts"),
+];
 
 /** For whatever a test waits for: the machine may be busy with others. */
 const patienceMs = 60_000;

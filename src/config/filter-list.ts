@@ -2,30 +2,28 @@
 
 import type { z } from "zod";
 import type { FilterEntry } from "../snapshot.ts";
-import type { FilterDefinition, FilterRegistry, FoundFilters } from "../types.ts";
+import type { FilterDefinition, FilterRegistry } from "../types.ts";
 import { check, checkList } from "./check.ts";
 import { directoryOf, joinPath } from "./file-path.ts";
-import { entryKeys, wholeName } from "./filter-names.ts";
+import { entryKeys, isForeign, type NamePlace, wholeName } from "./filter-names.ts";
 import { filtersMax } from "./grammar.ts";
 import { childrenOf, emptyPart, isNothing, nothingBehind, type Part, plainOf, spotOf } from "./located.ts";
 import { inputOf, type Marked, markedValues } from "./marks.ts";
-import { knownHints, nearest, nearestHints } from "./nearest.ts";
+import { nearestHints } from "./nearest.ts";
 import type { Report } from "./problem.ts";
 import { shownOptions } from "./shown-options.ts";
-import { lineOf, placeName, type Range } from "./source.ts";
+import { lineOf, type Range } from "./source.ts";
+import { type FilterTrial, stepAt } from "./trial.ts";
+import { type KnownNames, reportUnknown } from "./unknown-filter.ts";
 import { quoted } from "./wanted.ts";
 
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
-export interface FilterContext {
-  readonly report: Report;
+export interface FilterContext extends KnownNames {
   /** The main config file. */
   readonly file: string;
   readonly filters: FilterRegistry;
-  /** Names that somebody might expect to be filters, and why they are none. */
-  readonly refused: FoundFilters["refused"];
-  /** Every name that could have been used. */
-  readonly known: readonly string[];
+  readonly trial: FilterTrial | null;
   /** The names of all services; null when not all are known. */
   readonly services: ReadonlySet<string> | null;
   /** What entries look like with their defaults and without their secrets, for --resolved. */
@@ -124,17 +122,42 @@ function readNamed(
 ): ReadEntry | null {
   const { extras } = source;
   const name = wholeName(source.name, key.file.name, context.file);
+  const at: NamePlace = { range: key, path: source.options.path.slice(0, -1) };
   const definition = context.filters.get(name);
   if (definition === undefined) {
-    reportUnknown(name, { range: key, path: source.options.path.slice(0, -1) }, context);
+    reportUnknown(name, at, context);
     return null;
   }
+  const trial = isForeign(name) ? context.trial : null;
+  trial?.beginNow(stepAt("checking", name, at));
   const read = readOptions(definition, source.options, context);
+  trial?.endNow();
   if (read === null) return { name, right: false };
+  if (trial !== null && !created(definition, read.options, { trial, at, context })) {
+    return { name, right: false };
+  }
   const place = { file: key.file.name, line: lineOf(key) };
   const value: FilterEntry = { name, ...extras, options: read.options, place };
   context.shown.set(value, read.shown);
   return { name, right: true, value };
+}
+
+/** Whether it can be created, as far as the trial sees. */
+function created(
+  definition: FilterDefinition,
+  options: unknown,
+  on: { readonly trial: FilterTrial; readonly at: NamePlace; readonly context: FilterContext },
+): boolean {
+  const { trial, at, context } = on;
+  trial.beginNow(stepAt("creating", definition.name, at));
+  const fault = trial.create(definition, options);
+  trial.endNow();
+  if (fault === null) return true;
+  const { message, place } = fault;
+  const hints = place === null ? [] : [`thrown in ${place.file}:${place.line}:${place.column}`];
+  const said = `cannot create the filter "${definition.name}": ${message}`;
+  context.report.add(at.range, at.path, { message: said, hints });
+  return false;
 }
 
 /** Null when they are wrong. `shown` is what `--resolved` shows of them. */
@@ -175,33 +198,6 @@ function withPaths(options: unknown, part: Part, marked: readonly Marked[]): unk
     (holder as Record<string | number, unknown>)[path[path.length - 1] as string | number] = file;
   }
   return options;
-}
-
-function reportUnknown(name: string, at: { range: Range; path: Part["path"] }, context: FilterContext): void {
-  const refusal = context.refused.get(name);
-  if (refusal === undefined) {
-    const hints = nameHints(name, context.known);
-    context.report.add(at.range, at.path, { message: `unknown filter "${name}"`, hints });
-    return;
-  }
-  const said = (reason: string) => `cannot use the filter "${name}": ${reason}`;
-  const { refused, hints, faults = [] } = refusal;
-  const named = `named in ${placeName(at.range)}`;
-  for (const fault of faults) {
-    const what = { message: said(fault.message), hints: [...hints, named] };
-    if (fault.place !== null) context.report.addPlaced(fault.place, at.path, what);
-    else context.report.add(at.range, at.path, { ...what, hints });
-  }
-  if (faults.length === 0) context.report.add(at.range, at.path, { message: said(refused), hints });
-}
-
-/** Somebody may have left out, or put in front, where a filter comes from: `cors` is `hono/cors`. */
-function nameHints(name: string, known: readonly string[]): string[] {
-  const alike = known.filter((one) => one.includes("/") === name.includes("/"));
-  const all = [...alike, ...known];
-  const bare = (whole: string) => whole.slice(whole.indexOf("/") + 1);
-  const near = nearest(bare(name), all.map(bare));
-  return near === null ? knownHints(alike) : [`did you mean \`${all.find((one) => bare(one) === near)}\`?`];
 }
 
 function checkMarked(marked: readonly Marked[], options: Part, context: FilterContext): boolean {

@@ -1,29 +1,58 @@
 /** The names of all filters in a config: they are found before anything is checked, because finding takes time. */
 import { directoryOf, joinPath, seenFrom } from "./file-path.ts";
-import type { Located } from "./located.ts";
+import { childOf, childrenOf, type Part } from "./located.ts";
+import type { Path } from "./problem.ts";
+import type { Range } from "./source.ts";
 
 /** What may stand beside the one filter of an entry. */
 export const entryKeys: readonly string[] = ["id", "onError"];
 
 const fileName = /^\.{0,2}\//;
 
-export function filterNames(root: Located, mainFile: string): Set<string> {
-  const names = new Set<string>();
-  const add = (list: Located | null) => addNames(list, mainFile, names);
-  for (const listener of valuesIn(under(root, "listeners"))) {
-    add(under(listener, "filters"));
-    for (const route of valuesIn(under(listener, "routes"))) add(under(route, "filters"));
+export function isFile(name: string): boolean {
+  return fileName.test(name);
+}
+
+/** Whether it stands for code that is not the program's own. */
+export function isForeign(name: string): boolean {
+  return isFile(name) || name.startsWith("npm:");
+}
+
+/** Where a name is written. */
+export interface NamePlace {
+  readonly range: Range;
+  /** Of its entry. */
+  readonly path: Path;
+}
+
+/** Every name, with the first place that has it. */
+export type FilterNames = ReadonlyMap<string, NamePlace>;
+
+export function filterNames(root: Part, mainFile: string): FilterNames {
+  const names = new Map<string, NamePlace>();
+  const add = (list: Part | null) => addNames(list, mainFile, names);
+  for (const [, listener] of entriesOf(childOf(root, "listeners"))) {
+    add(childOf(listener, "filters"));
+    for (const [, route] of entriesOf(childOf(listener, "routes"))) add(childOf(route, "filters"));
   }
   return names;
 }
 
-function addNames(list: Located | null, mainFile: string, names: Set<string>): void {
-  for (const entry of valuesIn(list)) {
-    const add = (name: string) => names.add(wholeName(name, entry.range.file.name, mainFile));
-    if (entry.kind === "scalar" && typeof entry.value === "string") add(entry.value);
-    if (entry.kind !== "map") continue;
-    for (const key of entry.entries.keys()) if (!entryKeys.includes(key)) add(key);
+function addNames(list: Part | null, mainFile: string, names: Map<string, NamePlace>): void {
+  for (const [, entry] of entriesOf(list)) {
+    const { node, path } = entry;
+    const add = (written: string, range: Range) => {
+      const name = wholeName(written, range.file.name, mainFile);
+      if (!names.has(name)) names.set(name, { range, path });
+    };
+    if (node.kind === "scalar" && typeof node.value === "string") add(node.value, node.range);
+    if (node.kind !== "map") continue;
+    for (const [key, { key: range }] of node.entries) if (!entryKeys.includes(key)) add(key, range);
   }
+}
+
+function entriesOf(part: Part | null): readonly [string, Part][] {
+  return part === null ? [] : childrenOf(part);
 }
 
 /**
@@ -31,15 +60,6 @@ function addNames(list: Located | null, mainFile: string, names: Set<string>): v
  * `./plugins/tenant.ts`. Other names stay as they are.
  */
 export function wholeName(name: string, file: string, mainFile: string): string {
-  if (!fileName.test(name)) return name;
+  if (!isFile(name)) return name;
   return seenFrom(directoryOf(mainFile), joinPath(directoryOf(file), name));
-}
-
-function under(node: Located, key: string): Located | null {
-  return node.kind === "map" ? (node.entries.get(key)?.node ?? null) : null;
-}
-
-function valuesIn(node: Located | null): readonly Located[] {
-  if (node?.kind === "list") return node.items;
-  return node?.kind === "map" ? [...node.entries.values()].map((entry) => entry.node) : [];
 }

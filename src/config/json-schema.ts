@@ -41,26 +41,37 @@ function entrySchema(filters: readonly FilterDefinition[]): JsonSchema {
       additionalProperties: false,
     }),
   );
-  return { oneOf: [...(bare.length > 0 ? [{ enum: bare }] : []), ...maps, ...ofOthers] };
+  const known = filters.map(({ name }) => name).filter((name) => new RegExp(foreign).test(name));
+  return { oneOf: [...(bare.length > 0 ? [{ enum: bare }] : []), ...maps, ...othersThan(known)] };
 }
 
 /** Packages, and files of the user, are known where the config is, not to the schema. */
 const foreign = "^(npm:|\\.{0,2}/)";
-const ofOthers: readonly JsonSchema[] = [
-  { type: "string", pattern: foreign },
-  {
-    type: "object",
-    description: "A file of your own, or a middleware of a package",
-    properties: extras,
-    patternProperties: { [foreign]: {} },
-    additionalProperties: false,
-    minProperties: 1,
-  },
-];
+
+function othersThan(known: readonly string[]): JsonSchema[] {
+  const not = known.length === 0 ? "" : `^(?!(${known.map(literal).join("|")})$)`;
+  const pattern = `${not}${foreign}`;
+  return [
+    { type: "string", pattern },
+    {
+      type: "object",
+      description: "A file of your own, or a middleware of a package",
+      properties: extras,
+      patternProperties: { [pattern]: {} },
+      additionalProperties: false,
+      minProperties: 1,
+    },
+  ];
+}
+
+/** As a part of a regular expression. */
+function literal(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
 
 /** In a reference some characters mean something. */
 function definitionName(filter: string): string {
-  return filter.replaceAll(/[/#]/g, ".");
+  return filter.replaceAll(/[/#:@]/g, ".");
 }
 
 function standsAlone({ options }: FilterDefinition): boolean {

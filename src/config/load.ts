@@ -6,7 +6,7 @@
 
 import type { Certificates, Clock } from "../machine.ts";
 import type { ListenerConfig, MessageLimits, Problem, ServiceConfig, Snapshot } from "../snapshot.ts";
-import type { FindFilters } from "../types.ts";
+import type { FindFilters, FoundFilters } from "../types.ts";
 import { placeAddress } from "./address.ts";
 import { type CertificateContext, readTlsFiles } from "./certificates.ts";
 import { checkFields, isMisspelt } from "./check.ts";
@@ -15,7 +15,7 @@ import type { Environment } from "./environment.ts";
 import { directoryOf, joinPath } from "./file-path.ts";
 import { type ConfigFiles, WatchedFiles } from "./files.ts";
 import type { FilterContext } from "./filter-list.ts";
-import { filterNames } from "./filter-names.ts";
+import { type FilterNames, filterNames } from "./filter-names.ts";
 import { partName } from "./grammar/values.ts";
 import { laterKeys, logGrammar, pathsGrammar, rootGrammar } from "./grammar.ts";
 import { readWhole, type WholeConfig } from "./inclusion.ts";
@@ -26,6 +26,7 @@ import { Report } from "./problem.ts";
 import { resolvedConfig } from "./resolved.ts";
 import { readSecrets } from "./secrets.ts";
 import { readService } from "./services.ts";
+import { aroundCheck, aroundWork, type FilterTrial } from "./trial.ts";
 import { quoted } from "./wanted.ts";
 
 export interface LoadOptions {
@@ -39,6 +40,8 @@ export interface LoadOptions {
   readonly clock: Pick<Clock, "epochMs">;
   /** The new snapshot's. */
   readonly version: number;
+  /** Where code that is not the program's own is tried; without one it just runs. */
+  readonly trial?: FilterTrial;
   /** What a relative `file` is relative to; without it the host decides. */
   readonly directory?: string;
 }
@@ -55,21 +58,51 @@ export interface LoadResult {
 
 /** Never rejects: whatever is wrong with the files is a problem. */
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
+  return checkConfig(await readConfig(options), options);
+}
+
+/** The files as they were read, before anything that takes long, or runs code that is not the program's own. */
+export interface ReadConfig {
+  /** Null when not even the main file could be read. */
+  readonly config: WholeConfig | null;
+  readonly names: FilterNames;
+  readonly files: WatchedFiles;
+  readonly report: Report;
+}
+
+export async function readConfig(options: LoadOptions): Promise<ReadConfig> {
   const report = new Report();
   const files = new WatchedFiles(options.files, options.directory ?? "");
-  const shown = new Map<object, unknown>();
   const config = await readWhole(options.file, { report, files, environment: options.environment });
+  const names = config === null ? new Map() : filterNames(config.root, options.file);
+  return { config, names, files, report };
+}
+
+export async function checkConfig(source: ReadConfig, options: LoadOptions): Promise<LoadResult> {
+  const { config, files, report } = source;
+  const shown = new Map<object, unknown>();
   let read: ReadSnapshot | null = null;
   if (config !== null) {
     await readSecrets(config.root, files, report);
     const tlsFiles = await readTlsFiles(config.root, files, report);
-    const folder = directoryOf(joinPath(options.directory ?? "", options.file));
-    const names = filterNames(config.root.node, options.file);
-    const found = await options.findFilters(names, { folder, code: { files: files.plain } });
-    read = readSnapshot(config, { ...options, ...found, folder, report, shown, tlsFiles });
+    const folder = folderOf(options);
+    const found = await findFilters(source, options);
+    const trial = options.trial ?? null;
+    const context = { ...options, ...found, trial, folder, report, shown, tlsFiles };
+    read = await aroundCheck(source.names, trial, () => readSnapshot(config, context));
   }
   const resolved = read === null ? null : resolvedConfig(read.snapshot, read.limits, shown);
   return { snapshot: read?.snapshot ?? null, problems: report.list(), files: files.names, resolved };
+}
+
+/** What the names of a config stand for; code that is not the program's own is loaded in the trial. */
+export function findFilters({ names, files }: ReadConfig, options: LoadOptions): Promise<FoundFilters> {
+  const code = { files: files.plain, around: aroundWork(names, options.trial ?? null) };
+  return options.findFilters(new Set(names.keys()), { folder: folderOf(options), code });
+}
+
+function folderOf({ directory, file }: LoadOptions): string {
+  return directoryOf(joinPath(directory ?? "", file));
 }
 
 const rootKeys = Object.keys(rootGrammar.shape);

@@ -1,6 +1,8 @@
 /** From the names in a config to filters: the program's own, those that a family finds, and users' own files. */
+import { isFile, isForeign } from "../config/filter-names.ts";
 import type { Clock } from "../machine.ts";
 import type {
+  CodeToRead,
   FilterDefinition,
   FilterFamily,
   FilterPlace,
@@ -15,8 +17,6 @@ import type { LoadedFilter, UserFilters } from "./plugins/user-filters.ts";
 const namesMax = 256;
 /** What a package, or a user's file, may do while it loads. */
 const loadTimeoutMs = 5000;
-
-const fileName = /^\.{0,2}\//;
 
 export interface FilterSources {
   readonly builtIn: FilterRegistry;
@@ -48,10 +48,13 @@ class Finding {
     const { builtIn } = this.#sources;
     const all = [...names].filter((name) => !builtIn.has(name));
     const others = all.slice(0, namesMax);
-    const families = others.every((name) => fileName.test(name)) ? [] : await this.#sources.families();
-    const files = others.filter((name) => fileName.test(name));
-    await Promise.all(others.map((name) => this.#findIn(families, name)));
-    if (files.length > 0) await this.#findFiles(files, await this.#sources.userFilters());
+    const families = others.every(isFile) ? [] : await this.#sources.families();
+    await Promise.all(others.filter((name) => !isForeign(name)).map((name) => this.#findIn(families, name)));
+    // One after another: whoever watches knows whose turn it is.
+    for (const name of others.filter(isForeign)) {
+      if (isFile(name)) await this.#findFile(name);
+      else await this.#around("loading", name, () => this.#findIn(families, name));
+    }
     for (const name of all.slice(namesMax)) this.#refused.set(name, tooMany);
     const known = [...builtIn.keys(), ...families.flatMap((family) => family.names)];
     return { filters: this.#filters, refused: this.#refused, known, plugins: this.#plugins };
@@ -66,25 +69,27 @@ class Finding {
     else this.#filters.set(name, found);
   }
 
-  /** One after another: whoever watches knows whose turn it is. */
-  async #findFiles(names: readonly string[], userFilters: UserFilters): Promise<void> {
-    for (const name of names) {
-      const loading = this.#load(name, userFilters);
-      const loaded = await this.#inTime<LoadedFilter | RefusedFilter>(loading);
-      if ("refused" in loaded) this.#refused.set(name, loaded);
-      else if ("refusal" in loaded) this.#refused.set(name, loaded.refusal);
-      else {
-        this.#filters.set(name, loaded.definition);
-        this.#plugins.push(loaded.plugin);
-      }
+  async #findFile(name: string): Promise<void> {
+    const loaded = await this.#inTime<LoadedFilter | RefusedFilter>(this.#load(name));
+    if ("refused" in loaded) this.#refused.set(name, loaded);
+    else if ("refusal" in loaded) this.#refused.set(name, loaded.refusal);
+    else {
+      this.#filters.set(name, loaded.definition);
+      this.#plugins.push(loaded.plugin);
     }
   }
 
-  async #load(name: string, userFilters: UserFilters): Promise<LoadedFilter> {
+  async #load(name: string): Promise<LoadedFilter> {
     const { folder, code } = this.#place;
-    if ("files" in code) return userFilters.read(name, folder, code.files);
+    const userFilters = await this.#sources.userFilters();
+    if ("files" in code) return userFilters.read(name, folder, code);
     const plugin = code.known.find((one) => one.name === name);
     return plugin === undefined ? { refusal: notSent } : userFilters.run(plugin);
+  }
+
+  #around(...[work, name, run]: Parameters<CodeToRead["around"]>): Promise<unknown> {
+    const { code } = this.#place;
+    return "files" in code ? code.around(work, name, run) : run();
   }
 
   async #inTime<Found>(finding: Promise<Found>): Promise<Found | RefusedFilter> {
@@ -104,5 +109,8 @@ const tooMany: RefusedFilter = {
   refused: `wanted at most ${namesMax} different filters that are not built in`,
   hints: [],
 };
-const tooSlow: RefusedFilter = { refused: `it was not loaded after ${loadTimeoutMs / 1000} s`, hints: [] };
+const tooSlow: RefusedFilter = {
+  refused: `loading it took longer than ${loadTimeoutMs / 1000} s`,
+  hints: [],
+};
 const notSent: RefusedFilter = { refused: "its code did not come with the configuration", hints: [] };

@@ -7,16 +7,31 @@ export interface Reading {
   readonly folders: ReadonlyMap<string, string>;
 }
 
-/** The same files, and what is read through them from now on. */
-export function recordReads(files: Files): { readonly files: Files; readonly reading: Reading } {
-  const contents = new Map<string, string>();
-  const listings = new Map<string, string>();
+/** Notes one outcome of reading a file, or of listing a folder. */
+export type NoteRead = (of: keyof Reading, path: string, outcome: string) => void;
+
+/** Files whose reading is noted; also what somebody else read. */
+export interface NotedFiles extends Files {
+  readonly note: NoteRead;
+}
+
+/** The same files, and what is read through them from now on; `tell` hears of each at once. */
+export function recordReads(
+  files: Files,
+  tell: NoteRead = () => {},
+): { readonly files: NotedFiles; readonly reading: Reading } {
+  const reading = { files: new Map<string, string>(), folders: new Map<string, string>() };
+  const note: NoteRead = (of, path, outcome) => {
+    reading[of].set(path, outcome);
+    tell(of, path, outcome);
+  };
   return {
-    reading: { files: contents, folders: listings },
+    reading,
     files: {
       ...files,
-      read: (path) => recorded(files.read(path), (outcome) => contents.set(path, outcome)),
-      list: (folder) => recorded(files.list(folder), (outcome) => listings.set(folder, outcome)),
+      note,
+      read: (path) => recorded(files.read(path), (outcome) => note("files", path, outcome)),
+      list: (folder) => recorded(files.list(folder), (outcome) => note("folders", folder, outcome)),
     },
   };
 }

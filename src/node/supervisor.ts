@@ -24,7 +24,7 @@ import { CertificateWatch, certificateGauge } from "./certificate-watch.ts";
 import { type ConfigWatch, watchConfig } from "./config-watch.ts";
 import type { Resolver } from "./dns/resolver.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
-import { recordReads } from "./readings.ts";
+import { type NotedFiles, recordReads } from "./readings.ts";
 import { type Activation, type Loaded, Reloads, type RightConfig } from "./reloads.ts";
 import { ServiceStatus } from "./service-status.ts";
 import { watchGauges } from "./service-watch/gauges.ts";
@@ -49,7 +49,7 @@ export interface NodeParts {
   /** Null when workers share none: then there is one. */
   readonly memory: NodeMemory | null;
   startWorker(place: WorkerPlace): WorkerProcess;
-  load(files: Files, version: number): Promise<Omit<Loaded, "reading">>;
+  load(files: NotedFiles, version: number): Promise<Omit<Loaded, "reading">>;
   formatProblem(problem: Problem): string;
   /** Rejects as `Sockets.listen` does. */
   serve(address: Address, app: AdminApp, log: NodeLog): Promise<AppListener>;

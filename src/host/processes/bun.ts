@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import type { Subprocess } from "bun";
-import type { ChildProcess, ProcessEnd, SharedMemory } from "../../machine.ts";
+import type { ChildProcess, ProcessEnd } from "../../machine.ts";
 import type { HostProcesses, LoggedProcess } from "../host.ts";
 import { thisProcess } from "./this-process.ts";
 
@@ -15,7 +15,11 @@ export function bunProcesses(entry: string) {
   const program = entry.startsWith(compiledPrefix) ? [process.execPath] : [process.execPath, entry];
   return {
     ...thisProcess(),
-    start: (args, receive, memory = null) => startChild([...program, ...args], receive, memory),
+    start(args, receive, memory = null) {
+      const inherited = memory === null ? [] : [memory.descriptor];
+      return startChild([...program, ...args], receive, ["ignore", "inherit", "inherit", ...inherited]);
+    },
+    startApart: (args, receive) => startChild([...program, ...args], receive, ["ignore", 2, 2]),
     startLogged: (args, logPath) => startLogged([...program, ...args], logPath),
     endAfterBusy(cpuMs) {
       if (process.platform === "linux") void endAfterBusy(cpuMs);
@@ -35,11 +39,11 @@ async function endAfterBusy(cpuMs: number): Promise<void> {
 function startChild(
   command: string[],
   receive: (message: unknown) => void,
-  memory: SharedMemory | null,
+  stdio: ["ignore", "inherit" | number, "inherit" | number, ...number[]],
 ): ChildProcess {
   let open = true;
   const child = Bun.spawn(command, {
-    stdio: ["ignore", "inherit", "inherit", ...(memory === null ? [] : [memory.descriptor])],
+    stdio,
     serialization: "advanced",
     ipc: receive,
     onDisconnect() {

@@ -11,19 +11,20 @@ const notStartedCode = 127;
 export function nodeProcesses(entry: string): HostProcesses {
   return {
     ...thisProcess(),
-    start: (args, receive) => startChild(entry, args, receive),
+    start: (args, receive) => startChild([entry, ...args], receive, "inherit"),
+    startApart: (args, receive) => startChild([entry, ...args], receive, 2),
     startLogged: null,
   };
 }
 
 function startChild(
-  entry: string,
-  args: readonly string[],
+  [entry, ...args]: readonly [string, ...string[]],
   receive: (message: unknown) => void,
+  stdout: "inherit" | 2,
 ): ChildProcess {
-  const child = fork(entry, [...args], {
+  const child = fork(entry, args, {
     serialization: "advanced",
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    stdio: ["ignore", stdout, "inherit", "ipc"],
   });
   child.on("message", receive);
   const ended = new Promise<ProcessEnd>((resolve) => {

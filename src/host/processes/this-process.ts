@@ -3,7 +3,7 @@ import type { ParentChannel, Processes } from "../../machine.ts";
 import { linuxUsage } from "./linux.ts";
 
 /** What is the same on every host: all but how another process is started. */
-export function thisProcess(): Omit<Processes, "start"> {
+export function thisProcess(): Omit<Processes, "start" | "startApart"> {
   return {
     pid: process.pid,
     args: process.argv.slice(2),

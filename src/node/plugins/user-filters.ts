@@ -1,7 +1,7 @@
 /** Users' own files as filters: read where a config is checked, and run from what was read wherever it serves. */
 import { joinPath } from "../../config/file-path.ts";
-import type { CodeFault, Files, UserCode } from "../../machine.ts";
-import type { FilterDefinition, PluginCode, RefusedFilter } from "../../types.ts";
+import type { CodeFault, UserCode } from "../../machine.ts";
+import type { CodeToRead, FilterDefinition, PluginCode, RefusedFilter } from "../../types.ts";
 import { definitionIn } from "./default-export.ts";
 import { placeOfError } from "./stack-place.ts";
 
@@ -28,21 +28,21 @@ export class UserFilters {
   }
 
   /** Reads the file and runs it. `folder` is the main config file's. */
-  async read(name: string, folder: string, files: Pick<Files, "read">): Promise<LoadedFilter> {
+  async read(name: string, folder: string, code: CodeToRead): Promise<LoadedFilter> {
     const path = joinPath(folder, name);
-    const seen = new Map<string, string>();
-    const noted = {
+    const texts = new Map<string, string>();
+    const files = {
       async read(file: string) {
-        const text = await files.read(file);
-        seen.set(file, text);
+        const text = await code.files.read(file);
+        texts.set(file, text);
         return text;
       },
     };
     try {
-      const read = await this.#code.read(path, noted);
+      const read = await code.around("reading", name, () => this.#code.read(path, files));
       if (!read.ok) return { refusal: { refused: "", hints: [], faults: read.faults } };
       const { source, version } = read;
-      return await this.run({ name, version, source }, seen);
+      return await code.around("loading", name, () => this.run({ name, version, source }, texts));
     } catch (error) {
       return { refusal: { refused: `cannot read ${path}: ${reasonOf(error)}`, hints: [] } };
     }

@@ -1,0 +1,66 @@
+/** How a config is loaded: here, or in a trial where it names code that is not the program's own. */
+import { isForeign } from "../config/filter-names.ts";
+import { configJsonSchema } from "../config/json-schema.ts";
+import { checkConfig, findFilters, type LoadOptions, type ReadConfig, readConfig } from "../config/load.ts";
+import { aroundCheck, type FilterTrial } from "../config/trial.ts";
+import { reportUnknown } from "../config/unknown-filter.ts";
+import { type TrialParts, tryConfig } from "./plugins/trial.ts";
+import type { TrialPurpose, TriedConfig } from "./plugins/trial-messages.ts";
+import type { NotedFiles } from "./readings.ts";
+
+export interface LoadingOptions extends Omit<LoadOptions, "files" | "version" | "trial"> {
+  /** Names that are known without looking, for the schema. */
+  knownNames(): Promise<readonly string[]>;
+}
+
+/** Each call loads the config anew. */
+export function configLoading(parts: TrialParts, options: LoadingOptions) {
+  /** What named such code will most likely do so the next time too: then nothing is read twice. */
+  let foreign = false;
+  return async (files: NotedFiles, version: number, purpose: TrialPurpose = "snapshot") => {
+    if (!foreign) {
+      const all = { ...options, files, version };
+      const source = await readConfig(all);
+      foreign = namesForeign(source);
+      if (!foreign) return loaded(source, all, purpose);
+    }
+    const tried = await tryConfig(parts, { purpose, file: options.file, version }, files);
+    foreign = tried.foreign;
+    return tried;
+  };
+}
+
+/** The same inside the trial. */
+export async function loadInTrial(
+  options: LoadingOptions & LoadOptions & { readonly trial: FilterTrial },
+  purpose: TrialPurpose,
+): Promise<TriedConfig> {
+  return loaded(await readConfig(options), options, purpose);
+}
+
+async function loaded(
+  source: ReadConfig,
+  options: LoadingOptions & LoadOptions,
+  purpose: TrialPurpose,
+): Promise<TriedConfig> {
+  const foreign = namesForeign(source);
+  if (purpose === "schema") return { ...(await schemaOf(source, options)), foreign };
+  return { ...(await checkConfig(source, options)), schema: null, foreign };
+}
+
+async function schemaOf(source: ReadConfig, options: LoadingOptions & LoadOptions) {
+  const { names, report } = source;
+  const folder = "";
+  const own = await options.findFilters(new Set(await options.knownNames()), { folder, code: { known: [] } });
+  const found = await findFilters(source, options);
+  for (const [name, place] of names) {
+    if (isForeign(name) && !found.filters.has(name)) reportUnknown(name, place, { ...found, report });
+  }
+  const filters = new Map([...own.filters, ...found.filters]);
+  const schema = await aroundCheck(names, options.trial ?? null, () => configJsonSchema(filters));
+  return { snapshot: null, problems: report.list(), resolved: null, schema };
+}
+
+function namesForeign({ names }: ReadConfig): boolean {
+  return [...names.keys()].some(isForeign);
+}
