@@ -5,6 +5,7 @@
  */
 import packageJson from "../package.json" with { type: "json" };
 import type { Checked } from "./cli/check.ts";
+import type { PluginFiles } from "./cli/plugin-new.ts";
 import type { RunOptions } from "./cli/run.ts";
 import { fileAppenders } from "./host/appenders/node.ts";
 import { systemClock } from "./host/clock/node.ts";
@@ -32,6 +33,13 @@ const appenders = fileAppenders(clock);
 const processes = host.processes(import.meta.filename);
 const { environment } = processes;
 const lastWordsMs = 1000;
+const written = () => import("./host/files/written.ts");
+const pluginFiles: PluginFiles = {
+  list: files.list,
+  read: files.read,
+  writeNew: async (path, text) => (await written()).writeNew(path, text),
+  replaceFolder: async (folder, texts) => (await written()).replaceFolder(folder, texts),
+};
 let loadedUserFilters: UserFilters | null = null;
 
 if (processes.args[0] === workerVerb && processes.parent !== null) {
@@ -55,6 +63,7 @@ async function obey(): Promise<number> {
     check: { load: check, terminal },
     schema,
     demo,
+    plugin: { terminal, needsBun, kit: host.pluginKit, files: pluginFiles },
   });
 }
 

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import type { Terminal } from "../machine.ts";
 import { type CheckVerb, checkCommand } from "./check.ts";
 import { type DemoVerb, demoCommand } from "./demo.ts";
+import { type PluginVerb, pluginCommand } from "./plugin.ts";
 import { type RunParts, runCommand } from "./run.ts";
 import { type SchemaVerb, schemaCommand } from "./schema.ts";
 
@@ -11,6 +12,7 @@ export interface Verbs {
   readonly check: CheckVerb;
   readonly schema: SchemaVerb;
   readonly demo: DemoVerb;
+  readonly plugin: PluginVerb;
 }
 
 export interface CommandLine {
@@ -35,9 +37,12 @@ export async function runCommandLine(line: CommandLine, verbs: Verbs): Promise<n
     checkCommand(verbs.check, finish),
     schemaCommand(verbs.schema, finish),
     demoCommand(verbs.demo, finish),
+    pluginCommand(verbs.plugin, finish),
   ];
   for (const command of commands) program.addCommand(command);
-  for (const command of [program, ...commands]) speakPlainly(command, line.terminal);
+  for (const command of [program, ...commands, ...commands.flatMap((each) => each.commands)]) {
+    speakPlainly(command, line.terminal);
+  }
   try {
     await program.parseAsync(line.args, { from: "user" });
   } catch (error) {

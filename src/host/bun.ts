@@ -18,6 +18,7 @@ export const bunHost: Host = {
   directFetch,
   serviceManager: async (path) =>
     path === undefined ? nobody : (await import("./service-manager/bun.ts")).serviceManager(path),
+  pluginKit: async () => (await import("./plugin-kit/bun.ts")).bunPluginKit,
   // Only a supervisor needs it, and it loads the foreign function interface.
   tryBind: async (address) => (await import("./binding/bun.ts")).tryBind(address),
 };

@@ -28,6 +28,8 @@ export interface Host {
   directFetch(url: string, init?: RequestInit): Promise<Response>;
   /** `path`: NOTIFY_SOCKET of the environment. It does nothing where none is named, or the host cannot reach it. */
   serviceManager(path: string | undefined): Promise<ServiceManager>;
+  /** For who writes filters; null where only Bun can. */
+  readonly pluginKit: (() => Promise<PluginKit>) | null;
   /** Binds an address alone and releases it; returns it as bound. Rejects as `Sockets.listen` does. */
   tryBind(address: Address): Promise<Address>;
 }
@@ -44,4 +46,19 @@ export interface HostProcesses extends Processes {
 export interface LoggedProcess {
   readonly ended: Promise<ProcessEnd>;
   signal(name: SignalName): void;
+}
+
+/** What `clearway plugin` needs of the host. */
+export interface PluginKit {
+  /** What an editor needs for a filter and its test, by path. */
+  types(): Promise<Readonly<Record<string, string>>>;
+  /** Runs tests in a process of their own, which prints; returns its exit code. */
+  test(run: TestRun): Promise<number>;
+}
+
+export interface TestRun {
+  /** Paths that begin with `./` or `/`. */
+  readonly files: readonly string[];
+  /** `watch` runs them again whenever a file is saved, until it is stopped. */
+  readonly mode: "once" | "watch";
 }

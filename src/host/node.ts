@@ -18,5 +18,6 @@ export const nodeHost: Host = {
   inheritSharedMemory: async (sizeBytes) => new ArrayBuffer(sizeBytes),
   directFetch,
   serviceManager: async () => nobody,
+  pluginKit: null,
   tryBind,
 };

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Checked } from "../../src/cli/check.ts";
 import { runCommandLine, type Verbs } from "../../src/cli/command-line.ts";
+import type { PluginFiles } from "../../src/cli/plugin-new.ts";
 import type { Problem, Snapshot } from "../../src/snapshot.ts";
 
 const problem: Problem = {
@@ -46,6 +47,7 @@ async function obey(text: string, checked: Checked = right) {
     check: { terminal, load },
     schema: called("schema"),
     demo: called("demo"),
+    plugin: { terminal, files: {} as PluginFiles, kit: null, needsBun: (verb) => verb.length },
   };
   const args = text === "" ? [] : text.split(" ");
   const code = await runCommandLine({ args, version: "1.2.3", terminal }, verbs);

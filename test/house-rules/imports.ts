@@ -22,6 +22,10 @@ export const importTable: Readonly<Record<string, Allowed>> = {
     ours: [...nouns, "plugin-imports.ts", "testing/", "filters/", "node/", "host/"],
     packages: ["zod"],
   },
+  "plugin-test-preload.ts": {
+    ours: ["plugin-imports.ts", "plugin-test.ts", "runtime/", "host/"],
+    packages: [],
+  },
   "testing/": { ours: [...nouns, "plugin.ts", "config/", "runtime/"], packages: [] },
   "filters/": { ours: ["plugin.ts"], packages: ["clearway", "jose"] },
   "filters/hono/": { ours: ["plugin.ts", "filters/factory.ts"], packages: ["hono"] },
