@@ -124,7 +124,7 @@ function facadePath(name: string): string {
 
 /** A module under the name by which it is imported: `tsconfig.json` can map names to places, not to packages. */
 function facade(name: string, target: string, text: string): string {
-  const up = posix.relative(posix.dirname(facadePath(name)), target);
+  const up = posix.relative(posix.dirname(facadePath(name)), target.replace(/\.d\.ts$/, ""));
   const specifier = JSON.stringify(up.startsWith(".") ? up : `./${up}`);
   const lines = [`export * from ${specifier};`];
   if (/\bexport default\b|\bas default\b/.test(text)) lines.push(`export { default } from ${specifier};`);

@@ -1,6 +1,6 @@
 /** `clearway plugin` as somebody meets it who has the program, an empty folder and nothing else. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root, start, startClearway } from "./program.ts";
@@ -86,6 +86,8 @@ for (const [name, startProgram] of Object.entries(programs)) {
     }, 60_000);
 
     test("gives tests and filters one copy of hono and zod, the program's", async () => {
+      await mkdir(join(place, "node_modules/hono"), { recursive: true });
+      await writeFile(join(place, "node_modules/hono/index.js"), 'throw new Error("another Hono");\n');
       await writeFile(
         join(place, "plugins/copies.test.ts"),
         `import { expect, test } from "bun:test";
