@@ -2,8 +2,8 @@
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Facts } from "./machine.ts";
-import { markdownTable } from "./table.ts";
-import type { Report, Workload } from "./workload.ts";
+
+const rowsEnd = ".jsonl";
 
 /** `<date>-<commit>`; a quick run, and one of a changed checkout, say so. */
 export function resultsName(facts: Facts, size: "full" | "quick"): string {
@@ -26,8 +26,14 @@ export class RowFile {
   }
 }
 
+/** The rows of one workload, and what they were measured with. */
+export interface KeptRows {
+  readonly facts: Facts;
+  readonly rows: readonly object[];
+}
+
 /** Throws when the file does not begin with its facts, all of them. */
-export function readRows(path: string): { facts: Facts; rows: object[] } {
+export function readRows(path: string): KeptRows {
   const [first, ...rows] = readFileSync(path, "utf8")
     .trimEnd()
     .split("\n")
@@ -48,17 +54,27 @@ export function readRows(path: string): { facts: Facts; rows: object[] } {
   return { facts: facts as Facts, rows };
 }
 
-/** Writes `summary.md` from every file of rows in the folder. */
-export function writeSummary(folder: string, workloads: readonly Workload<object>[]): void {
-  const names = new Set(readdirSync(folder));
-  const sections: string[] = ["# Clearway beside its peers", ""];
-  for (const workload of workloads) {
-    if (!names.has(`${workload.name}.jsonl`)) continue;
-    const { facts, rows } = readRows(join(folder, `${workload.name}.jsonl`));
-    sections.push(`## ${workload.name}: ${workload.title}`, "", ...describeFacts(facts), "");
-    sections.push(describeReport(workload.report(rows)));
+/** All of a folder, by workload. */
+export function readFolder(folder: string): Map<string, KeptRows> {
+  const names = readdirSync(folder).filter((name) => name.endsWith(rowsEnd));
+  return new Map(names.map((name) => [name.slice(0, -rowsEnd.length), readRows(join(folder, name))]));
+}
+
+/**
+ * The newest rows of each workload, over all folders that are kept: those of a whole run (without `--only`) of a clean
+ * checkout.
+ */
+export function newestRows(folder: string): Map<string, KeptRows> {
+  const newest = new Map<string, KeptRows>();
+  for (const name of readdirSync(folder)) {
+    if (!/^\d{4}-\d\d-\d\d-[0-9a-f]+$/.test(name)) continue;
+    for (const [workload, kept] of readFolder(join(folder, name))) {
+      const { command, startedAt } = kept.facts;
+      const known = newest.get(workload)?.facts.startedAt ?? "";
+      if (!command.includes("--only") && startedAt > known) newest.set(workload, kept);
+    }
   }
-  writeFileSync(join(folder, "summary.md"), `${sections.join("\n").trimEnd()}\n`);
+  return newest;
 }
 
 export function describeFacts(facts: Facts): string[] {
@@ -70,10 +86,4 @@ export function describeFacts(facts: Facts): string[] {
     `- ${cpu}, ${cores} cores, ${memory}, ${kernel}, load average ${loadAverage.toFixed(1)} before the run`,
     `- ${versions.join(", ")}; Clearway ran ${facts.clearway}`,
   ];
-}
-
-function describeReport(report: Report): string {
-  const tables = report.tables.map(markdownTable);
-  const problems = report.problems.map((problem) => `- **Problem:** ${problem}`);
-  return [...tables, ...problems, ""].join("\n");
 }

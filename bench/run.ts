@@ -1,77 +1,18 @@
 /** `npm run bench -- [workload ...]`: measures, prints the tables, keeps the raw rows and their summary. */
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { drawCharts, writeCharts } from "./charts/charts.ts";
 import { findClearway, readFacts, repository } from "./machine.ts";
+import { describeCommand, endOf, type Options, readOptions } from "./options.ts";
 import { findPeers } from "./peers.ts";
 import { findProgram, killAll, pinSelf } from "./processes.ts";
-import { describeFacts, RowFile, resultsName, writeSummary } from "./results.ts";
+import { chartsFolder, figuresBlock, withFigures } from "./readme.ts";
+import { describeFacts, newestRows, RowFile, readFolder, resultsName } from "./results.ts";
+import { writeSummary } from "./summary.ts";
 import { textTable } from "./table.ts";
+import { targetsTable } from "./targets.ts";
 import { removeAllFolders } from "./variants.ts";
-import type { BenchOptions, Workload } from "./workload.ts";
-import { balance } from "./workloads/balance.ts";
-import { connections } from "./workloads/connections.ts";
-import { http1 } from "./workloads/http1.ts";
-import { kill } from "./workloads/kill.ts";
-import { latency } from "./workloads/latency.ts";
-import { memory } from "./workloads/memory.ts";
-import { reload } from "./workloads/reload.ts";
-import { retry } from "./workloads/retry.ts";
-import { routes } from "./workloads/routes.ts";
-import { soak } from "./workloads/soak.ts";
-import { start } from "./workloads/start.ts";
-import { tls } from "./workloads/tls.ts";
-import { workers } from "./workloads/workers.ts";
-
-const workloads = [
-  http1,
-  tls,
-  latency,
-  start,
-  memory,
-  connections,
-  reload,
-  routes,
-  balance,
-  retry,
-  workers,
-  kill,
-  soak,
-] as readonly Workload<object>[];
-
-const usage = `npm run bench -- [${workloads.map((each) => each.name).join("|")} ...] [--quick] [--rounds N] [--minutes N] [--seconds N] [--only CASE]... [--clearway PROGRAM]`;
-
-function readOptions() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      quick: { type: "boolean", default: false },
-      rounds: { type: "string" },
-      minutes: { type: "string" },
-      seconds: { type: "string" },
-      only: { type: "string", multiple: true, default: [] },
-      clearway: { type: "string" },
-    },
-  });
-  const unknown = positionals.find((name) => !workloads.some((each) => each.name === name));
-  if (unknown !== undefined) throw new Error(`no workload "${unknown}"; wanted ${usage}`);
-  const chosen = workloads.filter(({ name, quickSeconds }) =>
-    positionals.length > 0 ? positionals.includes(name) : !values.quick || quickSeconds !== undefined,
-  );
-  return {
-    ...values,
-    chosen,
-    rounds: count("rounds", values.rounds),
-    minutes: count("minutes", values.minutes),
-    seconds: count("seconds", values.seconds),
-  };
-}
-
-function count(name: string, text: string | undefined): number | null {
-  if (text === undefined) return null;
-  if (!/^[1-9]\d{0,3}$/.test(text))
-    throw new Error(`cannot read --${name} "${text}": wanted a whole number from 1 on`);
-  return Number(text);
-}
+import type { BenchOptions } from "./workload.ts";
 
 /** nginx is also the backend, wrk the load: without them nothing can be measured. Another peer only misses its rows. */
 function namePeers(): BenchOptions["peers"] {
@@ -83,54 +24,55 @@ function namePeers(): BenchOptions["peers"] {
   return new Set(found.keys());
 }
 
-/** When a workload that begins now begins no further round; null for never. */
-function endOf({ quickSeconds }: Workload<object>, options: ReturnType<typeof readOptions>): number | null {
-  const { minutes, quick } = options;
-  if (minutes !== null) return performance.now() + minutes * 60_000;
-  return quick && quickSeconds !== undefined ? performance.now() + quickSeconds * 1000 : null;
+const resultsFolder = join(repository, "bench", "results");
+
+/** Draws the charts and README's figures from the newest results that are kept. */
+function drawNewest(): void {
+  const results = newestRows(resultsFolder);
+  const charts = drawCharts(results);
+  writeCharts(join(repository, chartsFolder), charts);
+  const path = join(repository, "README.md");
+  const block = figuresBlock(results, new Set(charts.keys()));
+  writeFileSync(path, withFigures(readFileSync(path, "utf8"), block));
+  console.log(textTable(targetsTable(results)));
+  console.log(`${charts.size} charts are in ${chartsFolder}, and the figures in README.md are of them`);
 }
 
-/** The command as another machine would type it. */
-function describeCommand(options: ReturnType<typeof readOptions>): string {
-  const all = workloads.filter(({ quickSeconds }) => !options.quick || quickSeconds !== undefined);
-  const isAll = options.chosen.length === all.length;
-  const words = isAll ? [] : options.chosen.map((each) => each.name);
-  if (options.quick) words.push("--quick");
-  if (options.rounds !== null) words.push("--rounds", String(options.rounds));
-  if (options.minutes !== null) words.push("--minutes", String(options.minutes));
-  if (options.seconds !== null) words.push("--seconds", String(options.seconds));
-  for (const name of options.only) words.push("--only", `"${name}"`);
-  if (options.clearway !== undefined) words.push("--clearway PROGRAM");
-  return ["npm run bench", ...(words.length > 0 ? ["--", ...words] : [])].join(" ");
-}
-
-async function main(): Promise<number> {
-  const options = readOptions();
+async function measure(options: Options): Promise<number> {
   const peers = namePeers();
   pinSelf();
   const clearway = findClearway(options.clearway);
   const facts = readFacts(clearway, describeCommand(options));
   console.log(describeFacts(facts).join("\n"), "\n");
   const size = options.quick ? "quick" : "full";
-  const folder = join(repository, "bench", "results", resultsName(facts, size));
-  const { rounds, seconds, only } = options;
+  const folder = join(resultsFolder, resultsName(facts, size));
+  const { rounds, seconds, only, compare = null } = options;
   const say = (line: string) => process.stderr.write(`${line}\n`);
+  const shared = { size, rounds, seconds, only, clearway, peers, compare, say } as const;
   let problems = 0;
   for (const workload of options.chosen) {
     const file = new RowFile(folder, workload.name, facts);
     const rows: object[] = [];
-    const endsAtMs = endOf(workload, options);
-    for await (const row of workload.run({ size, rounds, seconds, only, clearway, peers, endsAtMs, say })) {
-      rows.push(row);
-      file.add(row);
+    try {
+      for await (const row of workload.run({ ...shared, endsAtMs: endOf(workload, options) })) {
+        rows.push(row);
+        file.add(row);
+      }
+    } catch (error) {
+      // What the other workloads have to say is not lost with this one.
+      problems++;
+      console.log(`problem: ${workload.name} ended early: ${(error as Error).message}`);
     }
+    if (rows.length === 0) continue;
     const report = workload.report(rows);
     for (const table of report.tables) console.log(`\n${textTable(table)}`);
     for (const problem of report.problems) console.log(`problem: ${problem}`);
     problems += report.problems.length;
-    writeSummary(folder, workloads);
+    writeSummary(folder);
   }
-  console.log(`raw rows and summary.md are in ${folder.slice(repository.length + 1)}`);
+  const targets = targetsTable(readFolder(folder));
+  if (targets.rows.length > 0) console.log(`\n${textTable(targets)}`);
+  console.log(`raw rows, summary.md and charts are in ${folder.slice(repository.length + 1)}`);
   return problems > 0 ? 1 : 0;
 }
 
@@ -140,7 +82,9 @@ process.on("exit", () => {
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130));
 try {
-  process.exitCode = await main();
+  const options = readOptions();
+  if (options.work === "charts") drawNewest();
+  else process.exitCode = await measure(options);
 } catch (error) {
   console.error((error as Error).message);
   process.exitCode = 1;

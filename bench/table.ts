@@ -25,14 +25,18 @@ export function textTable(table: Table): string {
 }
 
 export function markdownTable(table: Table): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const marks = table.columns.map((_, index) => (isNumeric(table, index) ? "---:" : "---"));
-  const lines = [`### ${table.title}`, "", line(table.columns), line(marks), ...table.rows.map(line)];
+  const lines = [`### ${table.title}`, "", ...markdownLines(table.columns, table.rows)];
   return [...lines, "", ...table.notes.map((note) => `- ${note}`), ""].join("\n");
 }
 
+export function markdownLines(columns: Table["columns"], rows: Table["rows"]): string[] {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const marks = columns.map((_, index) => (isNumeric({ rows }, index) ? "---:" : "---"));
+  return [line(columns), line(marks), ...rows.map(line)];
+}
+
 /** Numbers stand to the right, words to the left. */
-function isNumeric(table: Table, index: number): boolean {
+function isNumeric(table: Pick<Table, "rows">, index: number): boolean {
   return table.rows.every((row) => /^[\d.,%-]*$/.test(row[index] ?? ""));
 }
 

@@ -17,6 +17,8 @@ export interface BenchOptions {
   readonly peers: ReadonlySet<PeerName>;
   /** On the clock of `performance.now()`: no round begins that would end after it. Null for no end. */
   readonly endsAtMs: number | null;
+  /** The revision to compare with; null in every run but that. */
+  readonly compare: string | null;
   /** Says what goes on, in one line. */
   readonly say: (line: string) => void;
 }

@@ -24,7 +24,7 @@ import {
 import { type BenchOptions, chosenCases, type Report, roundsOf, type Workload } from "../workload.ts";
 import { runWrk } from "../wrk.ts";
 
-interface Case {
+export interface Http1Case {
   readonly name: string;
   readonly path: string;
   readonly uploadBytes: number;
@@ -36,7 +36,7 @@ interface Case {
   readonly all: boolean;
 }
 
-const filtersVariant = "clearway, 3 filters";
+export const filtersVariant = "clearway, 3 filters";
 /** With request-id, headers and access-log. */
 const filtersMargin = 1.7;
 const filtersCase = "small, 64 connections";
@@ -49,13 +49,13 @@ const everyPeer: ReadonlySet<PeerName> = new Set(peerVariants.map(({ name }) => 
 /** What does not fit into nginx's default buffers; a row with those stands beside the tuned one. */
 const largeBodies: ReadonlySet<string> = new Set(["/bytes/64k", "/bytes/1m"]);
 
-function smallCase(connections: number): Case {
+function smallCase(connections: number): Http1Case {
   const name = `small, ${connections} connection${connections === 1 ? "" : "s"}`;
   const quick = connections === 64;
   return { name, path: "/small", uploadBytes: 0, connections, margin: 1.05, quick, all: quick };
 }
 
-function bodyCase(size: "1k" | "16k" | "64k" | "1m", label: string): Case {
+function bodyCase(size: "1k" | "16k" | "64k" | "1m", label: string): Http1Case {
   const margin = size === "1k" ? 1.05 : 1;
   return {
     name: `${label} down`,
@@ -67,7 +67,7 @@ function bodyCase(size: "1k" | "16k" | "64k" | "1m", label: string): Case {
   };
 }
 
-export const cases: readonly Case[] = [
+export const cases: readonly Http1Case[] = [
   ...[1, 8, 64, 512].map(smallCase),
   bodyCase("1k", "1 KiB"),
   bodyCase("16k", "16 KiB"),
@@ -125,7 +125,7 @@ async function* run(options: BenchOptions): AsyncGenerator<Http1Row, void, void>
         const order = variantsOf(work, options);
         for (const variant of round % 2 === 1 ? order : order.toReversed()) {
           options.say(`http1: round ${round}: ${work.name}: ${variant.name}`);
-          yield await measure({ work, variant, round, backendPort: backend.port, options });
+          yield await measureHttp1({ work, variant, round, backendPort: backend.port, options });
         }
       }
     }
@@ -135,7 +135,7 @@ async function* run(options: BenchOptions): AsyncGenerator<Http1Row, void, void>
   }
 }
 
-function variantsOf(work: Case, options: BenchOptions): Variant[] {
+function variantsOf(work: Http1Case, options: BenchOptions): Variant[] {
   const program = options.clearway.command;
   const quick = options.size === "quick";
   const named = work.all && !quick ? everyPeer : quick && work.path !== "/small" ? quickPeers : programPeers;
@@ -149,15 +149,16 @@ function variantsOf(work: Case, options: BenchOptions): Variant[] {
   return variants;
 }
 
-interface Measurement {
-  readonly work: Case;
+/** What is needed to measure one variant once. */
+export interface Measurement {
+  readonly work: Http1Case;
   readonly variant: Variant;
   readonly round: number;
   readonly backendPort: number;
   readonly options: BenchOptions;
 }
 
-async function measure(measurement: Measurement): Promise<Http1Row> {
+export async function measureHttp1(measurement: Measurement): Promise<Http1Row> {
   const { work, variant, round, backendPort } = measurement;
   const row = { case: work.name, variant: variant.name, round };
   try {
@@ -228,7 +229,7 @@ function report(rows: readonly Http1Row[]): Report {
   };
 }
 
-function lineOf(work: Case, variant: VariantName, rows: readonly Http1Row[]): string[] {
+function lineOf(work: Http1Case, variant: VariantName, rows: readonly Http1Row[]): string[] {
   const mine = rows.filter((row) => row.variant === variant);
   const middle = (read: (row: Http1Row) => number) => median(mine.map(read));
   const hasProxy = variant !== "direct";
@@ -254,7 +255,7 @@ function cpuByRound(rows: readonly Http1Row[], variant?: VariantName): Map<numbe
 }
 
 /** Null for a peer: only Clearway has something to keep. */
-function marginOf(work: Case, variant: VariantName): number | null {
+function marginOf(work: Http1Case, variant: VariantName): number | null {
   if (variant === filtersVariant) return filtersMargin;
   return variant === "clearway" ? work.margin : null;
 }

@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Facts } from "../../bench/machine.ts";
-import { RowFile, readRows, resultsName, writeSummary } from "../../bench/results.ts";
+import { newestRows, RowFile, readRows, resultsName } from "../../bench/results.ts";
+import { writeSummary } from "../../bench/summary.ts";
 import type { Workload } from "../../bench/workload.ts";
 
 const facts: Facts = {
@@ -64,4 +65,21 @@ test("readRows refuses rows without one of the facts", () => {
   }
   writeFileSync(path, '{"value":1}\n');
   expect(() => readRows(path)).toThrow("no summary without it");
+});
+
+test("newestRows takes the newest whole run of each workload, and none that is quick or of a changed checkout", () => {
+  const folder = newFolder();
+  const keep = (name: string, change: Partial<Facts>, value: number) => {
+    new RowFile(join(folder, name), "sum", { ...facts, ...change }).add({ value });
+  };
+  keep("2026-11-23-0123456789", {}, 1);
+  keep("2026-11-24-aaaaaaaaaa", { startedAt: "2026-11-24T01:00:00Z" }, 2);
+  keep(
+    "2026-11-25-bbbbbbbbbb",
+    { startedAt: "2026-11-25T01:00:00Z", command: `${facts.command} --only a` },
+    3,
+  );
+  keep("2026-11-26-cccccccccc-dirty", { startedAt: "2026-11-26T01:00:00Z" }, 4);
+  keep("2026-11-27-cccccccccc-quick", { startedAt: "2026-11-27T01:00:00Z" }, 5);
+  expect(newestRows(folder).get("sum")?.rows).toEqual([{ value: 2 }]);
 });

@@ -1,0 +1,126 @@
+/** What Clearway is measured against: each row a ratio to a peer in the same run, with the limit that was set for it. */
+import type { PeerName } from "./peers.ts";
+import type { KeptRows } from "./results.ts";
+import { median, pairedRatio, type Spread, verdictOf } from "./statistics.ts";
+import { describeSpread, type Table } from "./table.ts";
+import type { Http1Row } from "./workloads/http1.ts";
+import { type LatencyRow, latencyRatio, margins, type SaturationRow } from "./workloads/latency-report.ts";
+import { type ReloadRow, reloadRatio } from "./workloads/reload-report.ts";
+import type { TlsRow } from "./workloads/tls.ts";
+
+/** Fewer rounds decide nothing here. */
+const roundsWanted = 9;
+const typescript: readonly PeerName[] = ["http-proxy-3", "@fastify/http-proxy", "hono proxy()"];
+
+export interface Target {
+  readonly work: string;
+  readonly of: string;
+  readonly ratio: Spread;
+  /** At most this. */
+  readonly limit: number;
+  readonly verdict: "within" | "over" | "undecided";
+}
+
+type Results = ReadonlyMap<string, KeptRows>;
+
+/** Those that the rows are there for. */
+export function targetsOf(results: Results): Target[] {
+  const http1 = (results.get("http1")?.rows ?? []) as readonly Http1Row[];
+  const tls = (results.get("tls")?.rows ?? []) as readonly TlsRow[];
+  const small = "small, 64 connections";
+  const cpu = "CPU per request, ";
+  return [
+    ...cpuTarget(http1, { case: small, work: `${cpu}small GET, 64 connections`, peer: "nginx", limit: 1.05 }),
+    ...cpuTarget(http1, { case: small, work: `${cpu}small GET, 64 connections`, peer: "haproxy", limit: 1 }),
+    ...cpuTarget(http1, { case: small, work: `${cpu}small GET, 64 connections`, peer: "envoy", limit: 0.35 }),
+    ...cpuTarget(tls, {
+      ...{ case: "small, kept, 64 connections", work: `${cpu}the same over TLS` },
+      ...{ peer: "nginx", limit: 1 },
+    }),
+    ...["16 KiB", "64 KiB", "1 MiB"].flatMap((size) =>
+      cpuTarget(http1, { case: `${size} down`, work: `${cpu}${size} down`, peer: "nginx", limit: 1 }),
+    ),
+    ...latencyTargets(results.get("latency")),
+    ...reloadTargets(results.get("reload")),
+    ...cpuTarget(http1, {
+      ...{ case: small, work: `${cpu}small GET, the best TypeScript proxy` },
+      ...{ peer: bestOf(http1, small), limit: 0.5 },
+    }),
+  ];
+}
+
+interface Cost {
+  readonly case: string;
+  readonly variant: string;
+  readonly round: number;
+  readonly error: string | null;
+  readonly cpuUs: number;
+  readonly requests: number;
+}
+
+function cpuByRound(rows: readonly Cost[], of: { case: string; variant: string }): Map<number, number> {
+  const mine = rows.filter((row) => row.case === of.case && row.variant === of.variant && row.error === null);
+  return new Map(mine.map((row) => [row.round, row.cpuUs / row.requests]));
+}
+
+interface CpuTarget {
+  readonly case: string;
+  readonly work: string;
+  readonly peer: PeerName | null;
+  readonly limit: number;
+}
+
+function cpuTarget(rows: readonly Cost[], { case: name, work, peer, limit }: CpuTarget): Target[] {
+  if (peer === null) return [];
+  const own = cpuByRound(rows, { case: name, variant: "clearway" });
+  const ratio = pairedRatio(own, cpuByRound(rows, { case: name, variant: peer }));
+  return ratio === null ? [] : [target({ work, of: peer, ratio, limit })];
+}
+
+function bestOf(rows: readonly Cost[], name: string): PeerName | null {
+  const cost = (peer: PeerName) => median([...cpuByRound(rows, { case: name, variant: peer }).values()]);
+  const found = typescript.filter((peer) => !Number.isNaN(cost(peer)));
+  return found.sort((a, b) => cost(a) - cost(b))[0] ?? null;
+}
+
+function latencyTargets(kept: KeptRows | undefined): Target[] {
+  const rows = (kept?.rows ?? []) as readonly (LatencyRow | SaturationRow)[];
+  const measured = rows.filter((row): row is LatencyRow => row.kind === "latency");
+  return (["p50Us", "p99Us"] as const).flatMap((quantile) => {
+    const found = latencyRatio(measured, quantile);
+    if (found === null) return [];
+    const work = `${quantile.slice(0, 3)} at half of the fastest peer's rate, the best peer`;
+    return [target({ work, of: found.peer, ratio: found.ratio, limit: margins[quantile] })];
+  });
+}
+
+function reloadTargets(kept: KeptRows | undefined): Target[] {
+  const ratio = reloadRatio((kept?.rows ?? []) as readonly ReloadRow[], "clearway");
+  const work = "p99 while the config is replaced every 200 ms";
+  return ratio === null ? [] : [target({ work, of: "itself without", ratio, limit: 1.25 })];
+}
+
+function target(of: Omit<Target, "verdict">): Target {
+  const decided = of.ratio.rounds >= roundsWanted;
+  return { ...of, verdict: decided ? verdictOf(of.ratio, of.limit) : "undecided" };
+}
+
+export function targetsTable(results: Results): Table {
+  const rows = targetsOf(results).map(({ work, of, ratio, limit, verdict }) => [
+    work,
+    of,
+    ...describeSpread(ratio),
+    String(ratio.rounds),
+    String(limit),
+    verdict,
+  ]);
+  return {
+    title: "Speed to reach",
+    columns: ["work", "of", "ratio", "range", "rounds", "at most", "verdict"],
+    rows,
+    notes: [
+      "ratios of Clearway to the peer in the same round, their median and range",
+      `within and over: the limit lies outside the interval that holds the median with 95 % (of nine rounds, without the lowest and the highest); undecided: inside it, or there are fewer than ${roundsWanted} rounds`,
+    ],
+  };
+}
