@@ -115,12 +115,12 @@ function guardedChain(middlewares: readonly Middleware[]): (request: Request) =>
     name: "bench",
     middleware: new FilterGuard(entry, { clock, meters, version: "" }, log).downstream(run),
     upstream: null,
-    blame: nothing,
+    blame: String as never,
     close: nothing,
   }));
   const chain = compileChain(filters);
   if (chain === null) return async (request) => end.forward(request, { var: {} });
-  return (request) => chain(request, end);
+  return async (request) => chain(request, end);
 }
 
 async function measure(name: string, run: () => unknown, times = calls): Promise<void> {

@@ -1,11 +1,12 @@
 /**
- * The filters of a route, made live: the downstream ones as one Hono app, the upstream ones folded around `send`.
- * The app's router does not route: matching is done, so it answers always the same handlers.
+ * The filters of a route, made live: the downstream ones as Hono would run them, the upstream ones folded around `send`.
+ * Why not by Hono's own app: docs/decisions/own-dispatch.md.
  */
-import { type Context, Hono } from "hono";
-import type { ParamIndexMap, Result, Router } from "hono/router";
+import type { Context } from "hono";
+import type { ParamIndexMap } from "hono/router";
 import type { Bindings, Call, Send, SendChange, UpstreamFilter, Variables } from "../types.ts";
-import { ANSWERS, answerTo } from "./failures.ts";
+import { ANSWERS, type Answer, answerTo } from "./failures.ts";
+import { type FilterRoute, type Matched, type PassedFilter, passFilters } from "./filter-context.ts";
 import { isRefusal, wasThrownByFilter } from "./filter-guard.ts";
 import type { LiveFilter } from "./live-filter.ts";
 import { ownResponse, refusalResponse } from "./own-response.ts";
@@ -23,27 +24,16 @@ export interface ChainContext {
   readonly var: Variables;
 }
 
-export type Chain = (request: Request, end: ChainEnd) => Promise<Response>;
+/** Answers always: the promise never rejects. */
+export type Chain = (request: Request, end: ChainEnd) => Response | Promise<Response>;
 export type SendWrap = (call: Call, send: Send) => Promise<Response>;
 
-interface ChainEnvironment {
-  Bindings: ChainEnd;
-  Variables: Variables;
-}
-
-/**
- * Null when none of the filters is a downstream one. The chain answers always; it never rejects. `path` is what the
- * route matches, whose `:names` are Hono's params.
- */
+/** Null when none of the filters is a downstream one. `path` is what the route matches, whose `:names` are Hono's params. */
 export function compileChain(filters: readonly LiveFilter[], path: string | null = null): Chain | null {
-  const downstream = filters.filter(({ middleware }) => middleware !== null);
+  const downstream = filters.filter((filter): filter is PassedFilter => filter.middleware !== null);
   if (downstream.length === 0) return null;
-  const app = new Hono<ChainEnvironment>({ router: new FixedRouter(path), getPath });
-  for (const { middleware } of downstream) app.use(middleware as never);
-  app.all("*", (c) => c.env.forward(c.req.raw, c));
-  app.onError((error, c) => answerError(error, c, downstream));
-  // With at least one middleware Hono dispatches asynchronously.
-  return (request, end) => app.fetch(request, end) as Promise<Response>;
+  const route = new DownstreamFilters(downstream, path);
+  return (request, end) => passFilters(route, request, end);
 }
 
 /** Null when none of the filters is an upstream one. The first in the list is the outermost. */
@@ -123,55 +113,54 @@ export function paramNames(
     .flatMap((text, segment) => (text.startsWith(":") ? [{ name: text.slice(1), segment }] : []));
 }
 
-/** Hono's three-member router: these handlers always, and the params of the one path that got here. */
-class FixedRouter<Handler> implements Router<Handler> {
-  readonly name = "fixed";
-  readonly #handlers: [Handler, ParamIndexMap][] = [];
-  /** Which segments are params; Hono finds their names in `#indices`. */
+/** The downstream filters of a route, and what becomes of their errors. */
+class DownstreamFilters implements FilterRoute {
+  readonly filters: readonly PassedFilter[];
+  /** Which segments are params; Hono finds their names in the handlers. */
   readonly #segments: readonly number[];
-  readonly #indices: ParamIndexMap;
-  readonly #result: Result<Handler>;
+  readonly #matched: Matched;
 
-  constructor(path: string | null) {
+  constructor(filters: readonly PassedFilter[], path: string | null) {
     const params = paramNames(path);
+    const indices: ParamIndexMap = Object.fromEntries(params.map(({ name }, index) => [name, index]));
+    this.filters = filters;
     this.#segments = params.map(({ segment }) => segment);
-    this.#indices = Object.fromEntries(params.map(({ name }, index) => [name, index]));
-    this.#result = [this.#handlers, []];
+    // One more than there are filters: what sends the request is a handler too.
+    this.#matched = [Array.from({ length: filters.length + 1 }, () => [ANY_ROUTE, indices]), []];
   }
 
-  add(_method: string, _path: string, handler: Handler): void {
-    this.#handlers.push([handler, this.#indices]);
-  }
-
-  match(_method: string, path: string): Result<Handler> {
-    if (this.#segments.length === 0) return this.#result;
+  matched(path: string): Matched {
+    if (this.#segments.length === 0) return this.#matched;
     const texts = path.split("/");
-    return [this.#handlers, this.#segments.map((segment) => texts[segment] ?? "")];
+    return [this.#matched[0], this.#segments.map((segment) => texts[segment] ?? "")];
+  }
+
+  failed(thrown: unknown, c: Context, filter: PassedFilter | null): Response {
+    const error = filter === null ? asError(thrown) : filter.blame(thrown);
+    c.error = error;
+    if (isRefusal(error)) {
+      const response = refusalResponse(error.getResponse());
+      return c.newResponse(response.body, response);
+    }
+    return answerInstead(c, wasThrownByFilter(error) ? ANSWERS["filter-error"] : answerTo(error));
+  }
+
+  /** The last filter that ran neither answered nor went on, or one around it did not wait. */
+  unfinished(c: Context, last: PassedFilter): Response {
+    last.blame(new Error("it, or a filter around it, neither answered nor awaited next()"));
+    return answerInstead(c, ANSWERS["filter-error"]);
   }
 }
 
-/** `c.req.path` is the path that will be forwarded, never decoded: filters judge what the service gets. */
-function getPath(_request: Request, options?: { readonly env?: ChainEnd }): string {
-  return options?.env?.path ?? "/";
+/** What Hono's own app would say of each handler. */
+const ANY_ROUTE = [null, { basePath: "/", path: "/*", method: "ALL", handler: null }] as never;
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-function answerError(error: Error, c: Context, filters: readonly LiveFilter[]): Response {
-  if (isRefusal(error)) {
-    const response = refusalResponse(error.getResponse());
-    return c.newResponse(response.body, response);
-  }
-  const unfinished = c.error !== error;
-  if (unfinished) blameUnfinished(c, filters);
-  // Hono would lay the fields of an answer that is already there over this one, its coding and length too.
+/** Hono would lay the fields of an answer that is already there over this one, its coding and length too. */
+function answerInstead(c: Context, answer: Answer): Response {
   c.res = undefined;
-  return ownResponse(unfinished || wasThrownByFilter(error) ? ANSWERS["filter-error"] : answerTo(error));
-}
-
-/**
- * Hono itself throws, after all its handlers, when a filter neither answered nor went on; it does not say which. The
- * last one that ran is the one, or a filter around it did not wait.
- */
-function blameUnfinished(c: Context, filters: readonly LiveFilter[]): void {
-  const last = filters[Math.min(c.req.routeIndex, filters.length - 1)]!;
-  last.blame(new Error("it, or a filter around it, neither answered nor awaited next()"));
+  return ownResponse(answer);
 }

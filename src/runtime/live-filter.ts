@@ -9,8 +9,8 @@ export interface LiveFilter {
   readonly name: string;
   readonly middleware: Middleware | null;
   readonly upstream: UpstreamFilter | null;
-  /** Logs and counts an error as this filter's, also one that only the chain noticed. */
-  blame(error: Error): void;
+  /** Logs and counts what it threw, or what only the chain noticed, and returns it as an Error. */
+  blame(thrown: unknown): Error;
   /** When the generation retires. */
   close(): void;
 }

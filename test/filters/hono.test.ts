@@ -6,10 +6,10 @@ import { afterEach, beforeEach, describe, expect, type Mock, spyOn, test } from 
 import { join } from "node:path";
 import { honoFilters } from "../../src/filters/hono/index.ts";
 import { leftOut } from "../../src/filters/hono/left-out.ts";
-import { compileChain } from "../../src/runtime/chain.ts";
 import { createFilters } from "../../src/runtime/live-filter.ts";
 import type { FilterDefinition } from "../../src/types.ts";
 import { root } from "../program.ts";
+import { chainApp } from "../runtime/chain-app.ts";
 import { type App, honoApp, onLightPair, onNativePair, type Wire } from "../runtime/fetch/both-pairs.ts";
 import { testParts } from "../runtime/filter-parts.ts";
 import type { HonoCase } from "./hono/case.ts";
@@ -46,17 +46,7 @@ async function asFilter(name: string, { value = null, inside }: HonoCase): Promi
     filters.set("inside", { name: "inside", summary: "", options, middleware: () => inside } as never);
     entries.push({ ...entries[0]!, name: "inside", options: null });
   }
-  const chain = compileChain(createFilters(entries, { ...testParts(), filters }))!;
-  return (request, forward) =>
-    chain(request, {
-      remoteAddress: "192.0.2.1",
-      identity: null,
-      listener: "web",
-      route: "/",
-      path: new URL(request.url).pathname,
-      finished: () => {},
-      forward,
-    });
+  return chainApp(createFilters(entries, { ...testParts(), filters }));
 }
 
 /** Without what chance and time made. */

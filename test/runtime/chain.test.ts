@@ -39,7 +39,7 @@ function run(
   filters: readonly LiveFilter[],
   end: End,
   request = requestFrom(["Host: shop.example"]),
-): Promise<Response> {
+): Response | Promise<Response> {
   return compileChain(filters)!(request, end);
 }
 

@@ -1,7 +1,7 @@
 /** The lightweight Response: every member of the real one, around a head and a body that stay where they are. */
 import { type BodyInput, bodyFrom } from "./body-input.ts";
 import { type HeadersInput, LightHeaders } from "./headers.ts";
-import { LightMessage } from "./message.ts";
+import { LightMessage, sourceIn } from "./message.ts";
 import type { ResponseSource } from "./sources.ts";
 
 export interface LightResponseInit {
@@ -123,6 +123,11 @@ const noFields = { bytes: Buffer.alloc(0), offsets: new Int32Array(0), count: 0 
 /** A Response for a head that came from a service. */
 export function lightResponse(source: ResponseSource): Response {
   return new LightResponse(fromSource, source) as unknown as Response;
+}
+
+/** Whether this is the very answer of a service, though its fields may be changed; not one that a filter made of it. */
+export function isFromSource(response: Response): boolean {
+  return isLightResponse(response) && sourceIn(response) !== null;
 }
 
 /** Wider than the Fetch standard: services answer with 600 to 999 too, and filters pass it on. */

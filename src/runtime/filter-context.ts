@@ -1,0 +1,281 @@
+/**
+ * What a filter gets as `c`, and the request's way through the filters of its route.
+ *
+ * It is Hono's Context in all that can be seen of it. Hono's own has some twenty closures and a promise more for each
+ * middleware, so this one does itself what nearly every filter does, and makes Hono's when another member is asked
+ * for: from then on that one holds the answer. Members are getters that give functions of their own, since Hono's may be
+ * taken off (`const { header } = c`); one that is called at once costs nothing.
+ */
+import { type Context, Context as HonoContext } from "hono";
+import { HonoRequest } from "hono/request";
+import type { ParamIndexMap } from "hono/router";
+import type { FilterEnvironment, Variables } from "../types.ts";
+import type { ChainEnd } from "./chain.ts";
+import { isFromSource } from "./fetch/response.ts";
+import type { LiveFilter } from "./live-filter.ts";
+
+/** A downstream filter. */
+export interface PassedFilter extends LiveFilter {
+  readonly middleware: NonNullable<LiveFilter["middleware"]>;
+}
+
+/** Hono's result of a match: the handlers, each with where its params are, and the params. */
+export type Matched = [[never, ParamIndexMap][], string[]];
+
+/** What a route's filters are run by. */
+export interface FilterRoute {
+  readonly filters: readonly PassedFilter[];
+  /** Of a request with this path. */
+  matched(path: string): Matched;
+  /** The answer to an error that the filter or, without one, the sending failed with. */
+  failed(error: unknown, c: Context, filter: PassedFilter | null): Response;
+  /** The answer when the filters ended without one; `last` is the one that was entered last. */
+  unfinished(c: Context, last: PassedFilter): Response;
+}
+
+/** The answer; a promise of one where a filter or the service took its time. Never rejects. */
+export function passFilters(
+  route: FilterRoute,
+  request: Request,
+  end: ChainEnd,
+): Response | Promise<Response> {
+  return begin(new FilterContext(route, request, end));
+}
+
+/** Members of Hono's Context that few filters use, and none for every request. */
+const RARE = [
+  "body",
+  "event",
+  "executionCtx",
+  "getLayout",
+  "html",
+  "json",
+  "newResponse",
+  "notFound",
+  "redirect",
+  "render",
+  "setLayout",
+  "setRenderer",
+  "status",
+  "text",
+] as const;
+/** Those that are getters here; in Hono they are properties, which can be replaced. */
+const REPLACEABLE = ["get", "header", "set"] as const;
+
+const DONE = Promise.resolve();
+
+let begin: (context: FilterContext) => Response | Promise<Response>;
+
+export class FilterContext {
+  readonly env: ChainEnd;
+  error: Error | undefined = undefined;
+  readonly #route: FilterRoute;
+  readonly #request: Request;
+  #req: HonoRequest | null = null;
+  #res: Response | null = null;
+  #finalized = false;
+  #vars: Map<string, unknown> | null = null;
+  /** The filter that was entered last; their number when the request was sent. */
+  #entered = -1;
+  /** Hono's own, once one of the rarer members was asked for. */
+  #full: Context | null = null;
+
+  static {
+    begin = (context) => {
+      const going = context.#enter(0);
+      return going === null ? context.#answer() : going.then(() => context.#answer());
+    };
+  }
+
+  constructor(route: FilterRoute, request: Request, end: ChainEnd) {
+    this.env = end;
+    this.#route = route;
+    this.#request = request;
+  }
+
+  // ---- its way ----
+
+  /** Goes into filter `at`, or out to the service behind the last. Null when all that is inside is done already. */
+  #enter(at: number): Promise<void> | null {
+    this.#entered = at;
+    if (this.#req !== null) this.#req.routeIndex = at;
+    const filter = this.#route.filters[at];
+    if (filter === undefined) return this.#send();
+    let inside: Promise<void> | null = null;
+    const next = (): Promise<void> => {
+      if (at < this.#entered) return Promise.reject(new Error("next() called multiple times"));
+      inside = this.#enter(at + 1) ?? DONE;
+      return inside;
+    };
+    let answer: unknown;
+    try {
+      answer = filter.middleware(this.#face, next);
+    } catch (error) {
+      this.#fail(error, filter);
+      return null;
+    }
+    // Most filters hand on the promise that they got: it says all that another one would.
+    if (answer === inside && inside !== null) return inside === DONE ? null : inside;
+    if (answer instanceof Promise) {
+      return answer.then(
+        (found) => this.#take(found),
+        (error: unknown) => this.#fail(error, filter),
+      );
+    }
+    this.#take(answer);
+    return null;
+  }
+
+  #send(): Promise<void> | null {
+    let sent: Response | Promise<Response>;
+    try {
+      sent = this.env.forward(this.#req === null ? this.#request : this.#req.raw, this);
+    } catch (error) {
+      this.#fail(error, null);
+      return null;
+    }
+    if (sent instanceof Promise) {
+      return sent.then(
+        (response) => this.#settle(response),
+        (error: unknown) => this.#fail(error, null),
+      );
+    }
+    this.#settle(sent);
+    return null;
+  }
+
+  /**
+   * What a filter returned. Only a Response is an answer: one that returns what `next()` gave returns nothing of its
+   * own.
+   */
+  #take(returned: unknown): void {
+    if (returned !== undefined && returned instanceof Response) this.#settle(returned);
+  }
+
+  /** As Hono does: an answer that a filter put into `c.res` already stays. */
+  #settle(response: Response): void {
+    if (!this.finalized) this.res = response;
+  }
+
+  #fail(error: unknown, filter: PassedFilter | null): void {
+    this.res = this.#route.failed(error, this.#face, filter);
+  }
+
+  #answer(): Response {
+    const response = this.finalized ? this.res : this.#unfinished();
+    return this.#request.method === "HEAD" ? new Response(null, response) : response;
+  }
+
+  #unfinished(): Response {
+    const { filters } = this.#route;
+    return this.#route.unfinished(this.#face, filters[Math.min(this.#entered, filters.length - 1)]!);
+  }
+
+  /** This, as the types know it. */
+  get #face(): Context<FilterEnvironment> {
+    return this as unknown as Context<FilterEnvironment>;
+  }
+
+  // ---- Hono's members that nearly every filter uses ----
+
+  get req(): HonoRequest {
+    if (this.#req === null) {
+      this.#req = new HonoRequest(this.#request, this.env.path, this.#route.matched(this.env.path) as never);
+      this.#req.routeIndex = this.#entered;
+    }
+    return this.#req;
+  }
+
+  get finalized(): boolean {
+    return this.#full === null ? this.#finalized : this.#full.finalized;
+  }
+
+  set finalized(finalized: boolean) {
+    if (this.#full === null) this.#finalized = finalized;
+    else this.#full.finalized = finalized;
+  }
+
+  get res(): Response {
+    return this.#res ?? this.#whole.res;
+  }
+
+  set res(response: Response | undefined) {
+    if (this.#full === null && this.#res === null && response !== undefined) {
+      this.#res = response;
+      this.#finalized = true;
+      return;
+    }
+    // Hono lays the fields of the answer that was there over the new one.
+    this.#whole.res = response;
+  }
+
+  get header(): Context["header"] {
+    return (name: string, value?: string, options?: { readonly append?: boolean }): void => {
+      const response = this.#res;
+      // Hono makes the Response anew, as one that came from elsewhere may refuse changes. The service's does not.
+      if (response === null || !isFromSource(response)) this.#whole.header(name, value, options);
+      else if (value === undefined) response.headers.delete(name);
+      else if (options?.append) response.headers.append(name, value);
+      else response.headers.set(name, value);
+    };
+  }
+
+  get set(): (key: string, value: unknown) => void {
+    return (key, value) => {
+      this.#vars ??= new Map();
+      this.#vars.set(key, value);
+    };
+  }
+
+  get get(): (key: string) => unknown {
+    return (key) => this.#vars?.get(key);
+  }
+
+  get var(): Variables {
+    return this.#vars === null ? {} : Object.fromEntries(this.#vars);
+  }
+
+  // ---- all others ----
+
+  /** Hono's own; what was settled here is its from now on. */
+  get #whole(): Context {
+    if (this.#full === null) {
+      const full = new HonoContext(this.#request, { env: this.env, notFoundHandler });
+      if (this.#finalized) full.res = this.#res ?? undefined;
+      this.#res = null;
+      this.#full = full;
+    }
+    return this.#full;
+  }
+
+  static {
+    const { prototype } = FilterContext;
+    // `instanceof` finds Hono's Context in it.
+    Object.setPrototypeOf(prototype, HonoContext.prototype);
+    for (const name of RARE) {
+      Object.defineProperty(prototype, name, {
+        configurable: true,
+        get(this: FilterContext) {
+          return this.#whole[name];
+        },
+        set(this: FilterContext, value: never) {
+          Reflect.set(this.#whole, name, value);
+        },
+      });
+    }
+    for (const name of REPLACEABLE) {
+      const { get } = Object.getOwnPropertyDescriptor(prototype, name)!;
+      Object.defineProperty(prototype, name, { configurable: true, get: get!, set: replaced(name) });
+    }
+  }
+}
+
+function replaced(name: string): (this: object, value: unknown) => void {
+  return function (value) {
+    Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true });
+  };
+}
+
+function notFoundHandler(c: Context): Response {
+  return c.text("404 Not Found", 404);
+}
