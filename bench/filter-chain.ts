@@ -5,12 +5,13 @@
  */
 import { Hono } from "hono";
 import type { Router } from "hono/router";
-import { type ChainEnd, compileChain } from "../src/runtime/chain.ts";
+import { compileChain } from "../src/runtime/chain.ts";
 import { installGlobals } from "../src/runtime/fetch/globals.ts";
 import { NativeRequest, NativeResponse, NativeStream } from "../src/runtime/fetch/natives.ts";
 import { outgoingRequest, outgoingResponse } from "../src/runtime/fetch/outgoing.ts";
 import { lightRequest } from "../src/runtime/fetch/request.ts";
 import { lightResponse } from "../src/runtime/fetch/response.ts";
+import type { ChainEnd } from "../src/runtime/filter-context.ts";
 import { FilterGuard } from "../src/runtime/filter-guard.ts";
 import type { BodySource, FieldTable, Log, Meters, Middleware } from "../src/types.ts";
 import { fieldTable } from "../test/runtime/fetch/messages.ts";

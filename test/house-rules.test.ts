@@ -249,7 +249,7 @@ describe("house rules", () => {
   }
 
   test("every exception is still needed", () => {
-    const named = [...exceptions.parameters.keys(), ...exceptions.booleans.keys()];
+    const named = Object.values(exceptions).flatMap((rule) => [...rule.keys()]);
     const stale = named.filter((exception) => {
       const [path = "", name = ""] = exception.split(" ");
       return !(project[path] ?? "").includes(name);

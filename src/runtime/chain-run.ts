@@ -1,12 +1,12 @@
 /** A request on its way through filters: the lightweight Request in, sendings to services, the Response back out. */
 import type { Call, RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
 import { CallerBody, requestOver } from "./caller-body.ts";
-import type { ChainContext, ChainEnd } from "./chain.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Answer, answerTo, MessageFailure } from "./failures.ts";
 import { outgoingRequest, outgoingResponse } from "./fetch/outgoing.ts";
 import { lightRequest } from "./fetch/request.ts";
 import type { FieldEdits, OutgoingResponse, RequestSource } from "./fetch/sources.ts";
+import type { ChainContext, ChainEnd } from "./filter-context.ts";
 import { chooseService, type LiveRoute } from "./generation.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
 import { listElements } from "./http1/fields.ts";

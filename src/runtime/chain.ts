@@ -4,25 +4,12 @@
  */
 import type { Context } from "hono";
 import type { ParamIndexMap } from "hono/router";
-import type { Bindings, Call, Send, SendChange, UpstreamFilter, Variables } from "../types.ts";
+import type { Call, Send, SendChange, UpstreamFilter, Variables } from "../types.ts";
 import { ANSWERS, type Answer, answerTo } from "./failures.ts";
 import { type FilterRoute, type Matched, type PassedFilter, passFilters } from "./filter-context.ts";
 import { isRefusal, wasThrownByFilter } from "./filter-guard.ts";
 import type { LiveFilter } from "./live-filter.ts";
 import { ownResponse, refusalResponse } from "./own-response.ts";
-
-/** The env object of one request: what filters see, and the end of the chain. */
-export interface ChainEnd extends Bindings {
-  /** As forwarded. */
-  readonly path: string;
-  /** Innermost: sends this request, maybe rebuilt, to the service; or answers for the route itself. */
-  forward(request: Request, context: ChainContext): Response | Promise<Response>;
-}
-
-/** Hono's context, of which the variables are wanted: made into an object only when somebody asks. */
-export interface ChainContext {
-  readonly var: Variables;
-}
 
 /** Answers always: the promise never rejects. */
 export type Chain = (request: Request, end: ChainEnd) => Response | Promise<Response>;

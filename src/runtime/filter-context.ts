@@ -9,10 +9,22 @@
 import { type Context, Context as HonoContext } from "hono";
 import { HonoRequest } from "hono/request";
 import type { ParamIndexMap } from "hono/router";
-import type { FilterEnvironment, Variables } from "../types.ts";
-import type { ChainEnd } from "./chain.ts";
+import type { Bindings, FilterEnvironment, Variables } from "../types.ts";
 import { isFromSource } from "./fetch/response.ts";
 import type { LiveFilter } from "./live-filter.ts";
+
+/** The env object of one request: what filters see, and the end of the chain. */
+export interface ChainEnd extends Bindings {
+  /** As forwarded. */
+  readonly path: string;
+  /** Innermost: sends this request, maybe rebuilt, to the service; or answers for the route itself. */
+  forward(request: Request, context: ChainContext): Response | Promise<Response>;
+}
+
+/** Hono's context, of which the variables are wanted: made into an object only when somebody asks. */
+export interface ChainContext {
+  readonly var: Variables;
+}
 
 /** A downstream filter. */
 export interface PassedFilter extends LiveFilter {

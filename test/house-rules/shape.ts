@@ -165,8 +165,9 @@ const abbreviations = new Set(
 );
 
 export function abbreviationFindings(sources: readonly Source[]): Finding[] {
-  return eachNode(sources.filter(isCode), ({ tree }, node) => {
+  return eachNode(sources.filter(isCode), ({ path, tree }, node) => {
     if (!isIdentifier(node) || !abbreviations.has(node.text) || isReference(node)) return null;
+    if (exceptions.abbreviations.has(`${path} ${node.text}`)) return null;
     const parent = node.parent;
     // `{ err: error }` takes somebody else's name apart, `x.err` uses it: neither chooses it.
     if (parent?.kind === SyntaxKind.PropertyAccessExpression) return null;

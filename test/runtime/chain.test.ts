@@ -1,9 +1,10 @@
 import { beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { HTTPException } from "hono/http-exception";
-import { type ChainEnd, compileChain } from "../../src/runtime/chain.ts";
+import { compileChain } from "../../src/runtime/chain.ts";
 import { MessageFailure } from "../../src/runtime/failures.ts";
 import { installGlobals } from "../../src/runtime/fetch/globals.ts";
 import { outgoingResponse } from "../../src/runtime/fetch/outgoing.ts";
+import type { ChainEnd } from "../../src/runtime/filter-context.ts";
 import type { LiveFilter } from "../../src/runtime/live-filter.ts";
 import type { BodySink, Middleware, Variables } from "../../src/types.ts";
 import { ManualBody, requestFrom, responseFrom } from "./fetch/messages.ts";
