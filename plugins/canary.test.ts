@@ -18,6 +18,7 @@ describe("canary", () => {
     }
     // Of 500 at 20%: the sequence is the same in every run.
     expect(canaries).toBeWithin(75, 126);
+    expect(filter.ended.filter(({ service }) => service === "orders-next").length).toBe(canaries);
     expect(filter.counted("canary_requests", { to: "orders-next" })).toBe(canaries);
     expect(filter.counted("canary_requests", { to: "orders" })).toBe(500 - canaries);
   });

@@ -25,7 +25,7 @@ const secondTriesMax = 5;
 const secondTry = process.env.CLEARWAY_NO_SECOND_TRY !== "1";
 
 const houseRules = "test/house-rules.test.ts";
-const testFiles = [...new Bun.Glob("test/**/*.test.ts").scanSync({ cwd: root })]
+const testFiles = [...new Bun.Glob("{test,plugins}/**/*.test.ts").scanSync({ cwd: root })]
   .filter((path) => path !== houseRules)
   .sort();
 

@@ -213,6 +213,8 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   /** One sending; rejects with a MessageFailure when no head of an answer came. */
   send(request: Request, service: Service, change: SendChange): Promise<Response> {
     if (this.#ended) return Promise.reject(requestOver());
+    // A filter may have named another one: what is measured and logged is who was asked last.
+    this.exchange.service = service;
     return this.#start(request, service, { change, failed: rethrown });
   }
 

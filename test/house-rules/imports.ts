@@ -62,7 +62,7 @@ export function importTableFindings(sources: readonly Source[]): Finding[] {
 
 /** The row of a file; null where imports are free: main.ts, tests, benchmarks, the build. */
 function areaOf(path: string): string | null {
-  if (path.startsWith("plugins/")) return "plugins/";
+  if (path.startsWith("plugins/")) return path.endsWith(".test.ts") ? null : "plugins/";
   if (!path.startsWith("src/") || path === "src/main.ts") return null;
   const inside = path.slice("src/".length);
   const [first = "", ...rest] = inside.split("/");
