@@ -34,14 +34,13 @@ export function filterFinder(sources: FilterSources): FindFilters {
 class Finding {
   readonly #sources: FilterSources;
   readonly #place: FilterPlace;
-  readonly #filters: Map<string, FilterDefinition>;
+  readonly #found = new Map<string, FilterDefinition>();
   readonly #refused = new Map<string, RefusedFilter>();
   readonly #plugins: PluginCode[] = [];
 
   constructor(sources: FilterSources, place: FilterPlace) {
     this.#sources = sources;
     this.#place = place;
-    this.#filters = new Map(sources.builtIn);
   }
 
   async find(names: ReadonlySet<string>): ReturnType<FindFilters> {
@@ -57,7 +56,17 @@ class Finding {
     }
     for (const name of all.slice(namesMax)) this.#refused.set(name, tooMany);
     const known = [...builtIn.keys(), ...families.flatMap((family) => family.names)];
-    return { filters: this.#filters, refused: this.#refused, known, plugins: this.#plugins };
+    return { filters: this.#inOrder(others), refused: this.#refused, known, plugins: this.#plugins };
+  }
+
+  /** As they were asked for, whichever was found first: a schema made from them is the same each time. */
+  #inOrder(names: readonly string[]): FilterRegistry {
+    const filters = new Map(this.#sources.builtIn);
+    for (const name of names) {
+      const found = this.#found.get(name);
+      if (found !== undefined) filters.set(name, found);
+    }
+    return filters;
   }
 
   async #findIn(families: readonly FilterFamily[], name: string): Promise<void> {
@@ -66,7 +75,7 @@ class Finding {
     const found = await this.#inTime(family.find(name, this.#place.folder));
     if (found === null) return;
     if ("refused" in found) this.#refused.set(name, found);
-    else this.#filters.set(name, found);
+    else this.#found.set(name, found);
   }
 
   async #findFile(name: string): Promise<void> {
@@ -74,7 +83,7 @@ class Finding {
     if ("refused" in loaded) this.#refused.set(name, loaded);
     else if ("refusal" in loaded) this.#refused.set(name, loaded.refusal);
     else {
-      this.#filters.set(name, loaded.definition);
+      this.#found.set(name, loaded.definition);
       this.#plugins.push(loaded.plugin);
     }
   }

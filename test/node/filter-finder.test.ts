@@ -48,6 +48,19 @@ describe("filterFinder", () => {
     expect(found.known).toEqual(["headers", "far:one"]);
   });
 
+  test("lists filters in the order in which they were asked for, whichever is loaded first", async () => {
+    const first = Promise.withResolvers<void>();
+    const one = family(async (name) => {
+      if (name === "far:first") await first.promise;
+      else first.resolve();
+      return definition(name);
+    });
+    const families = async () => [one];
+    const find = filterFinder({ builtIn, clock: new VirtualClock(), families, userFilters });
+    const { filters } = await find(new Set(["far:first", "far:second"]), inFolder(""));
+    expect([...filters.keys()]).toEqual(["headers", "far:first", "far:second"]);
+  });
+
   test("refuses what throws, what takes longer than 5 s, and the 257th name", async () => {
     const clock = new VirtualClock();
     const slow = family(async (name) => {
