@@ -1,10 +1,15 @@
 /** The one door for filter authors: `import { defineFilter, z } from "clearway/plugin"`. */
+import type { Context } from "hono";
 import { z } from "zod";
-import type { FilterDefinition, Middleware, Tools, UpstreamFilter } from "./types.ts";
+import { messageFacts, requestKey } from "./keys.ts";
+import type { RequestKey as Key } from "./snapshot.ts";
+import type { FilterDefinition, FilterEnvironment, Middleware, Tools, UpstreamFilter } from "./types.ts";
 import type { Mark } from "./units.ts";
 
 export { z } from "zod";
+export { key } from "./keys.ts";
 export type { Address, ByteSocket, Clock, Random, SocketError, SocketOwner } from "./machine.ts";
+export type { RequestKey as Key } from "./snapshot.ts";
 export type {
   Appender,
   Bindings,
@@ -14,6 +19,9 @@ export type {
   FilterDefinition,
   FilterEnvironment,
   FilterMetrics,
+  InFlight,
+  Limit,
+  LimitRules,
   Log,
   LogFields,
   LogLevel,
@@ -21,6 +29,7 @@ export type {
   RequestSummary,
   Send,
   SendChange,
+  Taken,
   Tools,
   UpstreamFilter,
   Variables,
@@ -98,34 +107,12 @@ export function secret(): z.ZodType<string, string> {
   return z.string({ error: "wanted text" }).meta({ mark: "secret" satisfies Mark });
 }
 
-/** What tells callers apart: for limits and for hashing. */
-export type Key =
-  | { readonly kind: "ip" | "route" | "identity" }
-  | { readonly kind: "header" | "cookie" | "query" | "claim"; readonly name: string };
-
-const keyPattern = "^(ip|route|identity|(header|cookie|query|claim):.+)$";
-const keyWanted = "wanted ip, route, identity, header:NAME, cookie:NAME, query:NAME or claim:NAME";
-const plainKey = /^(ip|route|identity)$/;
-const namedKey = /^(header|cookie|query|claim):([^\s:][^\s]{0,255})$/;
-
-/** Text such as `ip` or `header:x-tenant`; a Key after parsing. Header names come in lower case. */
-export function key(): z.ZodType<Key, string> {
-  return z
-    .string({ error: keyWanted })
-    .transform((text, context): Key => {
-      const found = parseKey(text);
-      if (found !== null) return found;
-      context.addIssue({ code: "custom", message: keyWanted, input: text });
-      return z.NEVER;
-    })
-    .meta({ mark: "key" satisfies Mark, pattern: keyPattern, examples: ["ip", "header:x-tenant"] });
-}
-
-function parseKey(text: string): Key | null {
-  const plain = plainKey.exec(text);
-  if (plain !== null) return { kind: text as "ip" | "route" | "identity" };
-  const named = namedKey.exec(text);
-  if (named === null) return null;
-  const kind = named[1] as "header" | "cookie" | "query" | "claim";
-  return { kind, name: kind === "header" ? named[2]!.toLowerCase() : named[2]! };
+/**
+ * What a key is in a request; null when the request has no such thing, or nothing in it: no address, no such header, no
+ * token with such a claim.
+ */
+export function keyText(key: Key, c: Context<FilterEnvironment>): string | null {
+  const { remoteAddress, route, identity } = c.env;
+  const caller = { remoteAddress, routeName: route ?? "", identity, claims: c.get("claims") };
+  return requestKey(key, messageFacts(c.req.raw, caller));
 }

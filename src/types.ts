@@ -124,6 +124,38 @@ export interface Counter {
   readonly value: number;
 }
 
+/** How many may pass: a bucket of `burst`, which fills again by `requests` in each `perMs`. */
+export interface LimitRules {
+  readonly requests: number;
+  readonly perMs: number;
+  readonly burst: number;
+  /** Keys that can be told apart at the same time, at most 500,000; beyond, those that owe least are forgotten. */
+  readonly keys: number;
+}
+
+export interface Limit {
+  /** Lets one more pass for this key, or not. */
+  take(key: string): Taken;
+}
+
+export interface Taken {
+  readonly allowed: boolean;
+  /** How many more could pass at this moment. */
+  readonly remaining: number;
+  /** Until one could pass again; 0 when this one did. */
+  readonly retryAfterMs: number;
+  /** Until one more could pass than now. */
+  readonly resetMs: number;
+}
+
+/** What is under way. */
+export interface InFlight {
+  /** Counts one more, unless that makes more than `max`. */
+  enter(max: number): boolean;
+  leave(): void;
+  readonly open: number;
+}
+
 /** Writes lines in the background; at most `bytesMax` wait, further lines are dropped and counted. */
 export interface Appender {
   line(text: string): void;
@@ -139,6 +171,13 @@ export interface Tools {
   /** A value per worker that survives a reload; `make` runs when there is none under this key. */
   keep<T>(key: string, make: () => T): T;
   shared(key: string): Counter;
+  /**
+   * A limit that holds for the node, over its workers, and over reloads that leave its rules as they are. It belongs to
+   * the route (or listener) that the filter stands on; filters that have the same `id` share it.
+   */
+  limit(key: string, rules: LimitRules): Limit;
+  /** The same for what is under way; what a worker that is killed had under way is not counted any more. */
+  inFlight(key: string): InFlight;
   /** Through that service's balancer, with its limits and metrics; the request's signal gives it up. */
   call(service: string, request: Request): Promise<Response>;
   /** To the outside: follows no redirect, uses no proxy. */

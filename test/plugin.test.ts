@@ -19,7 +19,7 @@ test("defineFilter gives both shapes the types of their options", () => {
     ...source,
     options,
     middleware: ({ per, to, key }) => {
-      const text: string = `${per.toFixed()}${to.trim()}${key?.kind ?? ""}`;
+      const text: string = `${per.toFixed()}${to.trim()}${key?.by ?? ""}`;
       return async (c, next) => {
         await next();
         c.header("x", text);
@@ -59,22 +59,18 @@ test("defineFilter refuses names that YAML could not say", () => {
 
 test("key reads every kind of key", () => {
   const read = (text: string) => key().parse(text);
-  expect(["ip", "route", "identity"].map(read)).toEqual([
-    { kind: "ip" },
-    { kind: "route" },
-    { kind: "identity" },
-  ]);
+  expect(["ip", "route", "identity"].map(read)).toEqual([{ by: "ip" }, { by: "route" }, { by: "identity" }]);
   expect(["header:X-Tenant", "cookie:Session", "query:q", "claim:sub"].map(read)).toEqual([
-    { kind: "header", name: "x-tenant" },
-    { kind: "cookie", name: "Session" },
-    { kind: "query", name: "q" },
-    { kind: "claim", name: "sub" },
+    { by: "header", name: "x-tenant" },
+    { by: "cookie", name: "Session" },
+    { by: "query", name: "q" },
+    { by: "claim", name: "sub" },
   ]);
 });
 
 test("key keeps what stands behind the first colon", () => {
   expect(key().parse("claim:https://id.example/tenant")).toEqual({
-    kind: "claim",
+    by: "claim",
     name: "https://id.example/tenant",
   });
 });

@@ -99,13 +99,15 @@ interface Folded {
 
 function* addListener(generation: Generation, config: ListenerConfig, making: ListenerMaking): Steps<void> {
   const { meters } = generation.parts;
-  const shared = create(config, making);
+  const shared = create(config, config.name, making);
   const plain = fold(shared, null);
   const routes: LiveRoute[] = [];
   for (const route of config.routes) {
     const { filters, match } = route;
     const asListener = filters.length === 0 && paramNames(match.path).length === 0;
-    const folded = asListener ? plain : fold([...shared, ...create(route, making)], match.path);
+    const folded = asListener
+      ? plain
+      : fold([...shared, ...create(route, `${config.name}/${route.name}`, making)], match.path);
     const meter = meters.route(config.name, route.name);
     const { timeoutMs } = route;
     const targets = targetsOf(route, generation, making.targets);
@@ -159,8 +161,12 @@ function placed<Made>(config: { readonly place: SourcePlace }, make: () => Made)
   }
 }
 
-function create(owner: ListenerConfig | RouteConfig, { filterParts, filters }: FilterMaking): LiveFilter[] {
-  const created = placed(owner, () => createFilters(owner.filters, filterParts));
+function create(
+  owner: ListenerConfig | RouteConfig,
+  scope: string,
+  { filterParts, filters }: FilterMaking,
+): LiveFilter[] {
+  const created = placed(owner, () => createFilters(owner.filters, filterParts, scope));
   filters.push(...created);
   return created;
 }

@@ -2,10 +2,11 @@
  * One request of a caller and its answer: path policy, match, filters if the route has any, service, answer - and the
  * one measurement of it all. Without filters the bytes go from socket to socket; with filters see chain-run.ts.
  */
+
+import { type KeyFacts, requestKey } from "../keys.ts";
 import type { RequestKey } from "../snapshot.ts";
 import type { Failure, FieldTable, RequestHead, RequestSummary } from "../types.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
-import { type KeyFacts, requestKey } from "./balance/request-key.ts";
 import { StickyCookies } from "./balance/sticky-cookies.ts";
 import { ChainRun, type RunOwner } from "./chain-run.ts";
 import type { Endpoint } from "./endpoint.ts";

@@ -21,11 +21,18 @@ export interface FilterParts extends ToolParts {
   readonly version: string;
 }
 
-/** Throws an Error that begins with the entry's place; what was created before it is closed again. */
-export function createFilters(entries: readonly FilterEntry[], parts: FilterParts): LiveFilter[] {
+/**
+ * `scope` names the listener or route that has the entries. Throws an Error that begins with the entry's place; what was
+ * created before it is closed again.
+ */
+export function createFilters(
+  entries: readonly FilterEntry[],
+  parts: FilterParts,
+  scope: string,
+): LiveFilter[] {
   const created: LiveFilter[] = [];
   try {
-    for (const entry of entries) created.push(createFilter(entry, parts));
+    for (const entry of entries) created.push(createFilter(entry, parts, scope));
   } catch (error) {
     for (const filter of created) filter.close();
     throw error;
@@ -33,7 +40,7 @@ export function createFilters(entries: readonly FilterEntry[], parts: FilterPart
   return created;
 }
 
-function createFilter(entry: FilterEntry, parts: FilterParts): LiveFilter {
+function createFilter(entry: FilterEntry, parts: FilterParts, scope: string): LiveFilter {
   const { name, place } = entry;
   const problem = (text: string, cause?: unknown) =>
     new Error(`${place.file}:${place.line}: cannot create the filter "${name}": ${text}`, { cause });
@@ -43,7 +50,9 @@ function createFilter(entry: FilterEntry, parts: FilterParts): LiveFilter {
   if (!read.success) {
     throw problem(read.error.issues.map(({ path, message }) => [...path, message].join(": ")).join("; "));
   }
-  const { tools, close } = createTools(parts, { name, id: entry.id ?? name, options: entry.options });
+  const { id, options: written } = entry;
+  const owner = { name, id: id ?? name, scope: id === null ? scope : "", options: written };
+  const { tools, close } = createTools(parts, owner);
   try {
     const guard = new FilterGuard(entry, parts, tools.log);
     return {

@@ -1,9 +1,10 @@
 /** One sending of a request that filters may have changed: a Request out, a Response or a failure back. */
+
+import { type CallerFacts, messageFacts, requestKey } from "../keys.ts";
 import type { RequestKey } from "../snapshot.ts";
 import type { Failure, SendChange } from "../types.ts";
 import { type AnswerBody, receivedAnswer } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
-import { type CallerFacts, messageFacts, requestKey } from "./balance/request-key.ts";
 import type { CallerBody } from "./caller-body.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { MessageFailure } from "./failures.ts";

@@ -1,9 +1,10 @@
 /** A call to a service that no caller's request stands behind: a filter's own (`tools.call`). */
+
+import { type CallerFacts, messageFacts, requestKey } from "../keys.ts";
 import type { RequestKey } from "../snapshot.ts";
 import type { Failure } from "../types.ts";
 import { type AnswerBody, receivedAnswer } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
-import { type CallerFacts, messageFacts, requestKey } from "./balance/request-key.ts";
 import { MessageFailure } from "./failures.ts";
 import { outgoingRequest } from "./fetch/outgoing.ts";
 import type { OutgoingRequest } from "./fetch/sources.ts";

@@ -1,13 +1,32 @@
 /** What a filter may touch besides its request, made for one filter of one generation. */
 
 import type { Address, ByteSocket, Clock, Random, SocketOwner, Sockets } from "../machine.ts";
-import type { Appender, Counter, FilterMetrics, Log, LogFields, Meters, Tools } from "../types.ts";
+import type {
+  Appender,
+  FilterMetrics,
+  InFlight,
+  Limit,
+  LimitRules,
+  Log,
+  LogFields,
+  Meters,
+  Tools,
+} from "../types.ts";
+import { leaseLimit } from "./limits.ts";
+import { ConnectionCount } from "./node-memory/connection-count.ts";
+import type { NodeShare } from "./node-memory/index.ts";
 import { checkedTarget, hostsIn } from "./outside.ts";
 
 /** Values that filters of one worker keep; more are refused. */
 const KEPT_MAX = 10_000;
 /** What one filter may ask to have run when it retires. */
 const CLOSERS_MAX = 100;
+/** Limits, and counts of what is under way, of one filter. */
+const LEASES_MAX = 100;
+const droppedKeys = [
+  "clearway_filter_limit_keys_dropped_total",
+  "Keys of limits that were forgotten for others while they still owed",
+] as const;
 /** A call to the outside, from its start to the head of its answer. */
 const FETCH_TIMEOUT_MS = 10_000;
 
@@ -18,8 +37,8 @@ export interface ToolParts {
   readonly meters: Meters;
   readonly sockets: Sockets;
   readonly memory: FilterMemory;
-  /** Counters of the node, by key. */
-  readonly share: { counter(key: string): Counter };
+  /** What the node counts. */
+  readonly share: Pick<NodeShare, "counter" | "inFlight" | "limits" | "hash" | "startMs">;
   /** "stdout", "stderr" or a path. */
   open(path: string): Appender;
   fetch(url: string, init?: RequestInit): Promise<Response>;
@@ -31,6 +50,8 @@ export interface ToolOwner {
   readonly name: string;
   /** Filters with the same id share what they keep, also the old and the new one of a reload. */
   readonly id: string;
+  /** To whom limits belong: the listener or route of the filter; empty for all filters with this id. */
+  readonly scope: string;
   /** As written: the hosts that they name may be called even if they are private. */
   readonly options: unknown;
 }
@@ -52,6 +73,7 @@ export function createTools(parts: ToolParts, owner: ToolOwner): FilterTools {
     held.add(full);
     return value;
   };
+  const leases: (() => void)[] = [];
   const tools: Tools = {
     log,
     clock: parts.clock,
@@ -59,6 +81,8 @@ export function createTools(parts: ToolParts, owner: ToolOwner): FilterTools {
     metrics: filterMetrics(parts.meters, owner.name),
     keep,
     shared: (key) => parts.share.counter(`${owner.id} ${key}`),
+    limit: (key, rules) => limitOf({ parts, owner, log }, { key, rules, leases }),
+    inFlight: (key) => inFlightOf({ parts, owner, log }, { key, leases }),
     call: (service, request) => parts.call(service, request),
     fetch: (url, init) => fetchOutside(parts, hosts, { url, init }),
     connect: (address) => connect(parts.sockets, address),
@@ -74,10 +98,56 @@ export function createTools(parts: ToolParts, owner: ToolOwner): FilterTools {
   };
   const close = (): void => {
     for (const run of closers.splice(0)) runCloser(run, log);
+    for (const giveBack of leases.splice(0)) giveBack();
     for (const key of held) parts.memory.release(key);
     held.clear();
   };
   return { tools, close };
+}
+
+interface LeaseParts {
+  readonly parts: ToolParts;
+  readonly owner: ToolOwner;
+  readonly log: Log;
+}
+
+interface Wanted {
+  readonly key: string;
+  /** What gives back what was leased. */
+  readonly leases: (() => void)[];
+}
+
+function limitOf(
+  { parts, owner, log }: LeaseParts,
+  { key, rules, leases }: Wanted & { readonly rules: LimitRules },
+): Limit {
+  checkRoom(leases, owner);
+  const name = { table: `${owner.id} ${key}`, scope: owner.scope };
+  const dropped = () => parts.meters.count(...droppedKeys, { filter: owner.name });
+  const leased = leaseLimit({ share: parts.share, clock: parts.clock, dropped }, name, rules);
+  leases.push(leased.giveBack);
+  if (!leased.shared) log.warn("each worker counts this limit for itself", noRoom(key));
+  return leased.limit;
+}
+
+function inFlightOf({ parts, owner, log }: LeaseParts, { key, leases }: Wanted): InFlight {
+  checkRoom(leases, owner);
+  const leased = parts.share.inFlight(`${owner.id} ${owner.scope} ${key}`);
+  if (leased === null) {
+    log.warn("each worker counts what is under way for itself", noRoom(key));
+    return new ConnectionCount(new Int32Array(1), 0, Int32Array.of(1));
+  }
+  leases.push(leased.giveBack);
+  return leased.value;
+}
+
+function checkRoom(leases: readonly unknown[], { name }: ToolOwner): void {
+  if (leases.length < LEASES_MAX) return;
+  throw new Error(`cannot make another limit of the filter "${name}": wanted at most ${LEASES_MAX}`);
+}
+
+function noRoom(key: string): LogFields {
+  return { key, reason: "the node has no room left for it" };
 }
 
 function runCloser(run: () => void, log: Log): void {

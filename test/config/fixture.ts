@@ -24,7 +24,7 @@ export const filters: FilterRegistry = new Map(
       options: z.strictObject({
         requests: z.int().min(1).describe("How many"),
         per: duration().describe("In which time"),
-        key: key().default({ kind: "ip" }).describe("What tells callers apart"),
+        key: key().default({ by: "ip" }).describe("What tells callers apart"),
         bodyMax: size().default(1024).describe("How much of a body is read"),
       }),
       middleware: pass,

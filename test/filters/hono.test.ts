@@ -46,7 +46,7 @@ async function asFilter(name: string, { value = null, inside }: HonoCase): Promi
     filters.set("inside", { name: "inside", summary: "", options, middleware: () => inside } as never);
     entries.push({ ...entries[0]!, name: "inside", options: null });
   }
-  return chainApp(createFilters(entries, { ...testParts(), filters }));
+  return chainApp(createFilters(entries, { ...testParts(), filters }, "web/orders"));
 }
 
 /** Without what chance and time made. */

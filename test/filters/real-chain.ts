@@ -34,7 +34,7 @@ export function realChain(
   const { name } = definition;
   const parts = testParts({ ...given, filters: new Map([[name, definition]]) });
   const place = { file: "clearway.yaml", line: 1 };
-  const filters = createFilters([{ name, id: null, onError, options, place }], parts);
+  const filters = createFilters([{ name, id: null, onError, options, place }], parts, "web/orders");
   const chain = compileChain(filters)!;
   let vars: Variables = {};
   return {

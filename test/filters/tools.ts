@@ -1,6 +1,8 @@
 /** Test doubles for filters: tools that record what a filter does, and Hono's own app around it. */
 import { type Context, Hono } from "hono";
 import type { Random } from "../../src/machine.ts";
+import { leaseLimit } from "../../src/runtime/limits.ts";
+import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
 import type {
   Appender,
   Bindings,
@@ -36,6 +38,8 @@ export function testTools(given: Partial<Tools> = {}): TestTools {
   const kept = new Map<string, unknown>();
   const shared = new Map<string, Counter>();
   const closers: (() => void)[] = [];
+  const { clock = new VirtualClock() } = given;
+  const share = new NodeMemory(new ArrayBuffer(nodeMemoryBytes), countingRandom()).share(0);
   return {
     lines,
     logged,
@@ -43,7 +47,7 @@ export function testTools(given: Partial<Tools> = {}): TestTools {
     observed,
     close: () => closers.forEach((run) => void run()),
     log: recordingLog(logged),
-    clock: new VirtualClock(),
+    clock,
     random: countingRandom(),
     metrics: {
       count(name, labels) {
@@ -63,6 +67,9 @@ export function testTools(given: Partial<Tools> = {}): TestTools {
       shared.set(key, counter);
       return counter;
     },
+    limit: (key, rules) =>
+      leaseLimit({ share, clock, dropped: () => {} }, { table: key, scope: "" }, rules).limit,
+    inFlight: (key) => share.inFlight(key)!.value,
     file: (path) => recordingAppender(lines, path),
     onClose: (run) => void closers.push(run),
     call: (service) => Promise.reject(new Error(`the test gave no answer for a call of ${service}`)),

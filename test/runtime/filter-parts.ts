@@ -80,7 +80,7 @@ export function makeFilters(
     }),
   );
   const entries = list.map(([name, , draft], i) => entry(name, i + 1, draft ?? {}));
-  return createFilters(entries, { ...parts, filters });
+  return createFilters(entries, { ...parts, filters }, "web/orders");
 }
 
 function entry(name: string, line: number, draft: Draft): FilterEntry {

@@ -10,7 +10,7 @@ import { makeFilters, testParts } from "./filter-parts.ts";
 
 beforeAll(installGlobals);
 
-const owner = (options: unknown = {}, id = "jwt") => ({ name: "jwt", id, options });
+const owner = (options: unknown = {}, id = "jwt") => ({ name: "jwt", id, scope: "web", options });
 
 describe("tools.fetch", () => {
   test("follows no redirect, uses no proxy, and can be aborted", async () => {
@@ -246,7 +246,7 @@ describe("createFilters", () => {
     const strict = { ...good, name: "strict", options: z.strictObject({ a: z.string() }) };
     const filters = new Map(Object.entries({ good, bad, strict })) as unknown as FilterRegistry;
     const make = (name: string, options: unknown) => () =>
-      createFilters([entry("good", {}), entry(name, options)], testParts({ filters }));
+      createFilters([entry("good", {}), entry(name, options)], testParts({ filters }), "web");
     expect(make("bad", {})).toThrow('clearway.yaml:14: cannot create the filter "bad": no key');
     expect(make("strict", { a: 1 })).toThrow('clearway.yaml:14: cannot create the filter "strict": a: ');
     expect(make("missing", {})).toThrow("wanted the name of a filter that is there");

@@ -1,42 +1,17 @@
 /** The grammar of how a service's endpoints share its requests. */
 import { z } from "zod";
-import type { LoadBalancing, RequestKey } from "../../snapshot.ts";
+import { key } from "../../keys.ts";
+import type { LoadBalancing } from "../../snapshot.ts";
 import { duration } from "../../units.ts";
-import { count, deadline, share, token } from "./values.ts";
-
-const keyWanted = "wanted ip, route, identity, header:NAME, cookie:NAME, query:NAME or claim:NAME";
-const plainKey = /^(ip|route|identity)$/;
-const namedKey = /^(header|cookie|query|claim):(\S{1,256})$/;
+import { count, deadline, share } from "./values.ts";
 
 const policies = ["least-latency", "round-robin", "least-request", "random"] as const;
 const policyWanted = `wanted ${policies.join(", ")}, or a map { ring-hash: { key: … } }`;
 
-const requestKey = z
-  .string({ error: keyWanted })
-  .transform((text, context): RequestKey => {
-    const found = readKey(text);
-    if (found !== null) return found;
-    context.addIssue({ code: "custom", message: keyWanted, input: text });
-    return z.NEVER;
-  })
-  .meta({
-    pattern: "^(ip|route|identity|(header|cookie|query|claim):\\S{1,256})$",
-    examples: ["cookie:session", "header:x-tenant", "ip"],
-  });
-
-function readKey(text: string): RequestKey | null {
-  if (plainKey.test(text)) return { by: text as "ip" | "route" | "identity" };
-  const [, by, name = ""] = namedKey.exec(text) ?? [];
-  if (by === "query" || by === "claim") return { by, name };
-  if (!token.test(name)) return null;
-  if (by === "header") return { by, name: name.toLowerCase() };
-  return by === "cookie" ? { by, name } : null;
-}
-
 const ringHash = z.strictObject({
   "ring-hash": z
     .strictObject({
-      key: requestKey.describe("What requests have in common; a cookie that a caller does not send is set"),
+      key: key().describe("What requests have in common; a cookie that a caller does not send is set"),
     })
     .describe("Requests with the same key go to the same endpoint"),
 });

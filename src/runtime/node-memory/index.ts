@@ -6,6 +6,10 @@ import type { Random } from "../../machine.ts";
 import type { Counter } from "../../types.ts";
 import { ConnectionCount } from "./connection-count.ts";
 import { KeyTable } from "./key-table.ts";
+import { type Lease, Leases } from "./leases.ts";
+import { LimitTable, slotBytes } from "./limit-table.ts";
+import { Rooms } from "./rooms.ts";
+import { hashOf, type TextHash, textHash } from "./text-hash.ts";
 
 /** Worker processes of a node at the same time, those included that only finish their requests. */
 export const processesMax = 128;
@@ -13,6 +17,16 @@ export const processesMax = 128;
 const listenersMax = 1024;
 /** Counters that filters of a node name, over its life. */
 const countersMax = 4096;
+/** Counts of what is under way that filters of a node name, at the same time. */
+const inFlightMax = 1024;
+/** Tables of keyed limits by their slots: how many of each size filters may have at the same time. */
+const small = { slots: 4096, tables: 128 };
+const middle = { slots: 65_536, tables: 32 };
+const large = { slots: 1_048_576, tables: 2 };
+/** Slots for each key that a table is to hold: with half of them free, nearly no set is full. */
+const slotsOfKey = 2;
+/** Keys that the largest table holds. */
+export const limitKeysMax = large.slots / slotsOfKey;
 /** Bytes of a word of 64 bits. */
 const wordBytes = 8;
 /** The node as a whole, then each listener. */
@@ -22,6 +36,8 @@ const rowsMax = 1 + listenersMax;
 const regionBytes = {
   /** What hashes of texts begin with. */
   seed: wordBytes,
+  /** Milliseconds of the epoch from which limits count their time, so that doubles of it are fine enough. */
+  start: wordBytes,
   /** One more than the highest number that a process had. */
   processes: wordBytes,
   /** Hashes of the listeners' addresses. */
@@ -30,8 +46,16 @@ const regionBytes = {
   connections: rowsMax * processesMax * 4,
   counterKeys: countersMax * wordBytes,
   counters: countersMax * wordBytes,
-  /** For the tables of keyed limits. */
-  keyedLimits: 16 * 1024 * 1024,
+  /** What is under way: which names the rooms have, who uses them, and in each room 32 bits for each process. */
+  ...{ flightRooms: inFlightMax * wordBytes, flightNotes: inFlightMax * processesMax * 4 },
+  flights: inFlightMax * processesMax * 4,
+  /** The tables of keyed limits: names and users for each size, then the tables. */
+  ...{ smallRooms: small.tables * wordBytes, smallNotes: small.tables * processesMax * 4 },
+  ...{ middleRooms: middle.tables * wordBytes, middleNotes: middle.tables * processesMax * 4 },
+  ...{ largeRooms: large.tables * wordBytes, largeNotes: large.tables * processesMax * 4 },
+  smallTables: small.tables * small.slots * slotBytes,
+  middleTables: middle.tables * middle.slots * slotBytes,
+  largeTables: large.tables * large.slots * slotBytes,
 };
 
 type Region = keyof typeof regionBytes;
@@ -46,30 +70,59 @@ export interface NodeShare {
   connectionsAt(address: string): ConnectionCount;
   /** Throws an Error when the node has too many. */
   counter(key: string): Counter;
+  /** What is under way under a name; null when the node has no room for it. */
+  inFlight(name: string): Lease<ConnectionCount> | null;
+  /** Limits for so many keys, at most `limitKeysMax`; null when the node has no room for them. */
+  limits(name: string, keys: number): Lease<LimitTable> | null;
+  /** The same in all processes, and known to nobody outside. */
+  hash(text: string): TextHash;
+  /** Milliseconds of the epoch, the same in all processes: about when the node first asked. */
+  startMs(epochMs: number): number;
 }
 
 export class NodeMemory {
   readonly #bytes: ArrayBuffer;
   readonly #cells: Int32Array;
+  readonly #flights: Int32Array;
   readonly #listeners: KeyTable;
   readonly #counters: KeyTable;
+  readonly #seed: TextHash;
+  readonly #flightRooms: Rooms;
+  readonly #limitRooms: readonly LimitRooms[];
 
   /** Zeroed bytes, or those that another process of the node uses already; `nodeMemoryBytes` of them. */
   constructor(bytes: ArrayBuffer, random: Random) {
     this.#bytes = bytes;
     this.#cells = new Int32Array(bytes, offsetOf("connections"), rowsMax * processesMax);
-    const seed = agreedSeed(this.#words("seed"), random);
-    this.#listeners = new KeyTable(this.#words("listenerKeys"), seed);
-    this.#counters = new KeyTable(this.#words("counterKeys"), seed);
+    this.#flights = new Int32Array(bytes, offsetOf("flights"), inFlightMax * processesMax);
+    this.#seed = agreedSeed(this.#words("seed"), random);
+    this.#listeners = new KeyTable(this.#words("listenerKeys"), this.#seed);
+    this.#counters = new KeyTable(this.#words("counterKeys"), this.#seed);
+    this.#flightRooms = this.#rooms("flightRooms", "flightNotes");
+    this.#limitRooms = [
+      { rooms: this.#rooms("smallRooms", "smallNotes"), slots: small.slots, region: "smallTables" },
+      { rooms: this.#rooms("middleRooms", "middleNotes"), slots: middle.slots, region: "middleTables" },
+      { rooms: this.#rooms("largeRooms", "largeNotes"), slots: large.slots, region: "largeTables" },
+    ];
   }
 
   /** For the process that has this number, from 0 to `processesMax` - 1, alone. */
   share(process: number): NodeShare {
     const used = raised(this.#words("processes"), process + 1);
     const counted = new Map<string, Counter>();
+    const row = (cells: Int32Array, number: number) =>
+      new ConnectionCount(rowOf(cells, number), process, used);
+    const flights = new Leases(this.#flightRooms, process, (room) => row(this.#flights, room));
+    const tables = this.#limitRooms.map(({ rooms, slots, region }) => {
+      const offset = offsetOf(region);
+      const open = (room: number) => new LimitTable(this.#bytes, offset + room * slots * slotBytes, slots);
+      return { slots, leases: new Leases(rooms, process, open) };
+    });
+    const hash = (text: string) => textHash(text, this.#seed);
     return {
-      connections: new ConnectionCount(this.#row(0), process, used),
-      connectionsAt: (address) => new ConnectionCount(this.#row(1 + this.#listener(address)), process, used),
+      hash,
+      connections: row(this.#cells, 0),
+      connectionsAt: (address) => row(this.#cells, 1 + this.#listener(address)),
       counter: (key) => {
         const known = counted.get(key);
         if (known !== undefined) return known;
@@ -77,6 +130,12 @@ export class NodeMemory {
         counted.set(key, counter);
         return counter;
       },
+      inFlight: (name) => flights.take(name, hash(name)),
+      limits(name, keys) {
+        const fitting = tables.find(({ slots }) => slots >= keys * slotsOfKey);
+        return fitting?.leases.take(name, hash(name)) ?? null;
+      },
+      startMs: (epochMs) => agreed(this.#words("start"), epochMs),
     };
   }
 
@@ -90,14 +149,19 @@ export class NodeMemory {
     // Not all rows: to touch what nobody uses would cost memory.
     const rows = [0, ...this.#listeners.taken().map((place) => 1 + place)];
     for (const row of rows) Atomics.store(this.#cells, row * processesMax + process, 0);
+    this.#flightRooms.forget(process, (room) => {
+      Atomics.store(this.#flights, room * processesMax + process, 0);
+    });
+    for (const { rooms } of this.#limitRooms) rooms.forget(process);
   }
 
   #words(region: Region): BigInt64Array {
     return new BigInt64Array(this.#bytes, offsetOf(region), regionBytes[region] / wordBytes);
   }
 
-  #row(row: number): Int32Array {
-    return this.#cells.subarray(row * processesMax, (row + 1) * processesMax);
+  #rooms(words: Region, notes: Region): Rooms {
+    const noted = new Int32Array(this.#bytes, offsetOf(notes), regionBytes[notes] / 4);
+    return new Rooms(this.#words(words), noted);
   }
 
   #listener(address: string): number {
@@ -115,6 +179,13 @@ export class NodeMemory {
       `cannot count under ${JSON.stringify(key)}: the filters of this node already count under ${countersMax} keys`,
     );
   }
+}
+
+/** Tables of one size. */
+interface LimitRooms {
+  readonly rooms: Rooms;
+  readonly slots: number;
+  readonly region: Region;
 }
 
 class SharedCounter implements Counter {
@@ -157,8 +228,17 @@ function raised({ buffer, byteOffset }: BigInt64Array, value: number): Int32Arra
   return number;
 }
 
+function rowOf(cells: Int32Array, row: number): Int32Array {
+  return cells.subarray(row * processesMax, (row + 1) * processesMax);
+}
+
 /** The first process draws it, the others find it. */
-function agreedSeed(words: BigInt64Array, random: Random): bigint {
+function agreedSeed(words: BigInt64Array, random: Random): TextHash {
   const drawn = BigInt.asIntN(64, BigInt(`0x${random.id().slice(0, 16)}`));
-  return Atomics.compareExchange(words, 0, 0n, drawn) || drawn;
+  return hashOf(Atomics.compareExchange(words, 0, 0n, drawn) || drawn);
+}
+
+/** What the first process says, the others find. */
+function agreed(words: BigInt64Array, value: number): number {
+  return Number(Atomics.compareExchange(words, 0, 0n, BigInt(value)) || BigInt(value));
 }

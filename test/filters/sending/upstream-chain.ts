@@ -49,7 +49,9 @@ export function upstreamChain(
   const { name } = definition;
   const parts = testParts({ ...given, filters: new Map([[name, definition]]) });
   const place = { file: "clearway.yaml", line: 1 };
-  const wrap = wrapSend(createFilters([{ name, id: null, onError: "fail", options, place }], parts))!;
+  const wrap = wrapSend(
+    createFilters([{ name, id: null, onError: "fail", options, place }], parts, "web/orders"),
+  )!;
   return {
     parts,
     run: async (script, draft = {}) => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type KeyFacts, messageFacts, requestKey } from "../../../src/runtime/balance/request-key.ts";
+import { type KeyFacts, messageFacts, requestKey } from "../src/keys.ts";
 
 const caller = {
   remoteAddress: "192.0.2.1",
