@@ -164,6 +164,10 @@ export interface Appender {
 
 /** What a filter may touch besides its request: all of it given, so that it can be read and tested alone. */
 export interface Tools {
+  /** The `id` of the filter's entry in the config, else the filter's name. */
+  readonly id: string;
+  /** The listener or route that has the entry, `web/orders`; empty for an entry with an `id`, which may be on several. */
+  readonly scope: string;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;

@@ -12,6 +12,7 @@ import hmac from "./hmac.ts";
 import ipAllow from "./ip-allow.ts";
 import jwt from "./jwt.ts";
 import mirror from "./mirror.ts";
+import rateLimit from "./rate-limit.ts";
 import requestId from "./request-id.ts";
 import retry from "./retry.ts";
 
@@ -26,6 +27,7 @@ const definitions: readonly FilterDefinition[] = [
   ipAllow,
   bodyLimit,
   extAuthz,
+  rateLimit,
   fault,
   mirror,
   retry,

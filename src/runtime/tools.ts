@@ -75,6 +75,8 @@ export function createTools(parts: ToolParts, owner: ToolOwner): FilterTools {
   };
   const leases: (() => void)[] = [];
   const tools: Tools = {
+    id: owner.id,
+    scope: owner.scope,
     log,
     clock: parts.clock,
     random: parts.random,

@@ -125,7 +125,7 @@ describe("rowsOf", () => {
       wait: duration().default(1500),
       most: size().default(65_536),
       share: percent().default(0.2),
-      by: key().default({ kind: "header", name: "x-tenant" }),
+      by: key().default({ by: "header", name: "x-tenant" }),
       list: z.array(z.string()).default([]),
     });
     expect(rowsOf(options).map((row) => row.default)).toEqual([

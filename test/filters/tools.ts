@@ -47,6 +47,8 @@ export function testTools(given: Partial<Tools> = {}): TestTools {
     observed,
     close: () => closers.forEach((run) => void run()),
     log: recordingLog(logged),
+    id: "tested",
+    scope: "web/orders",
     clock,
     random: countingRandom(),
     metrics: {

@@ -1,8 +1,9 @@
 /** Tools for a filter that is created only to see that it can be: nothing is sent, opened, counted or called back. */
 
 import type { Clock, Random } from "../../machine.ts";
+import { NodeMemory, nodeMemoryBytes } from "../../runtime/node-memory/index.ts";
 import { createTools, FilterMemory, type FilterTools, type ToolParts } from "../../runtime/tools.ts";
-import type { Counter, Log, Meters } from "../../types.ts";
+import type { Log, Meters } from "../../types.ts";
 
 const nothing = (): void => {};
 const never = <Value>(): Promise<Value> => new Promise(() => {});
@@ -19,25 +20,11 @@ export function inertTools(
     meters: { count: nothing, observe: nothing } as unknown as Meters,
     sockets: { connect: () => nothing } as unknown as ToolParts["sockets"],
     memory: new FilterMemory(),
-    share: { counter },
+    // What nobody touches of it takes no memory.
+    share: new NodeMemory(new ArrayBuffer(nodeMemoryBytes), host.random).share(0),
     open: () => ({ line: nothing, dropped: 0 }),
     fetch: never,
     call: never,
   };
-  return createTools(parts, { ...owner, id: owner.name });
-}
-
-function counter(): Counter {
-  let value = 0;
-  return {
-    add: (amount) => (value += amount),
-    swap(expected, next) {
-      const before = value;
-      if (before === expected) value = next;
-      return before;
-    },
-    get value() {
-      return value;
-    },
-  };
+  return createTools(parts, { ...owner, id: owner.name, scope: "" });
 }

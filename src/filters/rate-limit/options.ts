@@ -1,0 +1,36 @@
+/** What a rate limit takes. */
+import { duration, key, z } from "../../plugin.ts";
+
+export const rateLimitOptions = z.strictObject({
+  requests: z.int().min(1).max(1_000_000).describe("how many requests may pass, of each key"),
+  per: duration().describe("in which time"),
+  burst: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .exactOptional()
+    .describe("how many may pass at once after a rest; default requests"),
+  key: key()
+    .default({ by: "ip" })
+    .describe(
+      "what requests are counted by; one that has no such thing is counted by its address; default ip",
+    ),
+  keys: z
+    .int()
+    .min(1)
+    .max(500_000)
+    .default(30_000)
+    .describe(
+      "keys that are told apart at the same time; beyond, those that owe least are forgotten; default 30000",
+    ),
+  headers: z
+    .boolean()
+    .default(true)
+    .describe("whether answers say what is left, in RateLimit and RateLimit-Policy; default true"),
+  mode: z
+    .enum(["enforce", "audit"])
+    .default("enforce")
+    .describe("audit counts what would be refused, and lets it pass; default enforce"),
+});
+
+export type RateLimitOptions = z.output<typeof rateLimitOptions>;

@@ -1,0 +1,55 @@
+/** What a config may say of the filters that decide how much: each wrong value is a problem where it stands. */
+import { expect, test } from "bun:test";
+import { filters } from "../../src/filters/index.ts";
+import { loadWith } from "../config/fixture.ts";
+
+async function problemsOf(entry: string): Promise<string[]> {
+  const config = `listeners:
+  web:
+    bind: ":8080"
+    routes:
+      - filters:
+          - ${entry}
+        to: orders
+services: { orders: { endpoints: ["10.0.0.1:9000"] } }
+`;
+  const { problems } = await loadWith(filters, { "clearway.yaml": config });
+  return problems.map(({ line, column, path, message }) => {
+    const inside = String(path).replace("listeners.web.routes[0].filters[0].", "");
+    return `${line}:${column} ${inside}: ${message}`;
+  });
+}
+
+const right = [
+  "rate-limit: { requests: 100, per: 1s }",
+  "rate-limit: { requests: 100, per: 1s, burst: 50, key: 'claim:sub', keys: 500000, headers: false, mode: audit }",
+];
+
+/** Entries, and how each of their problems begins. */
+const wrong: Record<string, readonly string[]> = {
+  "rate-limit": ["6:13 rate-limit.requests", "6:13 rate-limit.per"],
+  "rate-limit: { requests: 0, per: 1s }": ["6:37 rate-limit.requests: cannot read 0: wanted at least 1"],
+  "rate-limit: { requests: 1.5, per: 1s }": ["6:37 rate-limit.requests"],
+  "rate-limit: { requests: 10, per: 1 }": [
+    "6:46 rate-limit.per: cannot read 1: wanted a duration such as 250ms, 2s or 1m",
+  ],
+  "rate-limit: { requests: 10, per: 1s, burst: 0 }": ["6:57 rate-limit.burst"],
+  "rate-limit: { requests: 10, per: 1s, key: user }": [
+    '6:55 rate-limit.key: cannot read "user": wanted ip, route, identity, header:NAME, cookie:NAME, query:NAME or claim:NAME',
+  ],
+  "rate-limit: { requests: 10, per: 1s, key: 'header:a b' }": ["6:55 rate-limit.key"],
+  "rate-limit: { requests: 10, per: 1s, keys: 500001 }": ["6:56 rate-limit.keys"],
+  "rate-limit: { requests: 10, per: 1s, headers: 1 }": ["6:59 rate-limit.headers"],
+  "rate-limit: { requests: 10, per: 1s, mode: shadow }": ["6:56 rate-limit.mode"],
+  "rate-limit: { requests: 10, per: 1s, bursts: 5 }": ["6:50 rate-limit.bursts: unknown"],
+};
+
+test.each(right)("%s is right", async (entry) => {
+  expect(await problemsOf(entry)).toEqual([]);
+});
+
+test.each(Object.entries(wrong))("%s is a problem where it is wrong", async (entry, beginnings) => {
+  const problems = await problemsOf(entry);
+  expect(problems.length).toBe(beginnings.length);
+  for (const [index, beginning] of beginnings.entries()) expect(problems[index]).toStartWith(beginning);
+});
