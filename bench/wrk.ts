@@ -30,6 +30,7 @@ export interface WrkResult {
   readonly failed: number;
 }
 
+/** Rejects when no request at all was answered: a figure per request would be none. */
 export async function runWrk(options: WrkOptions): Promise<WrkResult> {
   const script = join(import.meta.dirname, "wrk.lua");
   const { stdout } = await run("taskset", [
@@ -41,5 +42,8 @@ export async function runWrk(options: WrkOptions): Promise<WrkResult> {
   ]);
   const line = stdout.split("\n").find((each) => each.startsWith("{"));
   if (line === undefined) throw new Error(`wrk printed no figures for ${options.url}:\n${stdout}`);
-  return JSON.parse(line) as WrkResult;
+  const result = JSON.parse(line) as WrkResult;
+  if (result.requests === 0)
+    throw new Error(`no request to ${options.url} was answered in ${options.seconds} s`);
+  return result;
 }

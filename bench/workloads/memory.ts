@@ -65,8 +65,6 @@ async function loadUntil(requests: number, url: string, sum: { requests: number;
   let seconds = 1;
   while (sum.requests < requests) {
     const slice = await runWrk({ url, connections, seconds, uploadBytes: 0 });
-    if (slice.requests === 0)
-      throw new Error(`no request was answered in ${seconds} s after ${sum.requests}`);
     sum.requests += slice.requests;
     sum.failed += slice.failed;
     const left = (requests - sum.requests) / (slice.requests / seconds);

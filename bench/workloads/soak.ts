@@ -114,7 +114,7 @@ function report(rows: readonly SoakRow[]): Report {
   const notes = [
     `${requests.toLocaleString("en")} requests on ${connections} connections, none failed unless told: 7 s of 5,000 small answers a second, 3 s of 1,000 with 64 KiB, and again`,
     "sums over all processes of the node, read after each slice; the table shows every some of them",
-    `the last third of the slices over the middle one: ${growth.toFixed(3)} times, ${verdict} (margin ${growthMax})`,
+    `the last third of the slices over the middle one: ${Number.isNaN(growth) ? "too few slices" : `${growth.toFixed(3)} times`}, ${verdict} (margin ${growthMax})`,
   ];
   const columns = ["seconds", "RSS MiB", "Pss MiB", "p99 us"];
   const example = rows.find((row) => row.example !== null)?.example;

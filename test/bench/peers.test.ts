@@ -17,6 +17,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, "key.pem"), key);
   writeFileSync(join(folder, "both.pem"), `${certificate}${key}`);
   mkdirSync(join(folder, "services"));
+  writeFileSync(join(folder, "stamp.lua"), readFileSync(join(peersFolder, "stamp.lua")));
 });
 afterAll(() => removeFolder(folder));
 
@@ -40,6 +41,7 @@ const checks: Readonly<Record<string, { peer: PeerName; words: (path: string) =>
   ".cfg": { peer: "haproxy", words: (path) => ["-c", "-f", path] },
   ".caddyfile": { peer: "caddy", words: (path) => ["validate", "--adapter", "caddyfile", "--config", path] },
   "envoy.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
+  "envoy-lua.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
   "envoy-tls.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
   "envoy-reload.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
 };
