@@ -93,7 +93,7 @@ export function anyFindings(sources: readonly Source[]): Finding[] {
 }
 
 export function defaultExportFindings(sources: readonly Source[]): Finding[] {
-  const mayExportDefault = /^(src\/filters|plugins|test|examples)\//;
+  const mayExportDefault = /^(src\/filters|plugins|test|examples|bench\/filters)\//;
   return eachNode(
     sources.filter(({ path }) => !mayExportDefault.test(path)),
     ({ tree }, node) => {
