@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import type { BunPlugin, Loader } from "bun";
 import type { CodeFault, Files, ProvidedModules, ReadCode, UserCode } from "../../machine.ts";
+import { accessTo, loadProvided } from "./provided.ts";
 
 /** A bundle goes to every worker with its configuration. */
 const bundleBytesMax = 8 * 1024 * 1024;
@@ -11,11 +12,8 @@ const faultsMax = 20;
 /** Longer lines are not shown. */
 const lineCharactersMax = 400;
 
-/** Where a bundle finds what the program provides. */
-const registryKey = "clearway.imports";
+/** Of modules that the program provides. */
 const namespace = "clearway";
-const registry = new Map<string, object>();
-Object.defineProperty(globalThis, Symbol.for(registryKey), { value: registry });
 
 /** Made by Bun's bundler, which is in the compiled program too. */
 export function bunUserCode(provided: ProvidedModules): UserCode {
@@ -23,7 +21,7 @@ export function bunUserCode(provided: ProvidedModules): UserCode {
     read: (path, files) => new Bundling(path, files, provided).read(),
     async run(source) {
       if (source.kind === "file") throw new Error(`cannot run ${source.path}: wanted a bundle`);
-      await provide(source.imports, provided);
+      await loadProvided(source.imports, provided);
       const url = URL.createObjectURL(new Blob([source.text], { type: "text/javascript" }));
       try {
         return await import(url);
@@ -34,15 +32,6 @@ export function bunUserCode(provided: ProvidedModules): UserCode {
       }
     },
   };
-}
-
-async function provide(names: readonly string[], provided: ProvidedModules): Promise<void> {
-  for (const name of names) {
-    const load = provided.get(name);
-    if (load === undefined)
-      throw new Error(`cannot find ${JSON.stringify(name)} in this version of the program`);
-    if (!registry.has(name)) registry.set(name, await load());
-  }
 }
 
 class Bundling {
@@ -95,7 +84,7 @@ class Bundling {
           this.#provided.has(path) ? { path, namespace } : undefined,
         );
         build.onLoad({ filter: /.*/, namespace }, async ({ path }) => {
-          await provide([path], this.#provided);
+          await loadProvided([path], this.#provided);
           this.#imports.add(path);
           return { loader: "js", contents: accessTo(path) };
         });
@@ -166,19 +155,6 @@ class Bundling {
     const code = text.slice(0, at).replace(/\n\/\/# debugId=\w+\s*$/, "\n");
     return `${code}${marker}${Buffer.from(JSON.stringify(named)).toString("base64")}\n`;
   }
-}
-
-/** A module that is what the program provides under this name. */
-function accessTo(name: string): string {
-  const own = registry.get(name)!;
-  const lines = [
-    `const provided = globalThis[Symbol.for(${JSON.stringify(registryKey)})].get(${JSON.stringify(name)});`,
-  ];
-  // Under names that are no words of the language: zod exports `enum`.
-  for (const [index, exported] of Object.keys(own).entries()) {
-    lines.push(`const own${index} = provided.${exported}; export { own${index} as ${exported} };`);
-  }
-  return lines.join("\n");
 }
 
 function packageFolder(path: string): string | null {

@@ -8,7 +8,7 @@ import type { Problem, TrialStep } from "../../snapshot.ts";
 import type { FilterDefinition } from "../../types.ts";
 import { recordReads } from "../readings.ts";
 import { inertTools } from "./inert-tools.ts";
-import { placeOfError } from "./stack-place.ts";
+import { placeOfError, thrownText } from "./thrown.ts";
 import { doing, type TrialMessage, type TriedConfig } from "./trial-messages.ts";
 
 /** Where nobody is left to end it, the system does. */
@@ -116,7 +116,7 @@ class Trial implements FilterTrial {
       const shape = definition.middleware === undefined ? "(call, send)" : "(c, next)";
       return { message: `wanted a function of ${shape}, not ${kindOf(made)}`, place: null };
     } catch (error) {
-      return { message: said(error), place: placeOfError(error, this.#texts) };
+      return { message: thrownText(error), place: placeOfError(error, this.#texts) };
     }
   }
 
@@ -128,7 +128,7 @@ class Trial implements FilterTrial {
           ? step.at
           : { ...place, path: step.at.path, excerpt: excerptOf(place.text, place.length) };
       const { file, line, column, path, excerpt } = at;
-      const message = `cannot use the filter "${step.name}": ${doing[step.work]} left an error that nothing catches: ${said(error)}`;
+      const message = `cannot use the filter "${step.name}": ${doing[step.work]} left an error that nothing catches: ${thrownText(error)}`;
       const hints = place === null ? [] : [`named in ${step.at.file}:${step.at.line}`];
       return { file, line, column, path, message, hints, excerpt };
     });
@@ -137,10 +137,6 @@ class Trial implements FilterTrial {
 
 function excerptOf(text: string | null, length: number) {
   return text === null ? null : { text, length };
-}
-
-function said(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
 
 function kindOf(value: unknown): string {

@@ -3,7 +3,7 @@ import { joinPath } from "../../config/file-path.ts";
 import type { CodeFault, UserCode } from "../../machine.ts";
 import type { CodeToRead, FilterDefinition, PluginCode, RefusedFilter } from "../../types.ts";
 import { definitionIn } from "./default-export.ts";
-import { placeOfError } from "./stack-place.ts";
+import { placeOfError, thrownText } from "./thrown.ts";
 
 /** Versions that a process can go back to without running them once more. */
 const keptMax = 1_000;
@@ -44,7 +44,10 @@ export class UserFilters {
       const { source, version } = read;
       return await code.around("loading", name, () => this.run({ name, version, source }, texts));
     } catch (error) {
-      return { refusal: { refused: `cannot read ${path}: ${reasonOf(error)}`, hints: [] } };
+      const reason = systemReason(error);
+      // A host that makes no bundles runs the code to know what belongs to it.
+      if (reason === null) return { refusal: { refused: "", hints: [], faults: [thrown(error, texts)] } };
+      return { refusal: { refused: `cannot read ${path}: ${reason}`, hints: [] } };
     }
   }
 
@@ -70,8 +73,7 @@ export class UserFilters {
 }
 
 function thrown(error: unknown, texts: ReadonlyMap<string, string>): CodeFault {
-  const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return { message: `it throws when it is loaded: ${what}`, place: placeOfError(error, texts) };
+  return { message: `it throws when it is loaded: ${thrownText(error)}`, place: placeOfError(error, texts) };
 }
 
 const reasons: Readonly<Record<string, string>> = {
@@ -80,7 +82,9 @@ const reasons: Readonly<Record<string, string>> = {
   EACCES: "this program may not read it",
 };
 
-function reasonOf(error: unknown): string {
+/** Null when it is no error of the file system. */
+function systemReason(error: unknown): string | null {
+  if (!(error instanceof Error) || !("syscall" in error)) return null;
   const { code } = error as { readonly code?: string };
-  return reasons[code ?? ""] ?? (error instanceof Error ? error.message : String(error));
+  return reasons[code ?? ""] ?? error.message;
 }
