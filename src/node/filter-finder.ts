@@ -2,7 +2,6 @@
 import { isFile, isForeign } from "../config/filter-names.ts";
 import type { Clock } from "../machine.ts";
 import type {
-  CodeToRead,
   FilterDefinition,
   FilterFamily,
   FilterPlace,
@@ -48,11 +47,13 @@ class Finding {
     const all = [...names].filter((name) => !builtIn.has(name));
     const others = all.slice(0, namesMax);
     const families = others.every(isFile) ? [] : await this.#sources.families();
-    await Promise.all(others.filter((name) => !isForeign(name)).map((name) => this.#findIn(families, name)));
+    const ours = others.filter((name) => !isForeign(name));
+    const found = await Promise.all(ours.map((name) => this.#findIn(families, name)));
+    for (const [index, one] of found.entries()) this.#note(ours[index]!, one);
     // One after another: whoever watches knows whose turn it is.
     for (const name of others.filter(isForeign)) {
       if (isFile(name)) await this.#findFile(name);
-      else await this.#around("loading", name, () => this.#findIn(families, name));
+      else this.#note(name, await this.#around("loading", name, () => this.#findIn(families, name)));
     }
     for (const name of all.slice(namesMax)) this.#refused.set(name, tooMany);
     const known = [...builtIn.keys(), ...families.flatMap((family) => family.names)];
@@ -69,10 +70,12 @@ class Finding {
     return filters;
   }
 
-  async #findIn(families: readonly FilterFamily[], name: string): Promise<void> {
+  async #findIn(families: readonly FilterFamily[], name: string): Promise<Found> {
     const family = families.find((one) => one.takes(name));
-    if (family === undefined) return;
-    const found = await this.#inTime(family.find(name, this.#place.folder));
+    return family === undefined ? null : this.#inTime(family.find(name, this.#place.folder));
+  }
+
+  #note(name: string, found: Found): void {
     if (found === null) return;
     if ("refused" in found) this.#refused.set(name, found);
     else this.#found.set(name, found);
@@ -96,7 +99,7 @@ class Finding {
     return plugin === undefined ? { refusal: notSent } : userFilters.run(plugin);
   }
 
-  #around(...[work, name, run]: Parameters<CodeToRead["around"]>): Promise<unknown> {
+  #around(work: "loading", name: string, run: () => Promise<Found>): Promise<Found> {
     const { code } = this.#place;
     return "files" in code ? code.around(work, name, run) : run();
   }
@@ -113,6 +116,8 @@ class Finding {
     }
   }
 }
+
+type Found = FilterDefinition | RefusedFilter | null;
 
 const tooMany: RefusedFilter = {
   refused: `wanted at most ${namesMax} different filters that are not built in`,

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { directoryOf, joinPath } from "../../src/config/file-path.ts";
+import { directoryOf, joinPath, seenFrom } from "../../src/config/file-path.ts";
 
 test("directoryOf gives what stands before the last slash", () => {
   expect(["a.yaml", "b/a.yaml", "/a.yaml", "/c/b/a.yaml", "./a"].map(directoryOf)).toEqual([
@@ -23,4 +23,20 @@ test("joinPath goes up as far as there is a way up", () => {
   expect(joinPath("conf", "../../a.yaml")).toBe("../a.yaml");
   expect(joinPath("/etc", "../../../a.yaml")).toBe("/a.yaml");
   expect(joinPath("a/./b//", ".")).toBe("a/b");
+});
+
+test("seenFrom says where a path is from inside a folder", () => {
+  for (const [folder, path, seen] of [
+    ["", "plugins/a.ts", "./plugins/a.ts"],
+    ["conf", "conf/plugins/a.ts", "./plugins/a.ts"],
+    ["conf", "plugins/a.ts", "../plugins/a.ts"],
+    ["conf/deep", "conf/a.ts", "../a.ts"],
+    ["../one", "../two/a.ts", "../two/a.ts"],
+    ["/etc/clearway", "/etc/clearway/a.ts", "./a.ts"],
+    ["/etc/clearway", "/etc/plugins/a.ts", "../plugins/a.ts"],
+    ["/etc/clearway", "/opt/a.ts", "/opt/a.ts"],
+    ["conf", "/opt/a.ts", "/opt/a.ts"],
+  ] as const) {
+    expect([folder, path, seenFrom(folder, path)]).toEqual([folder, path, seen]);
+  }
 });

@@ -69,6 +69,25 @@ for (const host of ["Node", "Deno"] as const) {
       }
     });
 
+    test("a file of the user's own is tried and serves, anew after a save, and what is wrong with it has its line", async () => {
+      const own = await startWithOwnFilter(program, host === "Node" ? "own.mjs" : "own.ts");
+      try {
+        expect(await own.header()).toBe("first true");
+        await own.save("second");
+        await until(own.header, (seen) => seen === "second true");
+        await own.save("`; throw new Error(`no luck`); `");
+        await until(own.gateway.output, (output) => output.includes("keeps serving"));
+        expect(own.gateway.output()).toContain(
+          `${own.name}:4:25 listeners.web.filters[0]: cannot use the filter`,
+        );
+        await own.save("`; await new Promise(() => {}); `");
+        await until(own.gateway.output, (output) => output.includes("ing it took longer than 5 s"));
+        expect(await own.header()).toBe("second true");
+      } finally {
+        await own.gateway.stop();
+      }
+    });
+
     test("run with clientCa serves whom it believes, again after a resumed handshake, and nobody else", async () => {
       const gateway = await startSecured(program);
       try {
@@ -115,6 +134,41 @@ test.skipIf(missingHost("Deno") !== null)(
     expect([await task.ended, task.output()]).toEqual([0, expect.stringContaining("src/main.ts")]);
   },
 );
+
+async function startWithOwnFilter(program: readonly string[], name: string) {
+  const [port = 0, adminPort = 0] = await freePorts(2);
+  const save = (value: string) =>
+    writeFile(
+      join(folder, name),
+      `import { defineFilter, z } from "clearway/plugin";
+import { cors } from "hono/cors";
+import { z as own } from "zod";
+const value = \`${value}\` + (z === own && typeof cors() === "function" ? " true" : " false");
+export default defineFilter({
+  name: "own",
+  summary: "",
+  options: z.strictObject({ header: z.string() }),
+  middleware: ({ header }) => async (c, next) => { await next(); c.header(header, value); },
+});
+`,
+    );
+  await save("first");
+  await writeFile(
+    join(folder, "own.yaml"),
+    `admin: 127.0.0.1:${adminPort}
+listeners:
+  web:
+    bind: 127.0.0.1:${port}
+    filters: [./${name}: { header: x-own }]
+    routes: [{ match: { path: /* }, respond: { status: 200, body: hello } }]
+`,
+  );
+  const gateway = start([...program, "run", "-c", "own.yaml"], { folder });
+  await answers(`http://127.0.0.1:${adminPort}/readyz`, gateway);
+  await until(gateway.output, (output) => output.includes(" serves "));
+  const header = async () => (await fetch(`http://127.0.0.1:${port}/`)).headers.get("x-own");
+  return { name, save, gateway, header };
+}
 
 async function startSecured(program: readonly string[]) {
   const [authority, other] = [await Authority.make(), await Authority.make()];
