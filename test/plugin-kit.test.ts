@@ -57,6 +57,7 @@ for (const [name, startProgram] of Object.entries(programs)) {
       expect(await clearway("plugin", "new", "tenant")).toMatchObject({ code: 0 });
       expect(await clearway("plugin", "new", "canary", "--upstream")).toMatchObject({ code: 0 });
       const tested = await clearway("plugin", "test");
+      expect(tested.output).not.toContain("warn");
       expect(tested).toMatchObject({ code: 0, output: expect.stringMatching(/\b4 pass\n\s*0 fail\n/) });
       expect(await compile()).toEqual({ code: 0, output: "" });
     }, 60_000);

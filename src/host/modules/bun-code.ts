@@ -138,7 +138,8 @@ class Bundling {
 
   /** The source map has the names that problems and stack traces show, and not the sources themselves. */
   #withOwnNames(text: string): string {
-    const marker = "\n//# sourceMappingURL=data:application/json;base64,";
+    // In two pieces: Bun would take this text, in a bundle of the program, for the begin of that one's own map.
+    const marker = ["\n//# source", "MappingURL=data:application/json;base64,"].join("");
     const at = text.lastIndexOf(marker);
     if (at < 0) return text;
     const map = JSON.parse(Buffer.from(text.slice(at + marker.length), "base64").toString());
