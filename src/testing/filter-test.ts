@@ -210,8 +210,12 @@ export class ChainTest implements FilterTest {
 
   #said({ level, message, fields }: LogLine): void {
     if (level !== "error" || this.#draft.setting.errors === "kept") return;
-    const details = Object.entries(fields).map(([name, value]) => `\n  ${name}: ${value}`);
-    this.#host.print(`${message}${details.join("")}`);
+    const { stack, error, ...rest } = fields;
+    const details = Object.entries({ ...rest, error: readableStack(stack) ?? error ?? null });
+    const lines = details
+      .filter(([, value]) => value !== null)
+      .map(([name, value]) => `\n  ${name}: ${value}`);
+    this.#host.print(`${message}${lines.join("")}`);
   }
 }
 
@@ -224,4 +228,15 @@ function factsOf({ remoteAddress = callerAddress, identity = null }: TestCaller)
   if (identity === null) return { remoteAddress, tls: null };
   const peer = { uris: [identity], dnsNames: [], subject: "" };
   return { remoteAddress, tls: { version: "TLSv1.3", alpn: null, peer } };
+}
+
+/** Frames of the program between the author's own say nothing to the author. */
+const programFrame = /^\s+at .*(clearway-plugin-test\.mjs|\/src\/(runtime|testing)\/|\(native:)/;
+
+function readableStack(stack: unknown): string | null {
+  if (typeof stack !== "string") return null;
+  return stack
+    .split("\n")
+    .filter((line) => !programFrame.test(line))
+    .join("\n  ");
 }
