@@ -22,7 +22,13 @@ export interface PluginVerb {
 
 export function pluginCommand(verb: PluginVerb, finish: (code: number) => void): Command {
   const whenThere = async (name: string, run: (kit: PluginKit) => Promise<number>) =>
-    finish(verb.kit === null ? verb.needsBun(`plugin ${name}`) : await run(await verb.kit()));
+    finish(verb.kit === null ? verb.needsBun(`plugin ${name}`) : await orSay(name, run(await verb.kit())));
+  /** The disk may be full, or somebody else's. */
+  const orSay = (name: string, running: Promise<number>) =>
+    running.catch((error: Error) => {
+      verb.terminal.error(`clearway: plugin ${name} cannot go on: ${error.message}`);
+      return 1;
+    });
   return new Command("plugin")
     .description("write filters of your own, and test them")
     .helpCommand(false)

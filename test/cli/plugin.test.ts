@@ -16,6 +16,7 @@ async function obey(text: string, before: Readonly<Record<string, string>> = {})
           .map((path) => path.slice(path.lastIndexOf("/") + 1)),
       read: async (path) => files.get(path)!,
       async writeNew(path, content) {
+        if (files.has("plugins")) throw new Error("EEXIST: file already exists, mkdir 'plugins'");
         if (files.has(path)) return false;
         files.set(path, content);
         return true;
@@ -146,5 +147,13 @@ test("test says when there is nothing to test", async () => {
   expect([missing.code, missing.said]).toEqual([
     1,
     'clearway: cannot test "plugins/b.test.ts": it is not there',
+  ]);
+});
+
+test("new says what keeps it from writing", async () => {
+  const { code, said } = await obey("new tenant", { plugins: "a file" });
+  expect([code, said]).toEqual([
+    1,
+    "clearway: plugin new cannot go on: EEXIST: file already exists, mkdir 'plugins'",
   ]);
 });
