@@ -99,7 +99,10 @@ export interface Call {
   readonly vars: Variables;
   /** Whether the request can be sent again: true when its body is absent or at most `bytesMax` and now held. */
   replayable(bytesMax: number): Promise<boolean>;
-  /** The request as the service gets it, rewritten and with what a proxy adds, but no body: for `tools.call`. */
+  /**
+   * The request as the service gets it, rewritten and with what a proxy adds, but no body: for `tools.call`, and to be
+   * sent `detached`. Can be made while the caller waits, not later.
+   */
   copy(): Request;
 }
 
@@ -110,6 +113,11 @@ export interface SendChange {
   version?: string;
   timeoutMs?: number;
   signal?: AbortSignal;
+  /**
+   * Nothing of the caller's: the sending goes on when its request is over, until `signal` says otherwise. `request` is
+   * what `call.copy()` made; it goes through the filters further inside, and is sent as it is.
+   */
+  detached?: true;
 }
 
 export type Send = (change?: SendChange) => Promise<Response>;

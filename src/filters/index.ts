@@ -4,6 +4,7 @@ import accessLog from "./access-log.ts";
 import apiKey from "./api-key.ts";
 import basicAuth from "./basic-auth.ts";
 import bodyLimit from "./body-limit.ts";
+import cache from "./cache.ts";
 import extAuthz from "./ext-authz.ts";
 import fault from "./fault.ts";
 import headers from "./headers.ts";
@@ -29,6 +30,7 @@ const definitions: readonly FilterDefinition[] = [
   extAuthz,
   rateLimit,
   fault,
+  cache,
   mirror,
   retry,
   hedge,

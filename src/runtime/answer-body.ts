@@ -1,5 +1,6 @@
 /** The body of a service's answer, in the hands of filters. */
 import type { BodySink, BodySource, Failure } from "../types.ts";
+import { requestOver } from "./caller-body.ts";
 import { lightResponse } from "./fetch/response.ts";
 import { NOWHERE } from "./http1/body-sinks.ts";
 import type { Head } from "./http1/head.ts";
@@ -42,6 +43,13 @@ export class AnswerBody implements BodySource, BodySink {
     this.#ended();
   }
 
+  /** The caller's request is over: whoever reads the body for another purpose is told that no more will come. */
+  abandon(): void {
+    const sink = this.#sink;
+    this.cancel();
+    sink?.fail(requestOver());
+  }
+
   data(bytes: Buffer, start: number, end: number): void {
     this.#sink?.data(bytes, start, end);
   }
@@ -49,6 +57,7 @@ export class AnswerBody implements BodySource, BodySink {
   end(trailers: Parameters<BodySink["end"]>[0]): void {
     const sink = this.#sink;
     this.#upstream = null;
+    this.#sink = null;
     this.#ended();
     sink?.end(trailers);
   }
@@ -56,6 +65,7 @@ export class AnswerBody implements BodySource, BodySink {
   fail(failure: Failure): void {
     const sink = this.#sink;
     this.#upstream = null;
+    this.#sink = null;
     this.#ended();
     sink?.fail(failure);
   }

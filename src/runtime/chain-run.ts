@@ -17,6 +17,7 @@ import type { Peer } from "./peer.ts";
 import { reasonCode, respond, type SentBody } from "./respond.ts";
 import { type CallerSide, Sending, type SentRequest } from "./sending.ts";
 import type { Service } from "./service.ts";
+import { callService } from "./service-call.ts";
 import { flushWires } from "./wire.ts";
 
 /** The exchange that runs the filters, as they and their sendings need it. */
@@ -61,6 +62,8 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   #ended = false;
   /** When the route's timeout ends, for upstream filters. */
   #deadlineMs = 0;
+  /** Endpoints that detached sendings used; null while there was none. */
+  #triedApart: Endpoint[] | null = null;
 
   constructor(exchange: RunOwner) {
     this.exchange = exchange;
@@ -212,10 +215,23 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
 
   /** One sending; rejects with a MessageFailure when no head of an answer came. */
   send(request: Request, service: Service, change: SendChange): Promise<Response> {
+    if (change.detached === true) return this.#sendApart(request, service, change);
     if (this.#ended) return Promise.reject(requestOver());
     // A filter may have named another one: what is measured and logged is who was asked last.
     this.exchange.service = service;
     return this.#start(request, service, { change, failed: rethrown });
+  }
+
+  /** Knows neither the caller nor its connection, which may be serving the next request. */
+  #sendApart(request: Request, service: Service, { signal, timeoutMs }: SendChange): Promise<Response> {
+    const { pseudonym } = this.exchange.peer.listener.generation.parts;
+    const routeMs = this.exchange.route.timeoutMs ?? service.config.messageLimits.routeTimeoutMs;
+    this.#triedApart ??= [];
+    return callService(service, signal === undefined ? request : new Request(request, { signal }), {
+      timeoutMs: Math.min(timeoutMs ?? routeMs, routeMs),
+      pseudonym,
+      tried: this.#triedApart,
+    });
   }
 
   #start(

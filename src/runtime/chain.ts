@@ -64,13 +64,15 @@ class ChangedCall implements Call {
   readonly signal: AbortSignal;
   readonly service: string;
   readonly #call: Call;
+  readonly #detached: boolean;
   readonly attempt: number;
 
   constructor(call: Call, attempt: number, change: SendChange) {
     this.#call = call;
+    this.#detached = change.detached === true;
     this.attempt = attempt;
     this.request = change.request ?? call.request;
-    this.signal = change.signal ?? call.signal;
+    this.signal = change.signal ?? (this.#detached ? this.request.signal : call.signal);
     this.service = change.service ?? call.service;
   }
 
@@ -87,11 +89,14 @@ class ChangedCall implements Call {
   }
 
   replayable(bytesMax: number): Promise<boolean> {
-    return this.#call.replayable(bytesMax);
+    return this.#detached ? Promise.resolve(true) : this.#call.replayable(bytesMax);
   }
 
+  /** What is sent detached is what the service gets already. */
   copy(): Request {
-    return this.#call.copy();
+    const { request } = this;
+    if (!this.#detached) return this.#call.copy();
+    return new Request(request.url, { method: request.method, headers: request.headers });
   }
 }
 

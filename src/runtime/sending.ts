@@ -109,7 +109,7 @@ export class Sending implements AttemptOwner {
   stop(why: "timeout" | "unwanted"): void {
     this.#unschedule();
     if (this.#settled) {
-      this.#answer?.cancel();
+      this.#answer?.abandon();
       return;
     }
     if (why === "timeout") this.#attempt.timeOut();

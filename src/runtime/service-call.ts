@@ -5,6 +5,7 @@ import type { RequestKey } from "../snapshot.ts";
 import type { Failure } from "../types.ts";
 import { type AnswerBody, receivedAnswer } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { MessageFailure } from "./failures.ts";
 import { outgoingRequest } from "./fetch/outgoing.ts";
 import type { OutgoingRequest } from "./fetch/sources.ts";
@@ -26,7 +27,7 @@ import { flushWires } from "./wire.ts";
 export function callService(
   service: Service,
   request: Request,
-  options: { timeoutMs: number; pseudonym: string },
+  options: { timeoutMs: number; pseudonym: string; tried?: Endpoint[] },
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     const call = new ServiceCall(service, request, { ...options, resolve, reject });
@@ -50,6 +51,8 @@ function mayBeSaid(name: string): boolean {
 interface CallOptions {
   readonly timeoutMs: number;
   readonly pseudonym: string;
+  /** Endpoints that earlier calls for the same purpose used; this one adds to it. */
+  readonly tried?: Endpoint[];
   resolve(response: Response): void;
   reject(failure: unknown): void;
 }
@@ -68,7 +71,7 @@ class ServiceCall implements AttemptOwner {
     this.#outgoing = outgoingRequest(request, request);
     this.#options = options;
     this.method = this.#outgoing.method;
-    this.#attempt = new Attempt(service, this, []);
+    this.#attempt = new Attempt(service, this, options.tried ?? []);
     this.#unschedule = service.parts.clock.after(options.timeoutMs, () => this.#stop("upstream-timeout"));
   }
 
@@ -91,7 +94,7 @@ class ServiceCall implements AttemptOwner {
   }
 
   #stop(why: "upstream-timeout" | "cancelled"): void {
-    if (this.#body !== null) this.#body.cancel();
+    if (this.#body !== null) this.#body.abandon();
     else if (why === "cancelled") this.#attempt.finish();
     else this.#attempt.timeOut();
     this.onFailure(new MessageFailure(why, "the service did not answer in time", { side: "upstream" }));
@@ -119,6 +122,7 @@ class ServiceCall implements AttemptOwner {
 
   onHead(upstream: UpstreamConnection, head: Head, facts: ResponseFacts): void {
     this.#unschedule();
+    this.#attempt.tried.push(this.#attempt.endpoint!);
     const ended = () => this.#attempt.finish();
     const { response, body } = receivedAnswer(upstream, { head, facts, ended });
     this.#body = body;

@@ -6,13 +6,11 @@ export interface LeftOut {
   readonly instead: string;
 }
 
-const later = (name: string) => `the built-in \`${name}\` will do it, in a later version`;
-
 /** By the name of the module. */
 export const leftOut: Readonly<Record<string, LeftOut>> = {
   cache: {
     reason: "it keeps answers in a Cache of the platform, and there is none here",
-    instead: later("cache"),
+    instead: "the built-in `cache` does it",
   },
   combine: {
     reason: "its arguments are other middlewares",

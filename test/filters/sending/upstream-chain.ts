@@ -2,7 +2,7 @@
 import { wrapSend } from "../../../src/runtime/chain.ts";
 import { MessageFailure } from "../../../src/runtime/failures.ts";
 import { createFilters, type FilterParts } from "../../../src/runtime/live-filter.ts";
-import type { Call, FilterDefinition, SendChange } from "../../../src/types.ts";
+import type { Call, FilterDefinition, SendChange, Variables } from "../../../src/types.ts";
 import { requestFrom } from "../../runtime/fetch/messages.ts";
 import { type TestParts, testParts } from "../../runtime/filter-parts.ts";
 
@@ -11,6 +11,8 @@ export interface Sent {
   readonly number: number;
   readonly atMs: number;
   readonly change: SendChange;
+  /** What the service gets. */
+  readonly request: Request;
 }
 
 /** What a service does with a sending; a throw is a failure. */
@@ -18,6 +20,11 @@ export type Script = (sent: Sent) => Response | Promise<Response>;
 
 export interface CallDraft {
   readonly method?: string;
+  readonly url?: string;
+  readonly route?: string;
+  readonly service?: string;
+  /** What filters before it left. */
+  readonly vars?: Variables;
   readonly fields?: readonly string[];
   /** From the begin of the call; 10 s when not given. */
   readonly timeoutMs?: number;
@@ -37,6 +44,8 @@ export interface UpstreamChain {
   readonly parts: TestParts;
   /** One call, from its begin to its end; time passes meanwhile. */
   run(script: Script, draft?: CallDraft): Promise<Ended>;
+  /** The same while the test makes the time pass. */
+  begin(script: Script, draft?: CallDraft): Promise<Response>;
   /** How often the filter counted this: `retries`, or with label values `retries 503`. */
   counted(name: string): number;
 }
@@ -52,17 +61,23 @@ export function upstreamChain(
   const wrap = wrapSend(
     createFilters([{ name, id: null, onError: "fail", options, place }], parts, "web/orders"),
   )!;
+  const begin = (script: Script, { draft, sent }: { draft: CallDraft; sent: Sent[] }) => {
+    const beganMs = parts.clock.now();
+    const call = callOf(draft, beganMs);
+    return wrap(call, async (change = {}) => {
+      const atMs = parts.clock.now() - beganMs;
+      const one = { number: sent.length + 1, atMs, change, request: change.request ?? call.request };
+      sent.push(one);
+      return script(one);
+    });
+  };
   return {
     parts,
+    begin: (script, draft = {}) => begin(script, { draft, sent: [] }),
     run: async (script, draft = {}) => {
       const beganMs = parts.clock.now();
       const sent: Sent[] = [];
-      const send = async (change: SendChange = {}) => {
-        const one = { number: sent.length + 1, atMs: parts.clock.now() - beganMs, change };
-        sent.push(one);
-        return script(one);
-      };
-      const ended = await inTime(parts, wrap(callOf(draft, beganMs), send));
+      const ended = await inTime(parts, begin(script, { draft, sent }));
       return { ...ended, sent, elapsedMs: parts.clock.now() - beganMs };
     },
     counted(wanted) {
@@ -77,15 +92,16 @@ export function upstreamChain(
 }
 
 function callOf(draft: CallDraft, beganMs: number): Call {
-  const request = requestFrom(draft.fields ?? [], { method: draft.method ?? "GET" });
+  const { method = "GET", url, route = "orders", service = "orders", vars = {} } = draft;
+  const request = requestFrom(draft.fields ?? [], { method, ...(url === undefined ? {} : { url }) });
   return {
     request,
     attempt: 1,
     deadline: beganMs + (draft.timeoutMs ?? 10_000),
     signal: draft.signal ?? new AbortController().signal,
-    route: "orders",
-    service: "orders",
-    vars: {},
+    route,
+    service,
+    vars,
     replayable: async () => draft.replayable ?? true,
     copy: () => new Request(request.url, { method: request.method, headers: request.headers }),
   };
