@@ -1,11 +1,20 @@
 /**
  * Downstream. Lets so many requests of each key pass in a time, and refuses the others with 429. It is a bucket of
  * `burst` that fills by `requests` in each `per`, as GCRA keeps it, and holds for the node, whatever the number of its
- * workers is.
+ * workers is, or with a store for all nodes that share it.
  */
-import { defineFilter, type Key, keyText, type Middleware, type Taken, type Tools } from "../plugin.ts";
+import {
+  defineFilter,
+  type Key,
+  keyText,
+  type LimitRules,
+  type Middleware,
+  type Taken,
+  type Tools,
+} from "../plugin.ts";
 import { LimitFields, secondsOf } from "./rate-limit/fields.ts";
 import { type RateLimitOptions, rateLimitOptions } from "./rate-limit/options.ts";
+import { SharedStore } from "./rate-limit/shared-store.ts";
 import { refusalOf } from "./refusal.ts";
 
 type Context = Parameters<Middleware>[0];
@@ -24,22 +33,28 @@ export default defineFilter({
 class Gate {
   readonly #options: RateLimitOptions;
   readonly #tools: Tools;
-  readonly #take: (key: string) => Taken;
+  readonly #taking: Taking;
   readonly #fields: LimitFields | null;
 
   constructor(options: RateLimitOptions, tools: Tools) {
     this.#options = options;
     this.#tools = tools;
-    const { requests, per: perMs, burst = requests, keys, key, headers, mode } = options;
-    const limit = tools.limit(Object.values(key).join(":"), { requests, perMs, burst, keys });
-    this.#take = (text) => limit.take(text);
+    const { requests, per: perMs, burst = requests, keys, headers, mode } = options;
+    const rules = { requests, perMs, burst, keys };
+    this.#taking = takingOf(options, rules, tools);
     // Who is not refused need not know of a limit.
     const told = headers && mode === "enforce";
-    this.#fields = told ? new LimitFields({ name: tools.id, requests, perMs, burst }) : null;
+    this.#fields = told ? new LimitFields({ name: tools.id, ...rules }) : null;
   }
 
   pass(c: Context, next: Next): ReturnType<Middleware> {
-    const taken = this.#take(countedAs(this.#options.key, c));
+    const taken = this.#taking(countedAs(this.#options.key, c));
+    return taken instanceof Promise
+      ? taken.then((known) => this.#passAs(known, c, next))
+      : this.#passAs(taken, c, next);
+  }
+
+  #passAs(taken: Taken, c: Context, next: Next): ReturnType<Middleware> {
     if (!taken.allowed && this.#options.mode === "enforce") return Promise.resolve(this.#refuse(taken));
     this.#count(taken.allowed ? "allowed" : "audited");
     const fields = this.#fields;
@@ -51,8 +66,7 @@ class Gate {
     this.#count("refused");
     const { requests, per } = this.#options;
     const sentence = `more than ${requests} requests in ${per / 1000} s`;
-    const seconds = secondsOf(taken.retryAfterMs);
-    const headers = { "retry-after": String(seconds) };
+    const headers = { "retry-after": String(secondsOf(taken.retryAfterMs)) };
     const refusal = refusalOf({ status: 429, reason: "rate-limited", sentence, headers });
     this.#fields?.addTo(refusal.headers, taken);
     return refusal;
@@ -61,6 +75,25 @@ class Gate {
   #count(result: "allowed" | "refused" | "audited"): void {
     this.#tools.metrics.count("rate_limit", { limit: this.#tools.id, result });
   }
+}
+
+type Taking = (text: string) => Taken | Promise<Taken>;
+
+/** From the store where there is one; else, and while it is away, from what the node counts itself. */
+function takingOf(options: RateLimitOptions, rules: LimitRules, tools: Tools): Taking {
+  const name = Object.values(options.key).join(":");
+  const own = tools.limit(name, rules);
+  const { store: address, storeTimeout: timeoutMs } = options;
+  if (address === undefined) return (text) => own.take(text);
+  const known = `store ${JSON.stringify(address)} ${timeoutMs}`;
+  const store = tools.keep(known, () => new SharedStore(tools, { address, timeoutMs }));
+  store.use(tools.onClose);
+  const { requests, perMs, burst } = rules;
+  const bucket = `clearway:limit:${tools.id}:${tools.scope}:${requests}/${perMs}/${burst}:${name}`;
+  return (text) => {
+    const asked = store.take(`${bucket}:${text}`, rules);
+    return asked === null ? own.take(text) : asked.then((taken) => taken ?? own.take(text));
+  };
 }
 
 /**

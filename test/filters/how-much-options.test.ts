@@ -3,8 +3,8 @@ import { expect, test } from "bun:test";
 import { filters } from "../../src/filters/index.ts";
 import { loadWith } from "../config/fixture.ts";
 
-async function problemsOf(entry: string): Promise<string[]> {
-  const config = `listeners:
+function configOf(entry: string): string {
+  return `listeners:
   web:
     bind: ":8080"
     routes:
@@ -13,7 +13,11 @@ async function problemsOf(entry: string): Promise<string[]> {
         to: orders
 services: { orders: { endpoints: ["10.0.0.1:9000"] } }
 `;
-  const { problems } = await loadWith(filters, { "clearway.yaml": config });
+}
+
+/** `line:column path: message`, the path from the filter's name on. */
+async function problemsOf(entry: string): Promise<string[]> {
+  const { problems } = await loadWith(filters, { "clearway.yaml": configOf(entry) });
   return problems.map(({ line, column, path, message }) => {
     const inside = String(path).replace("listeners.web.routes[0].filters[0].", "");
     return `${line}:${column} ${inside}: ${message}`;
@@ -23,6 +27,7 @@ services: { orders: { endpoints: ["10.0.0.1:9000"] } }
 const right = [
   "rate-limit: { requests: 100, per: 1s }",
   "rate-limit: { requests: 100, per: 1s, burst: 50, key: 'claim:sub', keys: 500000, headers: false, mode: audit }",
+  "rate-limit: { requests: 100, per: 1s, store: 'rediss://:pw@redis.example/1', storeTimeout: 50ms }",
 ];
 
 /** Entries, and how each of their problems begins. */
@@ -39,6 +44,10 @@ const wrong: Record<string, readonly string[]> = {
   ],
   "rate-limit: { requests: 10, per: 1s, key: 'header:a b' }": ["6:55 rate-limit.key"],
   "rate-limit: { requests: 10, per: 1s, keys: 500001 }": ["6:56 rate-limit.keys"],
+  "rate-limit: { requests: 10, per: 1s, store: 'http://redis' }": [
+    '6:57 rate-limit.store: cannot read "http://redis": wanted redis://USER:PASSWORD@HOST:PORT/DATABASE',
+  ],
+  "rate-limit: { requests: 10, per: 1s, storeTimeout: 1m }": ["6:64 rate-limit.storeTimeout"],
   "rate-limit: { requests: 10, per: 1s, headers: 1 }": ["6:59 rate-limit.headers"],
   "rate-limit: { requests: 10, per: 1s, mode: shadow }": ["6:56 rate-limit.mode"],
   "rate-limit: { requests: 10, per: 1s, bursts: 5 }": ["6:50 rate-limit.bursts: unknown"],
@@ -52,4 +61,12 @@ test.each(Object.entries(wrong))("%s is a problem where it is wrong", async (ent
   const problems = await problemsOf(entry);
   expect(problems.length).toBe(beginnings.length);
   for (const [index, beginning] of beginnings.entries()) expect(problems[index]).toStartWith(beginning);
+});
+
+test("the URL of a store is shown nowhere", async () => {
+  const entry = "rate-limit: { requests: 1, per: 1s, store: 'redis://:se-cret@redis.example' }";
+  const { snapshot, resolved } = await loadWith(filters, { "clearway.yaml": configOf(entry) });
+  expect(snapshot).not.toBeNull();
+  expect(JSON.stringify(resolved)).toContain("(secret)");
+  expect(JSON.stringify(resolved)).not.toContain("se-cret");
 });

@@ -28,7 +28,7 @@ export const importTable: Readonly<Record<string, Allowed>> = {
     packages: [],
   },
   "testing/": { ours: [...nouns, "plugin.ts", "config/", "runtime/"], packages: [] },
-  "filters/": { ours: ["plugin.ts"], packages: ["clearway", "jose"] },
+  "filters/": { ours: ["plugin.ts"], packages: ["clearway", "jose", "@redis/client"] },
   "filters/hono/": { ours: ["plugin.ts", "filters/factory.ts"], packages: ["hono"] },
   "config/": { ours: [...nouns, "units.ts", "keys.ts"], packages: ["zod", "yaml"] },
   "runtime/": { ours: [...nouns, "keys.ts"], packages: ["hono"] },

@@ -1,5 +1,6 @@
 /** What a rate limit takes. */
 import { duration, key, z } from "../../plugin.ts";
+import { storeOption } from "./store-address.ts";
 
 export const rateLimitOptions = z.strictObject({
   requests: z.int().min(1).max(1_000_000).describe("how many requests may pass, of each key"),
@@ -23,6 +24,14 @@ export const rateLimitOptions = z.strictObject({
     .describe(
       "keys that are told apart at the same time; beyond, those that owe least are forgotten; default 30000",
     ),
+  store: storeOption
+    .exactOptional()
+    .describe(
+      "where nodes share the limit: redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss://, or unix:///PATH; default none",
+    ),
+  storeTimeout: duration({ maxMs: 10_000 })
+    .default(100)
+    .describe("how long a request waits for the store before its node counts for itself; default 100ms"),
   headers: z
     .boolean()
     .default(true)

@@ -1,0 +1,61 @@
+/** One connection to a store, as the library has it. Loaded where a config names a store. */
+import { createClient, defineScript } from "@redis/client";
+import { bucketScript } from "./bucket-script.ts";
+import type { StoreAddress } from "./store-address.ts";
+
+/** As the script takes them. */
+export interface StoredRules {
+  readonly intervalUs: number;
+  readonly capacityUs: number;
+}
+
+export interface StoreConnection {
+  /** Takes from a bucket; rejects when the connection breaks. */
+  take(bucket: string, rules: StoredRules): Promise<unknown>;
+  /** At once; what was asked is rejected. */
+  close(): void;
+}
+
+const take = defineScript({
+  SCRIPT: bucketScript,
+  NUMBER_OF_KEYS: 1,
+  parseCommand(parser, bucket: string, { intervalUs, capacityUs }: StoredRules) {
+    parser.pushKey(bucket);
+    parser.push(String(intervalUs), String(capacityUs));
+  },
+  transformReply: (reply: unknown) => reply,
+});
+
+/** Rejects when there is none within `timeoutMs`. `lost` is called once if it ends without being closed. */
+export async function openStore(
+  address: StoreAddress,
+  timeoutMs: number,
+  lost: (error: Error) => void,
+): Promise<StoreConnection> {
+  const { socket, username, password, database } = address;
+  const client = createClient({
+    // Who waits, and how long, is decided here; a connection that broke is replaced, not repaired.
+    socket: { ...socket, connectTimeout: timeoutMs, reconnectStrategy: false },
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    database,
+    disableOfflineQueue: true,
+    disableClientInfo: true,
+    maintNotifications: "disabled",
+    RESP: 2,
+    scripts: { take },
+  });
+  let open = true;
+  const close = () => {
+    if (!open) return;
+    open = false;
+    client.destroy();
+  };
+  client.on("error", (error: Error) => {
+    if (!open) return;
+    close();
+    lost(error);
+  });
+  await client.connect();
+  return { take: (bucket, rules) => client.take(bucket, rules), close };
+}
