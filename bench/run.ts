@@ -41,7 +41,8 @@ function drawNewest(): void {
 async function measure(options: Options): Promise<number> {
   const peers = namePeers();
   pinSelf();
-  const clearway = findClearway(options.clearway);
+  const found = findClearway(options.clearway);
+  const clearway = options.compare === undefined ? found : { ...found, description: "both built anew" };
   const facts = readFacts(clearway, describeCommand(options));
   console.log(describeFacts(facts).join("\n"), "\n");
   const size = options.quick ? "quick" : "full";

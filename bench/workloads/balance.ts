@@ -9,6 +9,7 @@ import {
   freePort,
   makeFolder,
   nginx,
+  peerVariants,
   removeFolder,
   smallBody,
   startSubject,
@@ -27,9 +28,38 @@ const requestsPerSecond = 500;
 /** Clearway's p99 over that of nginx. */
 const margin = 0.5;
 
+type Balancer = "clearway" | "nginx" | "haproxy" | "caddy" | "envoy";
+
+/** The file in peers/, how one service is named in it, what stands between two, and the policy's name. */
+const ways: Readonly<
+  Record<Balancer, { template: string; server: (port: number) => string; between: string; policy: string }>
+> = {
+  clearway: {
+    ...{ template: "clearway-balance.yaml", between: ", ", policy: "least-latency" },
+    server: (port) => `"127.0.0.1:${port}"`,
+  },
+  nginx: {
+    ...{ template: "nginx-balance.conf", between: "\n", policy: "least_conn" },
+    server: (port) => `    server 127.0.0.1:${port} max_fails=1 fail_timeout=10s;`,
+  },
+  haproxy: {
+    ...{ template: "haproxy-balance.cfg", between: "\n", policy: "leastconn" },
+    server: (port) => `  server s${port} 127.0.0.1:${port}`,
+  },
+  caddy: {
+    ...{ template: "caddy-balance.caddyfile", between: " ", policy: "least_conn" },
+    server: (port) => `127.0.0.1:${port}`,
+  },
+  envoy: {
+    ...{ template: "envoy-balance.yaml", between: "\n", policy: "LEAST_REQUEST" },
+    server: (port) =>
+      `              - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: ${port} } } }`,
+  },
+};
+
 export interface BalanceRow extends LoadResult {
   readonly round: number;
-  readonly variant: "clearway" | "nginx";
+  readonly variant: Balancer;
   /** Parts of all tries, those of requests that were tried again among them. */
   readonly slowShare: number;
   readonly failingShare: number;
@@ -37,7 +67,9 @@ export interface BalanceRow extends LoadResult {
 
 async function* run(options: BenchOptions): AsyncGenerator<BalanceRow, void, void> {
   const seconds = options.seconds ?? secondsWanted[options.size];
-  const variants = [clearway(options.clearway.command, "clearway"), nginx];
+  const peers = peerVariants.filter(({ name }) => name in ways && options.peers.has(name));
+  const own = clearway(options.clearway.command, "clearway");
+  const variants = options.size === "quick" ? [own, nginx] : [own, ...peers];
   const folder = makeFolder();
   const ports: number[] = [];
   for (let index = 0; index < upstreamCount; index++) ports.push(await freePort());
@@ -62,15 +94,12 @@ async function measure(
   variant: Variant,
   { round, ports, seconds }: { round: number; ports: readonly number[]; seconds: number },
 ): Promise<BalanceRow> {
-  const name = variant.name === "nginx" ? "nginx" : "clearway";
+  const name = variant.name as Balancer;
+  const { template, server, between } = ways[name];
+  const servers = ports.map(server).join(between);
   const subject = await startSubject(variant, {
-    backendPort: ports[0]!,
-    cores: proxyCores,
-    template: name === "nginx" ? "nginx-balance.conf" : "clearway-balance.yaml",
-    values: {
-      endpoints: ports.map((port) => `"127.0.0.1:${port}"`).join(", "),
-      servers: ports.map((port) => `    server 127.0.0.1:${port} max_fails=1 fail_timeout=10s;`).join("\n"),
-    },
+    ...{ backendPort: ports[0]!, cores: proxyCores, template },
+    values: { servers, endpoints: servers },
   });
   try {
     await waitForAnswer(`http://127.0.0.1:${subject.port}/small`, subject.running);
@@ -101,13 +130,13 @@ async function countsOf(ports: readonly number[]): Promise<number[]> {
 }
 
 function report(rows: readonly BalanceRow[]): Report {
-  const names = ["clearway", "nginx"] as const;
+  const names = [...new Set(rows.map(({ variant }) => variant))];
   const lines = names.map((variant) => {
     const mine = rows.filter((row) => row.variant === variant);
     const middle = (read: (row: BalanceRow) => number) => median(mine.map(read));
     const sum = (read: (row: BalanceRow) => number) => mine.reduce((total, row) => total + read(row), 0);
     return [
-      variant === "nginx" ? "nginx, least_conn" : "clearway, least-latency",
+      `${variant}, ${ways[variant].policy}`,
       sum((row) => row.succeeded).toLocaleString("en"),
       String(sum((row) => row.failed)),
       figure(middle((row) => row.latencyMs.p50)),
@@ -129,7 +158,7 @@ function notesOf(rows: readonly BalanceRow[]): string[] {
   const ratio = pairedRatio(p99("clearway"), p99("nginx"));
   const notes = [
     `${requestsPerSecond} requests a second, whatever the answers take; services answer in 4 to 6 ms, the slow one in 40 to 60 ms, the failing one 503 at once`,
-    "p50, p99 and max are of requests that were answered 200; the others are failed. Both try again what was answered 503",
+    "p50, p99 and max are of requests that were answered 200; the others are failed. All but Caddy try again what was answered 503, and all take the failing one out for 10 s",
     "to slow, to failing: the parts of all tries, after a warm-up of 2 s",
   ];
   if (ratio !== null) {
@@ -151,8 +180,7 @@ function problemsOf(rows: readonly BalanceRow[]): string[] {
 }
 
 export const balance: Workload<BalanceRow> = {
-  name: "balance",
-  title: "ten services, one slow and one failing",
+  ...{ name: "balance", title: "ten services, one slow and one failing", quickSeconds: 12 },
   run,
   report,
 };

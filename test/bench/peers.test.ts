@@ -21,12 +21,19 @@ beforeAll(async () => {
 });
 afterAll(() => removeFolder(folder));
 
+const serversOf: Readonly<Record<string, string>> = {
+  "haproxy-balance.cfg": "  server one 127.0.0.1:23992",
+  "caddy-balance.caddyfile": "127.0.0.1:23992 127.0.0.1:23993",
+  "envoy-balance.yaml":
+    "              - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 23992 } } }",
+};
+
 /** As the workloads fill them. */
 function filled(template: string): string {
   const path = join(folder, template);
   const names = { folder, certificates: folder, services: join(folder, "services") };
   const ports = { port: 23_990, admin: 23_991, backend: 23_992, workerConnections: 64, generation: 1 };
-  const servers = "server 127.0.0.1:23992 max_fails=1 fail_timeout=10s;";
+  const servers = serversOf[template] ?? "server 127.0.0.1:23992;";
   const lists = { servers, endpoints: '"127.0.0.1:23992"', routes: "", retry: "{ attempts: 3 }" };
   writeFileSync(
     path,
@@ -41,6 +48,7 @@ const checks: Readonly<Record<string, { peer: PeerName; words: (path: string) =>
   ".cfg": { peer: "haproxy", words: (path) => ["-c", "-f", path] },
   ".caddyfile": { peer: "caddy", words: (path) => ["validate", "--adapter", "caddyfile", "--config", path] },
   "envoy.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
+  "envoy-balance.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
   "envoy-lua.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
   "envoy-tls.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
   "envoy-reload.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
