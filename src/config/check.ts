@@ -144,16 +144,23 @@ function leaves(issues: readonly Issue[], part: Part): Issue[] {
   return issues.flatMap((issue) => {
     if (issue.code !== "invalid_union") return [issue];
     const alternatives = issue.errors.map((inner) => leaves(inner, part));
-    const fitting = alternatives.filter(
-      (inner) => !inner.some((one) => one.code === "invalid_type" && one.path.length === 0),
-    );
+    const kind = typeof plainOf(partAt(part, issue.path).part.node);
+    const fitting = alternatives.filter((inner) => !inner.some((one) => isOfAnotherKind(one, kind)));
     if (fitting.length === 1 || (fitting.length > 1 && issue.message === "")) {
       return fitting[0]!.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
     }
     const wanted = alternatives.map((inner) => (inner[0]?.message ?? "").replace(/^wanted /, ""));
     const message = issue.message === "" ? `wanted ${[...new Set(wanted)].join(", or ")}` : issue.message;
-    return [{ ...issue, code: "custom", message } as Issue];
+    // Where none fits, this is one that does not fit either, for a union around it.
+    return [{ ...issue, code: fitting.length === 0 ? "invalid_type" : "custom", message } as Issue];
   });
+}
+
+/** Whether an alternative was never meant: the value is no text where one of these texts was wanted. */
+function isOfAnotherKind(issue: Issue, kind: string): boolean {
+  if (issue.path.length > 0) return false;
+  if (issue.code === "invalid_type") return true;
+  return issue.code === "invalid_value" && issue.values.every((value) => typeof value !== kind);
 }
 
 /** Text from the environment where another kind was wanted becomes that kind. True when anything changed. */
@@ -200,7 +207,10 @@ function reportIssue(issue: Issue, part: Part, context: { report: Report; known:
     report.add(found.key, path, { message });
   } else {
     const value = (node.kind === "scalar" ? node.written : null) ?? plainOf(node);
-    const message = `cannot read ${quoted(value)}: ${issue.message}`;
+    // A schema may have a whole sentence.
+    const message = /^cannot /.test(issue.message)
+      ? issue.message
+      : `cannot read ${quoted(value)}: ${issue.message}`;
     report.add(spotOf(found), path, { message, hints: issueHints(issue, found) });
   }
 }
@@ -208,13 +218,18 @@ function reportIssue(issue: Issue, part: Part, context: { report: Report; known:
 function issueHints(issue: Issue, { node }: Part): string[] {
   if (node.kind !== "scalar") return [];
   if (node.origin === "environment") return hiddenHints(node);
+  const { file, start, end } = node.range;
+  const written = file.text.slice(start, end);
+  if (issue.code === "invalid_type" && issue.expected === "array")
+    return [`put it into a list: [${written}]`];
   if (typeof node.value === "string") {
+    if (/^wanted a (whole )?number/.test(issue.message) && /^(["'])\d+\1$/.test(written))
+      return [`without quotes: ${node.value}`];
     const near = issue.code === "invalid_value" ? nearest(node.value, issue.values.map(String)) : null;
     return near === null ? [] : [`did you mean \`${near}\`?`];
   }
-  const { file, start, end } = node.range;
-  return end > start && issue.message.startsWith("wanted text")
-    ? [`quote it: "${file.text.slice(start, end)}"`]
+  return written !== "" && node.value !== null && issue.message.startsWith("wanted text")
+    ? [`quote it: "${written}"`]
     : [];
 }
 

@@ -5,7 +5,7 @@
  */
 import { directoryOf, joinPath } from "./file-path.ts";
 import type { WatchedFiles } from "./files.ts";
-import type { Located, LocatedScalar, Part } from "./located.ts";
+import type { Located, LocatedGap, LocatedScalar, Part } from "./located.ts";
 import type { Path, Report } from "./problem.ts";
 
 const scheme = "file:";
@@ -26,11 +26,13 @@ export async function readSecrets(root: Part, files: WatchedFiles, report: Repor
         : await files.read(path, secretCharactersMax);
     scalar.origin = "secret";
     scalar.written = scheme + path;
-    if (result.ok) scalar.value = result.value.replace(/\r?\n$/, "");
-    else
-      report.add(scalar.range, place, {
-        message: `cannot read ${JSON.stringify(path)}: ${result.reason}`,
-      });
+    if (result.ok) {
+      scalar.value = result.value.replace(/\r?\n$/, "");
+      continue;
+    }
+    report.add(scalar.range, place, { message: `cannot read ${JSON.stringify(path)}: ${result.reason}` });
+    // Whatever else its text would be wrong for: that was not meant.
+    Object.assign(scalar, { kind: "gap" } satisfies Pick<LocatedGap, "kind">);
   }
 }
 

@@ -21,7 +21,7 @@ const nouns: Readonly<Record<string, string>> = {
 export function wantedMessage(issue: RawIssue): string {
   switch (issue.code) {
     case "invalid_type":
-      return `wanted ${nouns[issue.expected] ?? issue.expected}`;
+      return `wanted ${mapOf(issue) ?? numberOf(issue) ?? nouns[issue.expected] ?? issue.expected}`;
     case "invalid_value":
       return `wanted ${choice(issue.values.map(String))}`;
     case "too_small":
@@ -41,6 +41,26 @@ export function wantedMessage(issue: RawIssue): string {
   }
 }
 
+/** `a map such as { max: … }`, by the first key that must be there, else by the first one. */
+function mapOf({ inst }: RawIssue): string | null {
+  if ((inst as z.core.$ZodType | undefined)?._zod.def.type !== "object") return null;
+  const { shape } = inst as z.ZodObject;
+  const keys = Object.keys(shape);
+  const key = keys.find((name) => !(shape[name] as z.ZodType).safeParse(undefined).success) ?? keys[0];
+  return key === undefined ? null : `a map such as { ${key}: … }`;
+}
+
+/** `a whole number from 1 to 10` */
+function numberOf({ inst }: RawIssue): string | null {
+  if ((inst as z.core.$ZodType | undefined)?._zod.def.type !== "number") return null;
+  const { format, minValue, maxValue } = inst as z.ZodNumber;
+  const noun = format === "safeint" ? "a whole number" : "a number";
+  const isBounded = [minValue, maxValue].every(
+    (limit) => Math.abs(limit ?? Infinity) < Number.MAX_SAFE_INTEGER,
+  );
+  return isBounded ? `${noun} from ${minValue} to ${maxValue}` : noun;
+}
+
 /** `a, b or c` */
 export function choice(words: readonly string[]): string {
   const last = words[words.length - 1] ?? "nothing";
@@ -52,7 +72,10 @@ export function quoted(value: unknown): string {
   if (typeof value === "string")
     return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
   if (value === null) return "nothing";
-  if (typeof value === "object") return Array.isArray(value) ? "a list" : "a map";
+  if (typeof value === "object") {
+    const kind = Array.isArray(value) ? "list" : "map";
+    return Object.keys(value).length === 0 ? `an empty ${kind}` : `a ${kind}`;
+  }
   return String(value);
 }
 

@@ -15,7 +15,7 @@ const TEXT_MAX = 256;
 const options = z.strictObject({
   format: z.enum(["json", "text"]).default("json").describe("form of a line"),
   to: z
-    .union([z.enum(["stdout", "stderr"]), path()])
+    .union([z.enum(["stdout", "stderr"]), path()], "wanted stdout, stderr or the path of a file")
     .default("stdout")
     .describe("where the lines go; a path is relative to the config file"),
   sample: percent()

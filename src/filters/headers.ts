@@ -10,7 +10,7 @@ import { headerName, headerNameProblem } from "./header-name.ts";
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 const headerValue = z
-  .string("wanted text; put a number in quotes")
+  .string("wanted text")
   .regex(VALUE, "wanted a header value: Latin text without line ends and other control characters");
 
 // Not `z.record(headerName, …)`: it reports a wrong key as "Invalid key" and hides why.

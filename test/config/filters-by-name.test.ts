@@ -92,14 +92,14 @@ test("options of Hono's middlewares are read by what Hono's own types say", asyn
 `;
   expect(await problemsOf(list)).toEqual([
     [5, 'unknown key "orgin"', "did you mean `origin`?"],
-    [6, "cannot find `maxSize` here: wanted a number"],
-    [7, 'cannot read "64KiB": wanted a number'],
-    [8, "cannot read 5: wanted nothing, or a map, or a list"],
-    [9, "cannot read a map: wanted nothing"],
+    [6, "cannot find `maxSize` here: wanted a whole number"],
+    [7, 'cannot read "64KiB": wanted a whole number'],
+    [8, "cannot read 5: wanted nothing, or a map such as { origin: … }, or a list"],
+    [9, "cannot read an empty map: wanted nothing"],
     [10, "cannot read a list: wanted at most 1 entry"],
     [11, "cannot find `password` here: wanted text"],
     [12, 'cannot read "br": wanted gzip or deflate'],
-    [13, 'cannot read "soon": wanted a number, or a list'],
+    [13, 'cannot read "soon": wanted a number from 1 to 86400000, or a list'],
   ]);
 });
 

@@ -56,7 +56,7 @@ const wrong: Record<string, readonly string[]> = {
     "jwks: cannot find `jwks` here",
   ],
   "jwt: { issuer: a, audience: [], jwks: 'https://id.example' }": [
-    "audience: cannot read a list: wanted at least 1 entry",
+    "audience: cannot read an empty list: wanted at least 1 entry",
   ],
   "jwt: { issuer: a, audience: b, jwks: keys.json }": [
     'jwks: cannot read "keys.json": wanted the URL of a key set',
@@ -64,7 +64,7 @@ const wrong: Record<string, readonly string[]> = {
   "jwt: { issuer: a, audience: b, jwks: ftp://id.example/keys }": ["jwks: cannot read"],
   "jwt: { issuer: a, audience: b, jwks: '{' }": ["jwks: cannot read"],
   "jwt: { issuer: a, audience: b, jwks: { keys: [] } }": [
-    "jwks.keys: cannot read a list: wanted at least 1 entry",
+    "jwks.keys: cannot read an empty list: wanted at least 1 entry",
   ],
   "jwt: { issuer: a, audience: b, jwks: { keys: [{ kty: oct, k: AAAA }] } }": [
     "jwks.keys[0]: cannot read a map: wanted a public key",
@@ -91,28 +91,26 @@ const wrong: Record<string, readonly string[]> = {
     "realm: cannot read",
   ],
   "jwt: { issuer: a, audience: b, jwks: 'https://i', headers: { host: sub, x-clearway-a: sub } }": [
-    'headers.host: cannot read "sub": cannot change "host"',
-    'headers.x-clearway-a: cannot read "sub": cannot change "x-clearway-a"',
+    'headers.host: cannot change "host"',
+    'headers.x-clearway-a: cannot change "x-clearway-a"',
   ],
   "jwt: { issuer: a, audience: b, jwks: 'https://i', require: { a: [], b: { present: false } }, audiences: b }":
     [
-      "require.a: cannot read a list: wanted at least 1 entry",
-      "require.b: cannot read a map: wanted a value",
+      "require.a: cannot read an empty list: wanted at least 1 entry",
+      "require.b.present: cannot read false: wanted true",
       'audiences: unknown key "audiences"',
     ],
   "api-key": ["keys: cannot find `keys` here"],
-  "api-key: { keys: {} }": ["keys: cannot read a map: wanted at least one"],
-  "api-key: { keys: { 'a b': long-enough-to-be-one } }": [
-    'keys["a b"]: cannot read "long-enough-to-be-one": cannot call a caller "a b"',
-  ],
+  "api-key: { keys: {} }": ["keys: cannot read an empty map: wanted at least one name"],
+  "api-key: { keys: { 'a b': long-enough-to-be-one } }": ['keys["a b"]: cannot call a caller "a b"'],
   "api-key: { keys: { a: short, b: 'with a space in it somewhere', c: 'sha256:abc' } }": [
     'keys.a: cannot read "short": wanted at least 16 characters',
     "keys.b: cannot read",
     'keys.c: cannot read "sha256:abc": wanted 64 hexadecimal digits behind sha256:',
   ],
   "api-key: { keys: { a: long-enough-to-be-one }, from: [], header: connection }": [
-    "from: cannot read a list",
-    'header: cannot read "connection": cannot change "connection"',
+    "from: cannot read an empty list",
+    'header: cannot change "connection"',
   ],
   "basic-auth: { users: { alice: hunter2 }, remember: 2h }": [
     'users.alice: cannot read "hunter2": wanted the hash of a password, pbkdf2:ITERATIONS:SALT:HASH or sha256:SALT:HASH',
@@ -129,7 +127,7 @@ const wrong: Record<string, readonly string[]> = {
     'body: cannot read "none": wanted signed or unsigned',
     'window: cannot read "2h": wanted a duration',
   ],
-  "ip-allow": ["ip-allow: cannot read a map: wanted allow, deny, or both"],
+  "ip-allow": ["ip-allow: cannot read an empty map: wanted allow, deny, or both"],
   "ip-allow: { allow: [10.0.0.1/8, 10.0.0.0/33, shop.example, 5] }": [
     'allow[0]: cannot read "10.0.0.1/8": wanted only zeros behind the first 8 bits',
     'allow[1]: cannot read "10.0.0.0/33": wanted a length from 0 to 32 behind the slash',
@@ -139,7 +137,7 @@ const wrong: Record<string, readonly string[]> = {
   "ext-authz: { service: autz }": ['service: unknown service "autz"'],
   "ext-authz: { service: authz, path: check, failure: open, timeout: 2m, body: 9MiB, send: [host] }": [
     'path: cannot read "check": wanted a path, such as /check',
-    'send[0]: cannot read "host": cannot change "host"',
+    'send[0]: cannot change "host"',
     'body: cannot read "9MiB": wanted a size',
     'timeout: cannot read "2m": wanted a duration',
     'failure: cannot read "open": wanted deny or allow',

@@ -21,8 +21,10 @@ export const loadBalancingGrammar: z.ZodType<LoadBalancing> = z.union([
   ringHash.transform(({ "ring-hash": { key } }): LoadBalancing => ({ policy: "ring-hash", key })),
   z
     .enum(policies, {
-      error: ({ input }) =>
-        input === "ring-hash" ? "wanted a key with it, such as { ring-hash: { key: ip } }" : policyWanted,
+      error: ({ input }) => {
+        if (input === "ring-hash") return "wanted a key with it, such as { ring-hash: { key: ip } }";
+        return typeof input === "string" ? policyWanted : `wanted ${policies.join(", ")}`;
+      },
     })
     .transform((policy): LoadBalancing => ({ policy })),
 ]);

@@ -12,7 +12,7 @@ export function byCallerName(secret: z.ZodType<string, string>) {
   return z.record(z.string(), secret).superRefine((secrets, context) => {
     const names = Object.keys(secrets);
     if (names.length === 0)
-      context.addIssue({ code: "custom", message: "wanted at least one", input: secrets });
+      context.addIssue({ code: "custom", message: "wanted at least one name", input: secrets });
     for (const name of names) {
       if (callerNamePattern.test(name)) continue;
       context.addIssue({

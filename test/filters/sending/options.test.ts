@@ -24,7 +24,7 @@ const wrong: Record<string, string> = {
   "retry: { when: [resett] }": `retry.when[0]: cannot read "resett": wanted ${whens}`,
   "retry: { when: [503, 200] }": `retry.when[1]: cannot read 200: wanted ${whens}`,
   "retry: { when: [true] }": `retry.when[0]: cannot read true: wanted ${whens}`,
-  "retry: { when: [] }": "retry.when: cannot read a list: wanted at least 1 entry",
+  "retry: { when: [] }": "retry.when: cannot read an empty list: wanted at least 1 entry",
   "retry: { budget: 20 }": "retry.budget: cannot read 20: wanted a percentage such as 20%",
   "retry: { perTry: 800 }": "retry.perTry: cannot read 800: wanted a duration such as 250ms, 2s or 1m",
   "retry: { atempts: 3 }": 'retry.atempts: unknown key "atempts"',
@@ -33,7 +33,7 @@ const wrong: Record<string, string> = {
   "mirror: { to: orders-next, percent: 101 }": "mirror.percent: cannot read 101: wanted at most 100",
   "mirror: { to: orders-next, host: 'a/b' }":
     'mirror.host: cannot read "a/b": wanted a host, with or without a port',
-  fault: "fault: cannot read a map: wanted delay, abort or both",
+  fault: "fault: cannot read an empty map: wanted delay, abort or both",
   "fault: { abort: { status: 200 } }": "fault.abort.status: cannot read 200: wanted at least 400",
   "fault: { delay: { percent: 5 } }":
     "fault.delay.for: cannot find `for` here: wanted a duration such as 250ms, 2s or 1m",
