@@ -262,6 +262,11 @@ export interface Processes {
    * does. Does nothing where the host cannot.
    */
   endAfterBusy(cpuMs: number): void;
+  /**
+   * Has the system end this process at once when the one that started it is gone, also in the middle of an endless loop.
+   * Does nothing where the host cannot.
+   */
+  endWithParent(): Promise<void>;
   /** Ends this process at once. */
   exit(code: number): never;
 }

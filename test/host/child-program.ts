@@ -27,6 +27,13 @@ if (verb === "echo") {
   processes.parent!.send("alive");
   await Bun.sleep(1);
   for (;;);
+} else if (verb === "loop") {
+  await processes.endWithParent();
+  processes.parent!.send("looping");
+  await Bun.sleep(1);
+  for (;;);
+} else if (verb === "looper") {
+  const child = processes.start(["loop"], () => console.log(`child ${child.pid}`));
 } else if (verb === "parent") {
   const child = processes.start(["echo"], () => console.log(`child ${child.pid}`));
   child.send("hello");

@@ -43,13 +43,18 @@ test("processes.endAfterBusy ends an endless loop, and not a process that calls 
   expect(await child.ended).toEqual({ code: null, signal: "SIGPROF" });
 });
 
-test("a child hears at once that its parent was killed", async () => {
-  const parent = Bun.spawn([process.execPath, program, "parent"], { stdin: "ignore", stdout: "pipe" });
+test("a child hears at once that its parent was killed", () => outlivesNot("parent"));
+
+test("processes.endWithParent ends an endless loop whose parent was killed", () => outlivesNot("looper"));
+
+/** `verb`: a parent that tells of a child. */
+async function outlivesNot(verb: string): Promise<void> {
+  const parent = Bun.spawn([process.execPath, program, verb], { stdin: "ignore", stdout: "pipe" });
   const { value } = await parent.stdout.getReader().read();
   const child = Number(/child (\d+)/.exec(Buffer.from(value!).toString())?.[1]);
   parent.kill("SIGKILL");
   await gone(child);
-});
+}
 
 test("processes.startLogged puts all that the child says into the file, in its order, and signals it", async () => {
   const path = join(mkdtempSync(join(tmpdir(), "clearway-processes-")), "child.log");

@@ -24,6 +24,9 @@ export function bunProcesses(entry: string) {
     endAfterBusy(cpuMs) {
       if (process.platform === "linux") void endAfterBusy(cpuMs);
     },
+    async endWithParent() {
+      if (process.platform === "linux") await endWithParent();
+    },
   } satisfies HostProcesses;
 }
 
@@ -33,6 +36,14 @@ async function endAfterBusy(cpuMs: number): Promise<void> {
     (await import("./busy-limit.ts")).limitBusy(cpuMs);
   } catch {
     // Another C library: the supervisor is the only one who ends a loop.
+  }
+}
+
+async function endWithParent(): Promise<void> {
+  try {
+    (await import("./parent-death.ts")).endWithParent();
+  } catch {
+    // Another C library: a loop goes on until its processor time is used up.
   }
 }
 

@@ -19,6 +19,7 @@ export function thisProcess(): Omit<Processes, "start" | "startApart"> {
       process.on("unhandledRejection", run);
     },
     endAfterBusy: () => {},
+    endWithParent: async () => {},
     exit: (code) => process.exit(code),
   };
 }

@@ -11,7 +11,7 @@ import { inertTools } from "./inert-tools.ts";
 import { placeOfError, thrownText } from "./thrown.ts";
 import { doing, type TrialMessage, type TriedConfig } from "./trial-messages.ts";
 
-/** Where nobody is left to end it, the system does. */
+/** Where the system does not end it with its parent. */
 const trialCpuMsMax = 60_000;
 /** Errors that nothing caught; further ones say nothing new. */
 const strayMax = 20;
@@ -32,6 +32,8 @@ export async function runTrial(parts: TrialProcessParts): Promise<never> {
   const { processes, parent } = parts;
   for (const name of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const) processes.onSignal(name, () => {});
   parent.onClosed(() => processes.exit(1));
+  // A loop hears nothing of that.
+  await processes.endWithParent();
   processes.endAfterBusy(trialCpuMsMax);
   const trial = new Trial(parts);
   const config = await parts.load(trial.files, trial);
