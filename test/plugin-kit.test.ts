@@ -117,6 +117,14 @@ test("copies", async () => {
       expect(await compile()).toEqual({ code: 0, output: "" });
     }, 60_000);
 
+    test("does not hand on that it is Bun for once", async () => {
+      const text = `import { expect, test } from "bun:test";
+test("environment", () => expect(process.env.BUN_BE_BUN).toBeUndefined());
+`;
+      await writeFile(join(place, "plugins/environment.test.js"), text);
+      expect(await clearway("plugin", "test", "plugins/environment.test.js")).toMatchObject({ code: 0 });
+    }, 60_000);
+
     test("fetches nothing from a registry", async () => {
       await writeFile(join(place, "plugins/lodash.test.ts"), 'import "lodash";\n');
       const { code, output } = await clearway("plugin", "test", "plugins/lodash.test.ts");

@@ -161,6 +161,13 @@ describe("wrong options", () => {
   });
 });
 
+test("what is wrong with a request is blamed on the line that made it", async () => {
+  await using filter = testFilter(stamp, options);
+  const error = await filter.request("http://[").catch((caught: Error) => caught);
+  expect(String(error)).toBe('Error: cannot request "http://[": wanted a path or a URL');
+  expect((error as Error).stack?.split("\n")[1]).toContain("plugin-test.test.ts");
+});
+
 describe("what surrounds the filter", () => {
   test("filters before and after it, and what earlier ones set", async () => {
     const greeting = defineFilter({

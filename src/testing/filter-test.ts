@@ -7,6 +7,7 @@ import { NodeMemory, nodeMemoryBytes } from "../runtime/node-memory/index.ts";
 import { createRuntime, type Runtime } from "../runtime/runtime.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { FilterDefinition, FindFilters, RequestSummary, Variables } from "../types.ts";
+import { authorsFault } from "./authors-fault.ts";
 import { sendAsCaller } from "./caller.ts";
 import { type ConnectingFacts, MemoryNetwork } from "./memory-network.ts";
 import type {
@@ -45,6 +46,7 @@ export interface FilterDraft {
 }
 
 const ENDED_MAX = 100_000;
+const anyHost = "http://shop.example";
 const callerAddress = "203.0.113.7";
 
 export class ChainTest implements FilterTest {
@@ -117,9 +119,12 @@ export class ChainTest implements FilterTest {
   }
 
   async request(target: string, init: TestRequest = {}): Promise<Response> {
-    await this.#started;
     const { caller, ...rest } = init;
-    const request = new Request(new URL(target, "http://shop.example"), rest);
+    const fault = authorsFault(this.request);
+    await this.#started.catch((error: Error) => fault(error.message));
+    if (!URL.canParse(target, anyHost))
+      fault(`cannot request ${JSON.stringify(target)}: wanted a path or a URL`);
+    const request = new Request(new URL(target, anyHost), rest);
     const parts = { network: this.#network, deadlines: this.#deadlines, limits: defaultLimits };
     const sending = sendAsCaller(
       { ...parts, time: this.#time, address: listenerAddress },
@@ -136,9 +141,13 @@ export class ChainTest implements FilterTest {
   }
 
   async reload(options: unknown = this.#draft.options): Promise<void> {
-    await this.#started;
-    checkOptions(this.#draft.definition, options);
-    await this.#apply(options);
+    const fault = authorsFault(this.reload);
+    const applying = async () => {
+      await this.#started;
+      checkOptions(this.#draft.definition, options);
+      await this.#apply(options);
+    };
+    await applying().catch((error: Error) => fault(error.message));
   }
 
   async close(): Promise<void> {
