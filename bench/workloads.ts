@@ -7,6 +7,7 @@ import { http1 } from "./workloads/http1.ts";
 import { kill } from "./workloads/kill.ts";
 import { latency } from "./workloads/latency.ts";
 import { memory } from "./workloads/memory.ts";
+import { pluginReload } from "./workloads/plugin-reload.ts";
 import { reload } from "./workloads/reload.ts";
 import { retry } from "./workloads/retry.ts";
 import { routes } from "./workloads/routes.ts";
@@ -24,6 +25,7 @@ export const workloads = [
   memory,
   connections,
   reload,
+  pluginReload,
   routes,
   balance,
   retry,

@@ -248,7 +248,10 @@ export interface Processes {
     receive: (message: unknown) => void,
     memory?: SharedMemory | null,
   ): ChildProcess;
-  /** The same for a process that runs what is not to be trusted with stdout: what it prints goes to stderr. */
+  /**
+   * The same for work that nobody waits for, with code that may do anything: it gets what time others leave, and what
+   * it prints goes to stderr.
+   */
   startApart(args: readonly string[], receive: (message: unknown) => void): ChildProcess;
   /** Null when nobody waits at the other end. */
   readonly parent: ParentChannel | null;

@@ -41,6 +41,7 @@ export async function checkFiles(files: Readonly<Record<string, string>>): Promi
       new Response(child.stderr).text(),
       child.exited,
     ]);
+    if (out === "") throw new Error(`check printed nothing and ended with ${code}: ${printed}`);
     const { problems } = JSON.parse(out) as { problems: Problem[] };
     return { code, problems, printed };
   } finally {

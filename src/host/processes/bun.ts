@@ -2,6 +2,7 @@ import { closeSync, openSync } from "node:fs";
 import type { Subprocess } from "bun";
 import type { ChildProcess, ProcessEnd } from "../../machine.ts";
 import type { HostProcesses, LoggedProcess } from "../host.ts";
+import { behind } from "./priority.ts";
 import { thisProcess } from "./this-process.ts";
 
 /** Where a child finds the memory that it shares with its parent: the first descriptor after the standard ones. */
@@ -19,7 +20,7 @@ export function bunProcesses(entry: string) {
       const inherited = memory === null ? [] : [memory.descriptor];
       return startChild([...program, ...args], receive, ["ignore", "inherit", "inherit", ...inherited]);
     },
-    startApart: (args, receive) => startChild([...program, ...args], receive, ["ignore", 2, 2]),
+    startApart: (args, receive) => behind(startChild([...program, ...args], receive, ["ignore", 2, 2])),
     startLogged: (args, logPath) => startLogged([...program, ...args], logPath),
     endAfterBusy(cpuMs) {
       if (process.platform === "linux") void endAfterBusy(cpuMs);

@@ -2,6 +2,7 @@
 import { fork } from "node:child_process";
 import type { ChildProcess, ProcessEnd } from "../../machine.ts";
 import type { HostProcesses } from "../host.ts";
+import { behind } from "./priority.ts";
 import { thisProcess } from "./this-process.ts";
 
 /** What a shell says of a program that it could not start. */
@@ -12,7 +13,7 @@ export function nodeProcesses(entry: string): HostProcesses {
   return {
     ...thisProcess(),
     start: (args, receive) => startChild([entry, ...args], receive, "inherit"),
-    startApart: (args, receive) => startChild([entry, ...args], receive, 2),
+    startApart: (args, receive) => behind(startChild([entry, ...args], receive, 2)),
     startLogged: null,
   };
 }
