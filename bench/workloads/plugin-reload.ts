@@ -25,6 +25,7 @@ const savesWanted = { full: 200, quick: 20 };
 /** One of so many is broken. */
 const brokenEvery = 5;
 const warmMs = 2_000;
+const steadyMsMax = 20_000;
 /** Asked that often whether a save is live or refused, and for that long. */
 const pollMs = 5;
 const seenMsMax = 20_000;
@@ -78,11 +79,10 @@ async function* run(options: BenchOptions): AsyncGenerator<PluginReloadRow, void
         await load(scene, () => sleep(warmMs));
         options.say(`plugin-reload: round ${round}, ${saves} saves`);
         const saving = await savingUnderLoad(scene, saves);
-        const { elapsedMs } = saving;
         const none = { p50: 0, max: 0 };
         const quiet = { saves: 0, broken: 0, liveMs: none, refusedMs: none };
         yield { round, phase: "saving", ...saving, memory: await memoryOf(scene) };
-        const steady = await load(scene, () => sleep(elapsedMs));
+        const steady = await load(scene, () => sleep(Math.min(saving.elapsedMs, steadyMsMax)));
         yield { round, phase: "steady", ...quiet, ...steady, memory: await memoryOf(scene) };
       } finally {
         await stopSubject(subject);

@@ -16,15 +16,9 @@ export class UserFilters {
   readonly #code: UserCode;
   /** By name and version. */
   readonly #kept = new Map<string, FilterDefinition>();
-  #versionsRun = 0;
 
   constructor(code: UserCode) {
     this.#code = code;
-  }
-
-  /** Modules that this process ran since its start: their texts are never freed. */
-  get versionsRun(): number {
-    return this.#versionsRun;
   }
 
   /** Reads the file and runs it. `folder` is the main config file's. */
@@ -58,7 +52,6 @@ export class UserFilters {
     if (kept !== undefined) return { plugin, definition: kept };
     let exported: Readonly<Record<string, unknown>>;
     try {
-      this.#versionsRun += 1;
       exported = await this.#code.run(plugin.source, plugin.version);
     } catch (error) {
       return { refusal: { refused: "", hints: [], faults: [thrown(error, texts)] } };
