@@ -152,7 +152,7 @@ const contextCases: readonly Case[] = [
     ],
     answer: text,
   },
-  { name: "an answer at once", uses: [() => new Response("now", { status: 205 })] },
+  { name: "an answer at once", uses: [() => new Response("now", { status: 203 })] },
   { name: "an answer at once, to HEAD", uses: [(c) => c.text("now")], request: { method: "HEAD" } },
   {
     name: "an HTTPException's answer, seen further out",
