@@ -14,36 +14,31 @@ const options = z
   .strictObject({
     memory: size({ minBytes: MEBIBYTE })
       .default(64 * MEBIBYTE)
-      .describe("all that is kept, in each worker; default 64MiB"),
+      .describe("all that is kept, in each worker"),
     bodyMax: size({ minBytes: 1, maxBytes: 4 * MEBIBYTE })
       .default(MEBIBYTE)
-      .describe("largest body that is kept, others pass; at most a quarter of the memory; default 1MiB"),
+      .describe("largest body that is kept, others pass; at most a quarter of the memory"),
     ttl: duration()
       .exactOptional()
-      .describe("how long answers are fresh that say nothing of it; default they are not kept"),
+      .describe("how long answers are fresh that say nothing of it; without it they are not kept"),
     staleWhileRevalidate: duration()
       .exactOptional()
       .describe(
-        "how long a stale answer is given while the service is asked, where it does not say so itself; default not at all",
+        "how long a stale answer is given while the service is asked, where the answer does not say so itself; without it not at all",
       ),
     staleIfError: duration()
       .exactOptional()
       .describe(
-        "how long a stale answer is given when the service fails, where it does not say so itself; default not at all",
+        "how long a stale answer is given when the service fails, where the answer does not say so itself; without it not at all",
       ),
     wait: duration({ maxMs: 60_000 })
       .default(5000)
-      .describe("how long a request waits for another one's answer before it is sent itself; default 5s"),
+      .describe("how long a request waits for another one's answer before it is sent itself"),
     setCookie: z
       .enum(["pass", "store"], "wanted pass or store")
       .default("pass")
-      .describe(
-        "what becomes of answers that set a cookie: they pass and are not kept, or are; default pass",
-      ),
-    status: z
-      .boolean()
-      .default(true)
-      .describe("whether answers say in Cache-Status what the cache did; default true"),
+      .describe("what becomes of answers that set a cookie: they pass and are not kept, or are"),
+    status: z.boolean().default(true).describe("whether answers say in Cache-Status what the cache did"),
   })
   .refine(({ memory, bodyMax }) => bodyMax * BODIES_IN_MEMORY_MIN <= memory, {
     path: ["bodyMax"],
