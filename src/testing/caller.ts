@@ -1,13 +1,10 @@
 /** Who sends a test's requests: each on a connection of its own, with the codec of the proxy's other side. */
 import type { Address, SocketError, SocketOwner } from "../machine.ts";
-import { AnswerBody } from "../runtime/answer-body.ts";
+import { receivedAnswer } from "../runtime/answer-body.ts";
 import type { Deadlines } from "../runtime/deadlines.ts";
 import { outgoingRequest } from "../runtime/fetch/outgoing.ts";
-import { lightResponse } from "../runtime/fetch/response.ts";
-import { NOWHERE } from "../runtime/http1/body-sinks.ts";
 import { knownFields } from "../runtime/http1/fields.ts";
 import { Head } from "../runtime/http1/head.ts";
-import { reasonOf } from "../runtime/http1/head-writer.ts";
 import { writeRequestHead } from "../runtime/http1/request-writer.ts";
 import type { ResponseFacts } from "../runtime/http1/response-rules.ts";
 import { type CallOwner, type ConnectionKeeper, UpstreamConnection } from "../runtime/http1/upstream.ts";
@@ -15,7 +12,7 @@ import { deliver } from "../runtime/respond.ts";
 import { framingOf, targetOf } from "../runtime/sending.ts";
 import { flushWires } from "../runtime/wire.ts";
 import type { MessageLimits } from "../snapshot.ts";
-import type { BodySink, BodySource, Failure } from "../types.ts";
+import type { Failure } from "../types.ts";
 import type { ConnectingFacts, MemoryNetwork } from "./memory-network.ts";
 import type { PassingTime } from "./passing-time.ts";
 
@@ -123,13 +120,8 @@ class CallerExchange implements ConnectionKeeper, CallOwner {
   onInformational(): void {}
 
   onHead(head: Head, facts: ResponseFacts): void {
-    const connection = this.#connection;
-    const { lengthBytes } = connection;
-    const body = facts.framing === "none" ? null : new AnswerBody(connection, lengthBytes, () => {});
-    const read = body === null ? null : new TimedBody(body, this.#parts.time);
-    const source = { status: head.status, reason: reasonOf(head), fields: head.detached(), body: read };
-    if (body === null) connection.pipe(NOWHERE);
-    this.#outcome.resolve(lightResponse(source));
+    const { response } = receivedAnswer(this.#connection, { head, facts, ended: () => {} });
+    this.#outcome.resolve(timed(response, this.#parts.time));
   }
 
   onUpgraded(): void {
@@ -142,55 +134,20 @@ class CallerExchange implements ConnectionKeeper, CallOwner {
   }
 }
 
-/** Time passes while somebody reads it. */
-class TimedBody implements BodySource, BodySink {
-  readonly #body: BodySource;
-  readonly #time: PassingTime;
-  #sink: BodySink | null = null;
-  #stop: () => void = () => {};
-
-  constructor(body: BodySource, time: PassingTime) {
-    this.#body = body;
-    this.#time = time;
-  }
-
-  get lengthBytes(): number | null {
-    return this.#body.lengthBytes;
-  }
-
-  pipe(sink: BodySink): void {
-    this.#sink = sink;
-    this.#stop = this.#time.begin();
-    this.#body.pipe(this);
-  }
-
-  pause(): void {
-    this.#stop();
-    this.#body.pause();
-  }
-
-  resume(): void {
-    this.#stop();
-    this.#stop = this.#time.begin();
-    this.#body.resume();
-  }
-
-  cancel(): void {
-    this.#stop();
-    this.#body.cancel();
-  }
-
-  data(bytes: Buffer, start: number, end: number): void {
-    this.#sink?.data(bytes, start, end);
-  }
-
-  end(trailers: Parameters<BodySink["end"]>[0]): void {
-    this.#stop();
-    this.#sink?.end(trailers);
-  }
-
-  fail(failure: Failure): void {
-    this.#stop();
-    this.#sink?.fail(failure);
-  }
+/** The same answer, for whose body time passes while somebody waits for a piece of it. */
+function timed(response: Response, time: PassingTime): Response {
+  if (response.body === null) return response;
+  const reader = response.body.getReader();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await time.whileWaiting(reader.read());
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, response);
 }

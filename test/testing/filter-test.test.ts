@@ -140,3 +140,31 @@ test("a day passes in a moment", async () => {
   await filter.clock.advance(24 * 3_600_000);
   expect(await (await filter.request("/")).text()).toBe("24");
 });
+
+test("time stands between two pieces of an answer while nobody waits for the next one", async () => {
+  await using filter = testFilter(
+    passing,
+    {},
+    {
+      service: (_request, { wait }) =>
+        new Response(
+          new ReadableStream({
+            async pull(controller) {
+              await wait(1000);
+              controller.enqueue(new TextEncoder().encode("data: tick\n\n"));
+            },
+          }),
+          { headers: { "content-type": "text/event-stream" } },
+        ),
+    },
+  );
+  const reader = (await filter.request("/")).body!.getReader();
+  await reader.read();
+  expect(filter.clock.now()).toBe(1000);
+  await Bun.sleep(20);
+  expect(filter.clock.now()).toBe(1000);
+  await filter.clock.advance(500);
+  await reader.read();
+  expect(filter.clock.now()).toBe(2000);
+  await reader.cancel();
+});
