@@ -47,7 +47,7 @@ async function declare(modules: readonly string[]): Promise<Texts> {
       [
         process.execPath,
         join(packages, "typescript/bin/tsc"),
-        ...["--ignoreConfig", "--declaration", "--emitDeclarationOnly", "--outDir", folder],
+        ...["--ignoreConfig", "--declaration", "--emitDeclarationOnly", "--noCheck", "--outDir", folder],
         ...["--target", "ESNext", "--module", "ESNext", "--moduleResolution", "bundler", "--strict"],
         ...["--lib", "ESNext,DOM,DOM.Iterable,DOM.AsyncIterable", "--types", "bun", "--skipLibCheck"],
         ...["--exactOptionalPropertyTypes", "--allowImportingTsExtensions", "--rootDir", join(root, "src")],
