@@ -110,10 +110,9 @@ function elsewhereOf(here: Section): Elsewhere {
   };
 }
 
-/** What the grammar itself has no words for: filters are read by others, and one text stands for two alternatives. */
+/** What the grammar itself has no words for: filters are read by others. */
 const types: Readonly<Record<string, string>> = {
   filters: `a list of at most ${filtersMax} [filters](filters.md)`,
-  loadBalancing: "`least-latency`, `round-robin`, `least-request`, `random`, or a map of `ring-hash`",
 };
 
 /** A description makes a new schema, of the same keys. */

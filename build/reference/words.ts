@@ -18,12 +18,8 @@ export function wordsOf(schema: Schema): string {
   const mark = markOf(schema);
   if (mark === "duration" || mark === "size") return `[a ${mark}](#values)${boundsOf(schema)}`;
   if (mark !== null) return markWords[mark];
-  const wanted = wantedOf(schema);
-  if (wanted !== null) return escaped(wanted);
   const { def } = schema._zod as z.core.$ZodTypes["_zod"];
   switch (def.type) {
-    case "string":
-      return `text${lengthOf(schema, "characters")}`;
     case "number":
       return numberWords(schema as z.ZodNumber);
     case "boolean":
@@ -32,6 +28,17 @@ export function wordsOf(schema: Schema): string {
       return choiceOf(Object.values(def.entries));
     case "literal":
       return choiceOf(def.values);
+  }
+  const wanted = wantedOf(schema);
+  return wanted === null ? structureOf(schema) : escaped(wanted);
+}
+
+/** Of what can have more than a few values, and brings no words of its own. */
+function structureOf(schema: Schema): string {
+  const { def } = schema._zod as z.core.$ZodTypes["_zod"];
+  switch (def.type) {
+    case "string":
+      return `text${lengthOf(schema, "characters")}`;
     case "array":
       return listWords(schema, wordsOf(def.element));
     case "record":
