@@ -1,30 +1,39 @@
 /** What the README and the documents show is true: configs check, the filter loads, links lead somewhere. */
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { filters as filterRegistry } from "../src/filters/index.ts";
 import type { FilterDefinition } from "../src/plugin.ts";
 import { root, startClearway } from "./program.ts";
 
 const readme = readFileSync(join(root, "README.md"), "utf8");
 
-function block(language: string): string {
-  return new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, "ms").exec(readme)?.[1] ?? "";
+/** The first of this language, or the one with such a text in it. */
+function block(language: string, text = ""): string {
+  const blocks = readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, "gms"));
+  return [...blocks].map(([, inside = ""]) => inside).find((inside) => inside.includes(text)) ?? "";
 }
 
 async function inFolder<Result>(files: Record<string, string>, run: (folder: string) => Promise<Result>) {
   const folder = await mkdtemp(join(tmpdir(), "clearway-docs-"));
   try {
-    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(dirname(join(folder, name)), { recursive: true });
+      await writeFile(join(folder, name), text);
+    }
     return await run(folder);
   } finally {
     await rm(folder, { recursive: true });
   }
 }
 
-async function checked(config: string): Promise<{ code: number; output: string }> {
-  return inFolder({ "clearway.yaml": config }, async (folder) => {
+async function checked(
+  config: string,
+  files: Record<string, string> = {},
+): Promise<{ code: number; output: string }> {
+  return inFolder({ "clearway.yaml": config, ...files }, async (folder) => {
     const check = startClearway(["check", "-c", "clearway.yaml"], { folder });
     return { code: await check.ended, output: check.output() };
   });
@@ -63,6 +72,21 @@ services:
     const run = filter.middleware?.({ header: "x-stamp", value: "1" }, undefined as never);
     await run?.(context as never, async () => void set.push(["next"]));
     expect(set).toEqual([["next"], ["x-stamp", "1"]]);
+  });
+
+  test("its filter stands in a config as it says", async () => {
+    const listener = "listeners:\n  web:\n    bind: 127.0.0.1:8080\n";
+    const filters = block("yaml", "stamp.ts").replaceAll(/^/gm, "    ");
+    const files = { "plugins/stamp.ts": block("ts") };
+    expect(await checked(listener + filters, files)).toMatchObject({ code: 0 });
+    const wrong = filters.replace("value: blue", "valu: blue");
+    expect((await checked(listener + wrong, files)).output).toContain("did you mean `value`?");
+  });
+
+  test("names every built-in filter, and no other", () => {
+    const [table = ""] = /^\| \| filters \|\n.*?\n\n/ms.exec(readme) ?? [];
+    const named = [...table.matchAll(/`([a-z-]+)`/g)].map(([, name = ""]) => name);
+    expect(named.sort()).toEqual([...filterRegistry.keys()].sort());
   });
 });
 
