@@ -257,6 +257,8 @@ export interface Processes {
   readonly parent: ParentChannel | null;
   /** Null when there is no such process, or the system does not tell. */
   usage(pid: number): Promise<ProcessUsage | null>;
+  /** Whether its main thread has a processor, or waits for one; false where the system does not tell. */
+  runnable(pid: number): Promise<boolean>;
   onSignal(name: SignalName, run: () => void): void;
   /** An error that nothing caught; without this call it ends the process. */
   onUncaught(run: (error: unknown) => void): void;

@@ -6,6 +6,16 @@ const pageBytes = 4096;
 /** USER_HZ: the same on every Linux that anyone runs. */
 const ticksPerSecond = 100;
 
+/** The first field after the program's name: R for one that runs, or would. */
+export async function linuxRunnable(pid: number): Promise<boolean> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).startsWith("R");
+  } catch {
+    return false;
+  }
+}
+
 export async function linuxUsage(pid: number): Promise<ProcessUsage | null> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, "utf8");

@@ -1,8 +1,8 @@
 import { setPriority } from "node:os";
 import type { ChildProcess } from "../../machine.ts";
 
-/** A tenth of what a process of usual priority gets, where both want the same processor; see nice(2). */
-const niceness = 10;
+/** A third of what a process of usual priority gets, where both want the same processor; see sched(7). */
+const niceness = 5;
 
 /** Gives way to other processes. */
 export function behind(child: ChildProcess): ChildProcess {

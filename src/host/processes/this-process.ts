@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { ParentChannel, Processes } from "../../machine.ts";
-import { linuxUsage } from "./linux.ts";
+import { linuxRunnable, linuxUsage } from "./linux.ts";
 
 /** What is the same on every host: all but how another process is started. */
 export function thisProcess(): Omit<Processes, "start" | "startApart"> {
@@ -11,6 +11,7 @@ export function thisProcess(): Omit<Processes, "start" | "startApart"> {
     parent: process.send === undefined ? null : parentChannel(process.send.bind(process)),
     cores: availableParallelism(),
     usage: linuxUsage,
+    runnable: linuxRunnable,
     onSignal(name, run) {
       process.on(name, run);
     },

@@ -10,8 +10,12 @@ import {
   trialVerb,
 } from "./trial-messages.ts";
 
-/** For one step of one filter. */
+/** For one step of one filter, when it waits for something; or its processor time, when it computes. */
 const stepMsMax = 5_000;
+/** For one that computes, and has to wait for a processor because others compute too. */
+const starvedMsMax = 30_000;
+/** Asked that often whether it still computes. */
+const starvedPollMs = 250;
 /** From one step to the next, in which the program's own code runs. */
 const betweenMsMax = 20_000;
 /** For all of it. */
@@ -24,7 +28,7 @@ const lastWordsMs = 100;
 
 export interface TrialParts {
   readonly clock: Clock;
-  readonly processes: Pick<Processes, "startApart" | "usage">;
+  readonly processes: Pick<Processes, "startApart" | "usage" | "runnable">;
 }
 
 export interface TrialTarget {
@@ -52,6 +56,7 @@ class TrialRun {
   #step: TrialStep | null = null;
   #running = false;
   #baseBytes: number | null = null;
+  #cpuSeconds = 0;
   #done = false;
 
   constructor(parts: TrialParts, target: TrialTarget, files: NotedFiles) {
@@ -77,7 +82,7 @@ class TrialRun {
     if (message.kind === "begin") await this.#begin(message);
     if (message.kind === "end") {
       this.#running = false;
-      this.#within(betweenMsMax);
+      this.#within(betweenMsMax, () => this.#fail(lateText(betweenMsMax)));
     }
     if (message.kind === "tried") this.#finish(message.config);
   }
@@ -86,20 +91,34 @@ class TrialRun {
     if (this.#baseBytes === null) await this.#measure();
     this.#step = step;
     this.#running = true;
-    this.#within(stepMsMax);
+    const began = { atMs: this.#parts.clock.now(), cpuSeconds: this.#cpuSeconds };
+    this.#within(stepMsMax, () => void this.#late(began));
     if (answer) this.#child.send("known");
   }
 
-  #within(limitMs: number): void {
+  #within(limitMs: number, late: () => void): void {
     this.#cancelStep();
-    this.#cancelStep = this.#parts.clock.after(limitMs, () => this.#fail(lateText(limitMs)));
+    this.#cancelStep = this.#parts.clock.after(limitMs, late);
+  }
+
+  /** On a machine that has too much to do, 5 s may pass before a step of a millisecond had its turn. */
+  async #late(began: { readonly atMs: number; readonly cpuSeconds: number }): Promise<void> {
+    const { clock, processes } = this.#parts;
+    const step = this.#step;
+    const [runnable] = await Promise.all([processes.runnable(this.#child.pid), this.#measure()]);
+    if (this.#step !== step || !this.#running) return;
+    const usedMs = (this.#cpuSeconds - began.cpuSeconds) * 1000;
+    const starved = runnable && usedMs < stepMsMax && clock.now() - began.atMs < starvedMsMax;
+    if (starved) this.#within(starvedPollMs, () => void this.#late(began));
+    else this.#fail(lateText(stepMsMax));
   }
 
   /** What grows between two steps is the program's own. */
   async #measure(): Promise<void> {
     const usage = await this.#parts.processes.usage(this.#child.pid);
     if (usage === null || this.#done) return;
-    const { residentBytes } = usage;
+    const { residentBytes, cpuSeconds } = usage;
+    this.#cpuSeconds = cpuSeconds;
     if (this.#baseBytes === null || !this.#running) {
       this.#baseBytes = Math.max(this.#baseBytes ?? 0, residentBytes);
     } else if (residentBytes - this.#baseBytes > memoryBytesMax) {
@@ -120,7 +139,7 @@ class TrialRun {
 
   #problem(what: string): Problem {
     if (this.#step === null) {
-      const message = `cannot check this file: the process that tries its filters ${what}`;
+      const message = `cannot check this file: trying its filters ${what}`;
       return { file: this.#target.file, line: 1, column: 1, path: "", message, hints: [], excerpt: null };
     }
     const { work, name, at } = this.#step;
