@@ -48,7 +48,7 @@ beforeAll(async () => {
   built = join(await mkdtemp(join(tmpdir(), "clearway-built-")), "clearway");
   const build = start([process.execPath, join(root, "build/binary.ts"), built]);
   expect([await build.ended, build.output()]).toEqual([0, expect.stringContaining("MiB")]);
-});
+}, 120_000);
 afterAll(() => rm(dirname(built), { recursive: true }));
 
 describe.each([
