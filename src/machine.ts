@@ -88,6 +88,11 @@ export interface ByteSocket {
   /** Stops and restarts the delivery of data: back-pressure. */
   pause(): void;
   resume(): void;
+  /**
+   * Takes back a chunk that `onData` gave and nobody reads any more: the memory of a large one serves the next at once,
+   * instead of waiting for the collector. Absent where the host gains nothing by it.
+   */
+  reclaim?(chunk: Buffer): void;
   /** Sends FIN after what was written; the other direction stays open. */
   end(): void;
   /** Closes both directions at once; unsent bytes may be lost. */

@@ -46,6 +46,11 @@ export interface BodySource {
 export interface BodySink {
   /** Takes bytes[start, end) at once; a sink that is full pauses the source itself. */
   data(bytes: Buffer, start: number, end: number): void;
+  /**
+   * Whether the bytes that the last `data` was given are read by nobody any more, so that their memory may be used again;
+   * a sink without it may keep them for as long as it likes.
+   */
+  hasSpent?(bytes: Buffer): boolean;
   /** The body is whole. */
   end(trailers: FieldTable | null): void;
   /** The body will never be whole. */

@@ -13,11 +13,13 @@ export class AnswerBody implements BodySource, BodySink {
   readonly lengthBytes: number | null;
   #upstream: UpstreamConnection | null;
   #sink: BodySink | null = null;
+  readonly #headBytes: Buffer;
   readonly #ended: () => void;
 
-  constructor(upstream: UpstreamConnection, lengthBytes: number | null, ended: () => void) {
+  constructor(upstream: UpstreamConnection, headBytes: Buffer, ended: () => void) {
     this.#upstream = upstream;
-    this.lengthBytes = lengthBytes;
+    this.lengthBytes = upstream.lengthBytes;
+    this.#headBytes = headBytes;
     this.#ended = ended;
   }
 
@@ -54,6 +56,11 @@ export class AnswerBody implements BodySource, BodySink {
     this.#sink?.data(bytes, start, end);
   }
 
+  /** The chunk with the head in it is kept: filters read fields in it for as long as they like. */
+  hasSpent(bytes: Buffer): boolean {
+    return bytes !== this.#headBytes && (this.#sink?.hasSpent?.(bytes) ?? false);
+  }
+
   end(trailers: Parameters<BodySink["end"]>[0]): void {
     const sink = this.#sink;
     this.#upstream = null;
@@ -76,7 +83,7 @@ export function receivedAnswer(
   upstream: UpstreamConnection,
   { head, facts, ended }: { head: Head; facts: ResponseFacts; ended: () => void },
 ): { readonly response: Response; readonly body: AnswerBody | null } {
-  const body = facts.framing === "none" ? null : new AnswerBody(upstream, upstream.lengthBytes, ended);
+  const body = facts.framing === "none" ? null : new AnswerBody(upstream, head.bytes, ended);
   const fields = head.detached();
   const response = lightResponse({ status: head.status, reason: reasonOf(head), fields, body });
   if (body === null) {

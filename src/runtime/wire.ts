@@ -14,6 +14,9 @@ const COPIED_BYTES_MAX = 16 * 1024;
 let scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
 let used = 0;
 let owner: Wire | null = null;
+/** What was given last to any wire, when that wire needs it no more. */
+let spent: Buffer | null = null;
+let spentBy: Wire | null = null;
 
 /** Writes what the current event gathered. Whoever is called by a socket, a timer or a promise calls it at the end. */
 export function flushWires(): void {
@@ -73,6 +76,7 @@ export class Wire {
       const out = this.room(length);
       bytes.copy(out, used, start, end);
       this.advance(used + length);
+      this.#spend(bytes);
       return;
     }
     let from = start;
@@ -83,6 +87,17 @@ export class Wire {
     } else this.flush();
     this.writtenBytes += length;
     this.#send(bytes, from, end, "kept");
+    this.#spend(this.#waitingBytes === 0 ? bytes : null);
+  }
+
+  #spend(bytes: Buffer | null): void {
+    spent = bytes;
+    spentBy = this;
+  }
+
+  /** Whether these bytes are the last that were given to `write`, and not read by this wire any more. */
+  hasSpent(bytes: Buffer): boolean {
+    return spent === bytes && spentBy === this;
   }
 
   writeText(latin1: string): void {
@@ -119,6 +134,12 @@ export class Wire {
   }
 
   // ---- reading ----
+
+  /** Takes back a chunk that this socket gave and nobody reads any more. */
+  reclaim(chunk: Buffer): void {
+    if (spent === chunk) spent = null;
+    this.#socket.reclaim?.(chunk);
+  }
 
   get paused(): boolean {
     return this.#paused;

@@ -69,6 +69,11 @@ export class MemoryConnection implements ByteSocket {
     this.#owner.onClose(null);
   }
 
+  /** Whoever reads it after that reads nothing that came. */
+  reclaim(chunk: Buffer): void {
+    chunk.fill(0);
+  }
+
   // ---- the test's end ----
 
   send(bytes: Buffer): void {

@@ -42,6 +42,8 @@ import { listenAlone, listenInstead } from "./unix-listener.ts";
 type Native = Socket<BunSocket>;
 
 /** Sends a keep-alive probe after this much silence, so that a peer that vanished is noticed. */
+/** Below, making the object that frees the memory costs as much as the memory does. */
+const RECLAIMED_BYTES_MIN = 16 * 1024;
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
 class BunSocket implements ByteSocket {
@@ -76,6 +78,11 @@ class BunSocket implements ByteSocket {
 
   resume(): void {
     this.#socket?.resume();
+  }
+
+  reclaim(chunk: Buffer): void {
+    const memory = chunk.buffer as ArrayBuffer;
+    if (chunk.length >= RECLAIMED_BYTES_MIN && chunk.length === memory.byteLength) memory.transfer(0);
   }
 
   end(): void {

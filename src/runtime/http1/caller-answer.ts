@@ -177,6 +177,11 @@ export class CallerAnswer implements BodySink {
     }
   }
 
+  /** Whether what `data` was given is out: nobody reads it any more. */
+  hasSpent(bytes: Buffer): boolean {
+    return this.#wire?.hasSpent(bytes) ?? false;
+  }
+
   /** The caller took what waited. */
   drained(): void {
     if (!this.#paused) return;

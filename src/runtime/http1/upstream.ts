@@ -68,6 +68,8 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   #state: State = "connecting";
   #owner: CallOwner | null = null;
   #sink: BodySink | null = null;
+  /** What came last, when all of it went on and nobody reads it any more. */
+  #spent: Buffer | null = null;
   #informational = 0;
   /** How the connection ended, while what came before that still waits for its reader. */
   #over: string | null = null;
@@ -217,6 +219,9 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
     this.#response.append(chunk);
     this.#advance();
     flushWires();
+    if (this.#spent !== chunk) return;
+    this.#spent = null;
+    this.#wire?.reclaim(chunk);
   }
 
   onDrain(): void {
@@ -314,6 +319,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
     this.#touchSilence();
     if (this.#state === "tunnel") this.#response.takeAll(sink);
     else if (this.#response.readBody(sink) === "bad") this.#lost(`answered with a ${this.#response.problem}`);
+    else this.#spent = this.#response.spentBy(sink);
   }
 
   /** The answer is whole. The connection goes back first, so that what follows from the answer may use it. */
