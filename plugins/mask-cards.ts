@@ -63,7 +63,7 @@ function refuse(c: Context): void {
 
 const [QUOTE, BACKSLASH, LINE_END, SPACE, LETTER_U, UNDERSCORE] = [0x22, 0x5c, 0x0a, 0x20, 0x75, 0x5f];
 const [HYPHEN, PLUS, POINT, STAR, NINE] = [0x2d, 0x2b, 0x2e, 0x2a, 0x39];
-const DIGITS_MAX = 19;
+const [DIGITS_MIN, DIGITS_MAX] = [12, 19];
 
 /** Prefixes and lengths: Visa, Mastercard, American Express, Diners, JCB, Discover, UnionPay, Maestro. */
 const CARD =
@@ -129,7 +129,8 @@ class CardMask {
     const mayGoOn =
       then === "more" &&
       (end === bytes.length || (this.#inText && end === bytes.length - 1 && isSeparator(bytes[end]!)));
-    for (let first = 0; first < groups.length; ) {
+    const tooShort = !mayGoOn && end - this.#at < DIGITS_MIN;
+    for (let first = tooShort ? groups.length : 0; first < groups.length; ) {
       const { start } = groups[first]!;
       this.#at = start;
       if (mayGoOn && digitsOf(bytes, groups.slice(first, first + DIGITS_MAX + 1)).length <= DIGITS_MAX)
@@ -147,10 +148,12 @@ class CardMask {
   /** The last of the groups that make a card together with the first, as many as can; null where none do. */
   #cardAt(bytes: Uint8Array, groups: readonly Group[], first: number): number | null {
     let found: number | null = null;
+    let digits = "";
     for (let last = first; last < groups.length; last++) {
-      const digits = digitsOf(bytes, groups.slice(first, last + 1));
+      digits += digitsOf(bytes, [groups[last]!]);
       if (digits.length > DIGITS_MAX) break;
       const next = bytes[groups[last]!.end] ?? LINE_END;
+      if (digits.length < DIGITS_MIN) continue;
       const isWhole = !isLetter(next) && (this.#inText || !isSign(next));
       if (isWhole && CARD.test(digits) && hasCheckDigit(digits)) found = last;
     }
