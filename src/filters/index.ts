@@ -5,6 +5,7 @@ import apiKey from "./api-key.ts";
 import basicAuth from "./basic-auth.ts";
 import bodyLimit from "./body-limit.ts";
 import cache from "./cache.ts";
+import concurrency from "./concurrency.ts";
 import extAuthz from "./ext-authz.ts";
 import fault from "./fault.ts";
 import headers from "./headers.ts";
@@ -29,6 +30,7 @@ const definitions: readonly FilterDefinition[] = [
   bodyLimit,
   extAuthz,
   rateLimit,
+  concurrency,
   fault,
   cache,
   mirror,

@@ -28,6 +28,9 @@ const right = [
   "rate-limit: { requests: 100, per: 1s }",
   "rate-limit: { requests: 100, per: 1s, burst: 50, key: 'claim:sub', keys: 500000, headers: false, mode: audit }",
   "rate-limit: { requests: 100, per: 1s, store: 'rediss://:pw@redis.example/1', storeTimeout: 50ms }",
+  "concurrency: { limit: 100 }",
+  "concurrency: { adaptive: {} }",
+  "concurrency: { adaptive: { min: 5, max: 5, initial: 5 } }",
 ];
 
 /** Entries, and how each of their problems begins. */
@@ -50,6 +53,13 @@ const wrong: Record<string, readonly string[]> = {
   "rate-limit: { requests: 10, per: 1s, storeTimeout: 1m }": ["6:64 rate-limit.storeTimeout"],
   "rate-limit: { requests: 10, per: 1s, headers: 1 }": ["6:59 rate-limit.headers"],
   "rate-limit: { requests: 10, per: 1s, mode: shadow }": ["6:56 rate-limit.mode"],
+  concurrency: ["6:13 concurrency: cannot read a map: wanted one of limit and adaptive"],
+  "concurrency: { limit: 1, adaptive: {} }": ["6:26 concurrency: "],
+  "concurrency: { limit: 0 }": ["6:35 concurrency.limit: cannot read 0: wanted at least 1"],
+  "concurrency: { adaptive: { min: 5, max: 4 } }": [
+    "6:45 concurrency.adaptive.min: cannot read 5: wanted at most max, 4",
+  ],
+  "concurrency: { adaptive: { initial: many } }": ["6:49 concurrency.adaptive.initial"],
   "rate-limit: { requests: 10, per: 1s, bursts: 5 }": ["6:50 rate-limit.bursts: unknown"],
 };
 
