@@ -30,8 +30,20 @@ export class AnswerReader {
   #left = 0;
   #bodyBytes = 0;
   #connection: "keep" | "close" = "keep";
+  #expected: WantedAnswer;
 
-  constructor(private readonly wanted: WantedAnswer) {}
+  /** Where there is a refusal, an answer with its status must be all that it is. */
+  constructor(
+    private readonly wanted: WantedAnswer,
+    private readonly refusal: WantedAnswer | null = null,
+  ) {
+    this.#expected = wanted;
+  }
+
+  /** Whether the last answer was the refusal. */
+  get refused(): boolean {
+    return this.#expected === this.refusal;
+  }
 
   /** What the last answer said of the connection. */
   get connection(): "keep" | "close" {
@@ -98,7 +110,9 @@ export class AnswerReader {
     const [statusLine = "", ...fields] = bytes.toString("latin1", 0, end).split("\r\n");
     const status = /^HTTP\/1\.1 (\d{3}) /.exec(statusLine)?.[1];
     if (status === undefined) throw new WrongAnswer("framing", `the status line "${statusLine}"`);
-    if (Number(status) !== this.wanted.status) throw new WrongAnswer("status", statusLine);
+    const expected = [this.wanted, this.refusal].find((each) => each?.status === Number(status));
+    if (!expected) throw new WrongAnswer("status", statusLine);
+    this.#expected = expected;
     const values = new Map(fields.map(splitField));
     this.#connection = values.get("connection")?.toLowerCase() === "close" ? "close" : "keep";
     this.#bodyBytes = 0;
@@ -118,7 +132,7 @@ export class AnswerReader {
     if (bytes.length === 0) return -1;
     const length = Math.min(bytes.length, this.#left);
     const from = this.#bodyBytes;
-    if (!this.wanted.body.subarray(from, from + length).equals(bytes.subarray(0, length))) {
+    if (!this.#expected.body.subarray(from, from + length).equals(bytes.subarray(0, length))) {
       throw new WrongAnswer("body", `the body differs within ${length} bytes from byte ${from}`);
     }
     this.#bodyBytes += length;
@@ -131,8 +145,9 @@ export class AnswerReader {
   }
 
   #finish(): void {
-    if (this.#bodyBytes !== this.wanted.body.length) {
-      throw new WrongAnswer("body", `a body of ${this.#bodyBytes} bytes, wanted ${this.wanted.body.length}`);
+    const { length } = this.#expected.body;
+    if (this.#bodyBytes !== length) {
+      throw new WrongAnswer("body", `a body of ${this.#bodyBytes} bytes, wanted ${length}`);
     }
     this.#state = "head";
   }

@@ -16,6 +16,8 @@ export interface LoadOptions {
   /** Null for a closed loop. */
   readonly requestsPerSecond: number | null;
   readonly wanted: WantedAnswer;
+  /** Another answer that is right: it is counted apart, among those that succeeded. */
+  readonly refusal?: WantedAnswer;
   /** For https; without it the load is plain. */
   readonly tls?: ConnectionOptions;
   /** From its release to the end of its answer; 10 s when not given. */
@@ -53,6 +55,8 @@ export interface LoadResult {
 export interface Load {
   /** So far. */
   result(): LoadResult;
+  /** Answers so far that were the refusal. */
+  readonly refused: number;
   /** Releases nothing more, waits for what is under way, and closes the connections. */
   stop(): Promise<LoadResult>;
 }
@@ -92,6 +96,7 @@ class Generator implements Load {
   readonly #waiting: number[] = [];
   readonly #timers: ReturnType<typeof setInterval>[] = [];
   readonly #startedAt = performance.now();
+  refused = 0;
   #released = 0;
   #failed = 0;
   #closedByPeer = 0;
@@ -144,7 +149,7 @@ class Generator implements Load {
     const socket = tls === undefined ? connect({ host, port }) : connectTls({ ...tls, host, port });
     const line: Line = {
       socket,
-      reader: new AnswerReader(this.#options.wanted),
+      reader: new AnswerReader(this.#options.wanted, this.#options.refusal),
       askedAtMs: performance.now(),
       port: null,
       releasedAt: null,
@@ -225,6 +230,7 @@ class Generator implements Load {
       this.#drop(line, error.kind, error.message);
       return;
     }
+    if (line.reader.refused) this.refused++;
     this.#latencies.add((performance.now() - line.releasedAt) * 1000);
     line.releasedAt = null;
     if (line.reader.connection === "close") this.#retire(line);

@@ -6,6 +6,7 @@ import { connections } from "./workloads/connections.ts";
 import { http1 } from "./workloads/http1.ts";
 import { kill } from "./workloads/kill.ts";
 import { latency } from "./workloads/latency.ts";
+import { limits } from "./workloads/limits.ts";
 import { memory } from "./workloads/memory.ts";
 import { pluginReload } from "./workloads/plugin-reload.ts";
 import { reload } from "./workloads/reload.ts";
@@ -29,6 +30,7 @@ export const workloads = [
   routes,
   balance,
   retry,
+  limits,
   workers,
   kill,
   soak,
