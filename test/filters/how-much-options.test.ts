@@ -53,7 +53,7 @@ const wrong: Record<string, readonly string[]> = {
   "rate-limit: { requests: 10, per: 1s, storeTimeout: 1m }": ["6:64 rate-limit.storeTimeout"],
   "rate-limit: { requests: 10, per: 1s, headers: 1 }": ["6:59 rate-limit.headers"],
   "rate-limit: { requests: 10, per: 1s, mode: shadow }": ["6:56 rate-limit.mode"],
-  concurrency: ["6:13 concurrency: cannot read a map: wanted one of limit and adaptive"],
+  concurrency: ["6:13 concurrency: cannot read an empty map: wanted one of limit and adaptive"],
   "concurrency: { limit: 1, adaptive: {} }": ["6:26 concurrency: "],
   "concurrency: { limit: 0 }": ["6:35 concurrency.limit: cannot read 0: wanted at least 1"],
   "concurrency: { adaptive: { min: 5, max: 4 } }": [
