@@ -300,6 +300,8 @@ export interface Snapshot {
   readonly zone: string | null;
   /** Open downstream connections of the whole node. */
   readonly connectionsMax: number;
+  /** Of one worker, as the system counts it; above it the worker is replaced. */
+  readonly workerMemoryBytes: number;
   readonly paths: PathPolicy;
   readonly resolver: ResolverConfig;
   readonly log: { readonly level: LogLevel; readonly format: "json" | "text" };

@@ -3,7 +3,7 @@
  * keys or two parts is checked where the parts are read, so that one mistake never hides another.
  */
 import { z } from "zod";
-import { duration } from "../units.ts";
+import { duration, size } from "../units.ts";
 import { bindAddress } from "./address.ts";
 import { resolverGrammar } from "./grammar/discovery.ts";
 import { serviceGrammar } from "./grammar/service.ts";
@@ -41,6 +41,13 @@ export const limitsGrammar = z.strictObject({
     .optional(),
   connections: count(1, 1_000_000)
     .describe("Open connections of callers; a further one is refused")
+    .optional(),
+});
+
+/** Of the whole node. */
+export const nodeLimitsGrammar = limitsGrammar.extend({
+  workerMemory: size({ minBytes: 128 * 2 ** 20, maxBytes: 2 ** 40 })
+    .describe("Memory of one worker above which it is replaced")
     .optional(),
 });
 
@@ -178,7 +185,7 @@ export const rootGrammar = z.strictObject({
   zone: partName
     .describe("Where this node stands: endpoints of this zone are used first, the others as these fail")
     .optional(),
-  limits: limitsGrammar.default({}).describe("Limits for all listeners and services"),
+  limits: nodeLimitsGrammar.default({}).describe("Limits for all listeners and services"),
   paths: pathsGrammar.prefault({}).describe("What happens to unusual paths before they are matched"),
   resolver: resolverGrammar.prefault({}).describe("Who is asked for the names of services"),
   listeners: z.record(partName, listenerGrammar).describe("Addresses that accept connections, by name"),

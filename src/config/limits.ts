@@ -2,7 +2,8 @@
 import type { z } from "zod";
 import type { MessageLimits } from "../snapshot.ts";
 import { formatSize } from "../units.ts";
-import type { limitsGrammar } from "./grammar.ts";
+import { checkFields } from "./check.ts";
+import { type limitsGrammar, nodeLimitsGrammar } from "./grammar.ts";
 import { childOf, type Part } from "./located.ts";
 import type { Report } from "./problem.ts";
 
@@ -24,6 +25,25 @@ export const defaultLimits: MessageLimits = {
   routeTimeoutMs: 15_000,
   connections: 10_000,
 };
+
+/** Ten times what a worker has under load, and less than a machine that carries such a load. */
+const workerMemoryBytes = 2 ** 30;
+
+/** What is set for all at the root of the config. */
+export interface NodeLimits {
+  readonly limits: MessageLimits;
+  readonly workerMemoryBytes: number;
+}
+
+/** Null when they are wrong. */
+export function readNodeLimits(root: Part, report: Report): NodeLimits | null {
+  const part = childOf(root, "limits");
+  if (part === null) return { limits: defaultLimits, workerMemoryBytes };
+  const { some, complete } = checkFields(nodeLimitsGrammar, part, { report });
+  const { workerMemory, ...written } = some;
+  const limits = mergeLimits(defaultLimits, written, { part, report });
+  return complete ? { limits, workerMemoryBytes: workerMemory ?? workerMemoryBytes } : null;
+}
 
 /** Which limit may not be above which, by their names in the config. */
 const ordered = [

@@ -19,8 +19,8 @@ import { type FilterNames, filterNames } from "./filter-names.ts";
 import { partName } from "./grammar/values.ts";
 import { laterKeys, logGrammar, pathsGrammar, rootGrammar } from "./grammar.ts";
 import { readWhole, type WholeConfig } from "./inclusion.ts";
-import { defaultLimits } from "./limits.ts";
-import { checkAddresses, readLimits, readListener } from "./listeners.ts";
+import { defaultLimits, readNodeLimits } from "./limits.ts";
+import { checkAddresses, readListener } from "./listeners.ts";
 import { childOf, childrenOf, emptyPart, isNothing, type Part, plainOf, spotOf } from "./located.ts";
 import { Report } from "./problem.ts";
 import { resolvedConfig } from "./resolved.ts";
@@ -121,7 +121,8 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
   const { report } = context;
   const except = ["limits", "paths", "resolver", "log", "listeners", "services"];
   const { some, complete } = checkFields(rootGrammar, root, { report, except, later: laterKeys.root });
-  const limits = readLimits(childOf(root, "limits"), defaultLimits, report);
+  const nodeLimits = readNodeLimits(root, report);
+  const limits = nodeLimits?.limits ?? null;
   const paths = checkFields(pathsGrammar, childOf(root, "paths") ?? emptyPart(root), { report });
   const log = checkFields(logGrammar, childOf(root, "log") ?? emptyPart(root), { report });
   const resolver = readResolver(root, report);
@@ -147,7 +148,15 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
     );
   }
   const { drain } = some;
-  if (!complete || !report.empty || limits === null || admin === null || drain === undefined) return null;
+  if (
+    !complete ||
+    !report.empty ||
+    nodeLimits === null ||
+    limits === null ||
+    admin === null ||
+    drain === undefined
+  )
+    return null;
   if (resolver === null) return null;
   const { dotSegments, merge, escapedSlash } = paths.some as Required<typeof paths.some>;
   const snapshot: Snapshot = {
@@ -157,6 +166,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
     drainMs: drain,
     zone: some.zone ?? null,
     connectionsMax: limits.connections,
+    workerMemoryBytes: nodeLimits.workerMemoryBytes,
     paths: { dotSegments, slashes: merge ? "merge" : "keep", escapedSlash },
     resolver,
     log: log.some as Required<typeof log.some>,

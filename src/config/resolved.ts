@@ -28,7 +28,7 @@ export function resolvedConfig(snapshot: Snapshot, limits: MessageLimits, shown:
     admin: formatAddress(snapshot.admin),
     drain: formatDuration(snapshot.drainMs),
     ...given({ zone: snapshot.zone }),
-    limits: limitsOf(limits),
+    limits: { ...limitsOf(limits), workerMemory: formatSize(snapshot.workerMemoryBytes) },
     paths: { dotSegments, merge: slashes === "merge", escapedSlash },
     resolver: writtenResolver(snapshot.resolver),
     listeners: named(snapshot.listeners, (listener) => listenerOf(listener, shown)),

@@ -47,6 +47,12 @@ export interface ReloadParts {
   onError(error: unknown): void;
 }
 
+/** A change that no text asked for. It makes the snapshot of this version live, or leaves everything as it was. */
+export type OtherChange = (version: number) => Promise<"live" | "unchanged">;
+
+/** Of those that wait; a further one does not happen. */
+const otherChangesMax = 64;
+
 /** Whether a reload happens even when no text changed: a signal asks for one outright. */
 export type ReloadCause = "changed" | "signal";
 
@@ -57,6 +63,7 @@ export class Reloads {
   #problems: readonly Problem[] = [];
   /** What was asked for while a reload ran: one more, however often. */
   #next: ReloadCause | null = null;
+  readonly #others: OtherChange[] = [];
   #running: Promise<void> | null = null;
   #closed = false;
 
@@ -74,6 +81,17 @@ export class Reloads {
   request(cause: ReloadCause): void {
     if (this.#closed) return;
     if (this.#next !== "signal") this.#next = cause;
+    this.#start();
+  }
+
+  /** At once, or when the reload that runs has ended; before any other. */
+  change(other: OtherChange): void {
+    if (this.#closed || this.#others.length === otherChangesMax) return;
+    this.#others.push(other);
+    this.#start();
+  }
+
+  #start(): void {
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
     });
@@ -83,19 +101,30 @@ export class Reloads {
   async close(): Promise<void> {
     this.#closed = true;
     this.#next = null;
+    this.#others.length = 0;
     await this.#running;
   }
 
   async #run(): Promise<void> {
-    while (this.#next !== null) {
-      const cause = this.#next;
-      this.#next = null;
+    while (this.#others.length > 0 || this.#next !== null) {
       try {
-        await this.#reload(cause);
+        await this.#runNext();
       } catch (error) {
         this.#parts.onError(error);
       }
     }
+  }
+
+  async #runNext(): Promise<void> {
+    const other = this.#others.shift();
+    if (other !== undefined) {
+      const version = this.#version + 1;
+      if ((await other(version)) === "live") this.#version = version;
+      return;
+    }
+    const cause = this.#next;
+    this.#next = null;
+    if (cause !== null) await this.#reload(cause);
   }
 
   async #reload(cause: ReloadCause): Promise<void> {

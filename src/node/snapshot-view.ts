@@ -2,18 +2,18 @@
 
 import type { Address } from "../machine.ts";
 import type { EndpointReport, ListenerReport, ServiceReport } from "../runtime/report.ts";
-import type { EndpointConfig, ListenerConfig, RouteConfig, ServiceConfig, Snapshot } from "../snapshot.ts";
+import type { EndpointConfig, ListenerConfig, RouteConfig, ServiceConfig } from "../snapshot.ts";
 import type { RouteTotals } from "../telemetry/index.ts";
 import { addressText } from "./addresses.ts";
+import { type FilterSources, filtersView } from "./filter-view.ts";
 import { mergedReport } from "./merged-report.ts";
 import type { ServiceKnowledge } from "./service-watch/service-watch.ts";
 import type { ReportedWorker } from "./worker-pool.ts";
 
-export interface SnapshotSources {
+export interface SnapshotSources extends FilterSources {
   readonly node: string;
   readonly programVersion: string;
   readonly file: string;
-  readonly live: Snapshot | null;
   /** The config in its own grammar, with every default. */
   readonly resolved: unknown;
   /** As bound. */
@@ -34,6 +34,7 @@ export function snapshotView(sources: SnapshotSources): object {
     admin: admin === null ? null : addressText(admin),
     workers: workers.map(workerView),
     listeners: live?.listeners.map((listener) => listenerView(listener, report.listeners, totals)) ?? [],
+    filters: filtersView(sources),
     services:
       live?.services.map((service) => serviceView(service, sources.knowledge(service), report.services)) ??
       [],

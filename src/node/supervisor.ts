@@ -23,6 +23,8 @@ import { Announcements, startFailure } from "./announcements.ts";
 import { CertificateWatch, certificateGauge } from "./certificate-watch.ts";
 import { type ConfigWatch, watchConfig } from "./config-watch.ts";
 import type { Resolver } from "./dns/resolver.ts";
+import { PluginGuard } from "./guard/plugin-guard.ts";
+import { rollbackHints, rollbackProblems } from "./guard/rollback-problems.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
 import { type NotedFiles, recordReads } from "./readings.ts";
 import { type Activation, type Loaded, Reloads, type RightConfig } from "./reloads.ts";
@@ -77,6 +79,7 @@ class Supervisor {
   readonly #announcements: Announcements;
   readonly #aggregator: Aggregator = createAggregator();
   readonly #pool: WorkerPool;
+  readonly #guard: PluginGuard;
   readonly #services: ServiceWatch;
   readonly #certificates: CertificateWatch;
   readonly #admin: AdminServer;
@@ -106,10 +109,12 @@ class Supervisor {
         start: parts.startWorker,
         onMeasured: (process, measured) => this.#aggregator.add(process.pid, measured),
         onEjections: (_process, ejections) => this.#services.onEjections(ejections),
+        onSilent: (process) => this.#guard.silent(process),
         onEnded: (process) => this.#forget(process),
       },
       first,
     );
+    this.#guard = this.#makeGuard();
     this.#services = new ServiceWatch({
       ...parts,
       log: this.#log,
@@ -127,6 +132,23 @@ class Supervisor {
     });
     this.#ports = new ChosenPorts(parts.tryBind);
     this.#admin = new AdminServer((address) => parts.serve(address, this.#adminApp(), this.#log));
+  }
+
+  #makeGuard(): PluginGuard {
+    const { clock, memory, processes } = this.#parts;
+    return new PluginGuard({
+      ...{ clock, log: this.#log, memory, pool: this.#pool },
+      usage: (pid) => processes.usage(pid),
+      totals: () => this.#aggregator.filters(),
+      live: () => this.#live,
+      change: (other) => this.#reloads?.change(other),
+      onRolledBack: (snapshot, { plugin, cause }) => {
+        this.#live = snapshot;
+        this.#aggregator.pluginRolledBack(plugin, cause);
+        this.#status.serves(snapshot.version);
+      },
+      onForgotten: (plugin, version) => this.#aggregator.forgetFilter(plugin, version),
+    });
   }
 
   async run(): Promise<number> {
@@ -187,7 +209,7 @@ class Supervisor {
 
   /** All of it, or nothing and the reasons. */
   async #activate({ snapshot: checked, resolved }: RightConfig): Promise<Activation> {
-    const snapshot = await this.#ports.settle(checked);
+    const snapshot = await this.#ports.settle(this.#guard.settle(checked));
     const problems = await this.#bindingProblems(snapshot);
     if (problems.length > 0) return { ok: false, problems };
     let move: PreparedMove;
@@ -209,6 +231,7 @@ class Supervisor {
     move.commit();
     services.commit();
     this.#live = snapshot;
+    this.#guard.applied(checked);
     this.#resolved = resolved;
     this.#log.configure(snapshot.log);
     this.#certificates.follow(snapshot);
@@ -216,7 +239,10 @@ class Supervisor {
   }
 
   #applyProblems(problems: readonly ApplyProblem[] | null): Problem[] {
-    if (problems !== null) return problems.map(({ message, place }) => plainProblem(message, place));
+    const hints = rollbackHints(this.#guard.rollbacks);
+    if (problems !== null) {
+      return problems.map(({ message, place }) => ({ ...plainProblem(message, place), hints }));
+    }
     return [plainProblem("a worker ended while it made this configuration live", this.#wholeFile)];
   }
 
@@ -262,7 +288,10 @@ class Supervisor {
       unready: () => this.#unready(),
       metrics: () => this.#metrics(),
       snapshot: () => this.#view(),
-      problems: () => this.#reloads?.problems ?? [],
+      problems: () => [
+        ...(this.#reloads?.problems ?? []),
+        ...rollbackProblems(this.#live, this.#guard.rollbacks),
+      ],
       bindHost: () => hostOf(this.#live?.admin),
     });
   }
@@ -302,6 +331,8 @@ class Supervisor {
       admin: this.#admin.address,
       workers: await this.#pool.report(),
       totals: this.#aggregator.summary(),
+      filterTotals: this.#aggregator.filters(),
+      rollbacks: this.#guard.rollbacks,
       knowledge: (service) => this.#services.knowledge(service),
     });
   }
@@ -321,6 +352,7 @@ class Supervisor {
 
   async #end(): Promise<void> {
     this.#status.stopping();
+    this.#guard.close();
     this.#watch?.close();
     await this.#reloads?.close();
     const drainMs = this.#live?.drainMs ?? 0;

@@ -30,6 +30,10 @@ export interface ReportedWorker extends WorkerStatus {
   readonly report: RuntimeReport | null;
 }
 
+export interface PoolProcess extends Pick<WorkerStatus, "number" | "state"> {
+  readonly process: WorkerProcess;
+}
+
 export class WorkerPool {
   readonly #clock: Clock;
   readonly #log: Log;
@@ -90,6 +94,28 @@ export class WorkerPool {
     if (live === null) return;
     const taken = this.#slots.filter((_, index) => results[index]?.ok === true);
     await Promise.all(taken.map((slot) => slot.revert(partOf(live, slot))));
+  }
+
+  /**
+   * Takes something back: all workers get this snapshot, and one that ended, or ends over it, begins with it. Null when
+   * it is live or will be; else what a worker says against it, and then all serve what they served.
+   */
+  async takeBack(snapshot: Snapshot): Promise<readonly ApplyProblem[] | null> {
+    const before = this.#live;
+    this.#live = snapshot;
+    const results = await Promise.all(this.#slots.map((slot) => slot.adopt(partOf(snapshot, slot))));
+    const problems = results.flatMap((result) => (result?.ok === false ? result.problems : []));
+    if (problems.length === 0) return null;
+    this.#live = before;
+    if (before !== null) await Promise.all(this.#slots.map((slot) => slot.revert(partOf(before, slot))));
+    return unique(problems);
+  }
+
+  /** Every process that there is, those included that only finish their requests. */
+  get processes(): readonly PoolProcess[] {
+    return this.#slots.flatMap(statusOf).flatMap(({ process, number, state }) => {
+      return process === null ? [] : [{ process, number, state }];
+    });
   }
 
   /** What the node knows of its services; the list is complete each time. */

@@ -53,6 +53,10 @@ export class WorkerProcess {
   /** To be sent when the worker took those before. */
   #states: readonly ServiceState[] | null = null;
   #sendingStates = false;
+  /** Snapshots on their way that leave it no more time than usual. */
+  #hurried = 0;
+  /** Bytes of each version of a plugin that it was given: it never lets go of one. */
+  readonly #modules = new Map<string, number>();
 
   constructor({ processes, clock, nodeId, memory }: WorkerProcessParts, { number, seat }: WorkerPlace) {
     this.#clock = clock;
@@ -100,8 +104,17 @@ export class WorkerProcess {
     });
   }
 
+  /** Of the users' own filters, every version that it has loaded since it started. */
+  get modules(): { readonly count: number; readonly bytes: number } {
+    const bytes = [...this.#modules.values()].reduce((sum, one) => sum + one, 0);
+    return { count: this.#modules.size, bytes };
+  }
+
   /** Makes a snapshot live. Each part of a large one waits for the worker to have read the one before. */
   async apply(snapshot: Snapshot, waitMs: number): Promise<ApplyResult | null> {
+    for (const { name, version, source } of snapshot.plugins) {
+      this.#modules.set(`${version} ${name}`, source.kind === "bundle" ? source.text.length : 0);
+    }
     const { parts, rest } = cutSnapshot(snapshot);
     for (const part of parts) if ((await this.ask("part", part, waitMs)) === null) return null;
     const result = await this.ask("apply", rest, waitMs);
@@ -122,6 +135,16 @@ export class WorkerProcess {
     this.#sendingStates = false;
   }
 
+  /** As `apply`, of one that serves already: it is not to be silent for longer than usual. */
+  async applyAtOnce(snapshot: Snapshot, waitMs: number): Promise<ApplyResult | null> {
+    this.#hurried += 1;
+    try {
+      return await this.apply(snapshot, waitMs);
+    } finally {
+      this.#hurried -= 1;
+    }
+  }
+
   /** Asks for a sign of life, one at a time. */
   async beat(): Promise<void> {
     if (this.#beating) return;
@@ -132,6 +155,7 @@ export class WorkerProcess {
 
   /** Whether it may be silent for longer than usual: compiling a large configuration takes its time. */
   get applying(): boolean {
+    if (this.#hurried > 0) return false;
     for (const { kind } of this.#pending.values()) if (kind === "apply" || kind === "part") return true;
     return false;
   }

@@ -15,6 +15,8 @@ const silenceMs = 2.5 * beatPeriodMs;
 const applySilenceMs = 30_000;
 /** Beyond the time in which a worker is to have finished its requests. */
 const endMs = 2000;
+/** Processes that one snapshot is given to, one after the other, while each of them ends over it. */
+const adoptTriesMax = 3;
 /** A worker that lived so long is restarted at once, others after a pause that doubles. */
 const healthyAfterMs = 2000;
 const pauseFirstMs = 100;
@@ -29,6 +31,8 @@ export interface SlotParts {
   onMeasured(process: WorkerProcess, measured: MeterDelta): void;
   /** Endpoints that this worker took out by itself. */
   onEjections(process: WorkerProcess, ejections: readonly Ejection[]): void;
+  /** It gives no sign of life, and is killed when this returns. */
+  onSilent(process: WorkerProcess): void;
   /** Returns how many connections it had open; null when nobody can know. */
   onEnded(process: WorkerProcess): number | null;
 }
@@ -104,6 +108,29 @@ export class WorkerSlot {
     return this.#inTurn(async () => {
       this.#current = snapshot;
       if (this.#process !== null) await this.#applyCurrent(this.#process);
+    });
+  }
+
+  /**
+   * A snapshot that is to be instead of the current one whatever becomes of the process: one that restarts meanwhile
+   * begins with it. The result is that of the process that it lives to say so; null when none does.
+   */
+  adopt(snapshot: Snapshot): Promise<ApplyResult | null> {
+    this.#current = snapshot;
+    return this.#inTurn(async () => {
+      for (let tries = 0; tries < adoptTriesMax && this.#state !== "draining"; tries++) {
+        const process = this.#process ?? this.#restart();
+        const applying =
+          process.version === null
+            ? process.apply(snapshot, applySilenceMs)
+            : process.applyAtOnce(snapshot, applySilenceMs);
+        const result = await applying;
+        if (result?.ok === true) this.#serving();
+        if (result !== null) return result;
+        process.kill();
+        await process.ended;
+      }
+      return null;
     });
   }
 
@@ -280,6 +307,7 @@ export class WorkerSlot {
       if (silentMs > allowedMs && lateMs < beatPeriodMs / 2) {
         const facts = { worker: this.number, workerPid: process.pid, silentMs: Math.round(silentMs) };
         this.#parts.log.error(`worker ${this.number} gives no sign of life; it is killed`, facts);
+        this.#parts.onSilent(process);
         process.kill();
       } else {
         process.beat();

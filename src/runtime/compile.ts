@@ -24,7 +24,7 @@ export interface CompileParts {
   readonly generation: GenerationParts;
   readonly filters: FilterRegistry;
   /** What filters get; `call` goes to this generation's services. */
-  filterParts(call: (service: string) => Service | null, version: string): Omit<FilterParts, "filters">;
+  filterParts(call: (service: string) => Service | null): Omit<FilterParts, "filters">;
 }
 
 export interface Compiled {
@@ -58,7 +58,7 @@ export function* compile(
     yield;
   }
   const generation = new Generation(snapshot, services, parts.generation);
-  const toolParts = parts.filterParts((name) => services.get(name) ?? null, String(snapshot.version));
+  const toolParts = parts.filterParts((name) => services.get(name) ?? null);
   const filterParts = { ...toolParts, filters: parts.filters };
   const filters: LiveFilter[] = [];
   try {

@@ -9,7 +9,7 @@ import { type FailureKind, MessageFailure } from "./failures.ts";
 import { FilterTimer, type Stopwatch, type TimerParts } from "./filter-timer.ts";
 import { refusalResponse } from "./own-response.ts";
 
-const ERRORS_HELP = "Calls of a filter that threw";
+const ERRORS_HELP = "Calls of a filter that threw.";
 
 interface Refusal extends Error {
   getResponse(): Response;
@@ -126,7 +126,8 @@ export class FilterGuard {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     if (isRefusal(error) || isMishap(error)) return error;
     thrownByFilters.add(error);
-    this.#parts.meters.count("clearway_filter_errors_total", ERRORS_HELP, { filter: this.#name });
+    const { meters, version } = this.#parts;
+    meters.count("clearway_filter_errors_total", ERRORS_HELP, { filter: this.#name, version });
     this.#log.error("the filter failed", {
       error: error.message,
       stack: error.stack ?? null,

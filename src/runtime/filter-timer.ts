@@ -11,6 +11,7 @@ const SAMPLED_ONE_IN = 64;
 export interface TimerParts {
   readonly clock: Clock;
   readonly meters: Meters;
+  /** Of the filter's code; empty for the program's own. */
   readonly version: string;
 }
 

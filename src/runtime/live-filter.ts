@@ -2,6 +2,8 @@
 import type { FilterEntry } from "../snapshot.ts";
 import type { FilterDefinition, FilterRegistry, Middleware, Tools, UpstreamFilter } from "../types.ts";
 import { FilterGuard } from "./filter-guard.ts";
+import { markedMiddleware, markedUpstream } from "./filter-mark.ts";
+import type { FilterMark } from "./node-memory/running-filter.ts";
 import { createTools, type ToolParts } from "./tools.ts";
 
 /** One filter of one generation; exactly one of the two shapes is there. */
@@ -17,8 +19,6 @@ export interface LiveFilter {
 
 export interface FilterParts extends ToolParts {
   readonly filters: FilterRegistry;
-  /** The `version` label of the filters' durations. */
-  readonly version: string;
 }
 
 /**
@@ -54,12 +54,13 @@ function createFilter(entry: FilterEntry, parts: FilterParts, scope: string): Li
   const owner = { name, id: id ?? name, scope: id === null ? scope : "", options: written };
   const { tools, close } = createTools(parts, owner);
   try {
-    const guard = new FilterGuard(entry, parts, tools.log);
+    const { clock, meters } = parts;
+    const guard = new FilterGuard(entry, { clock, meters, version: definition.version ?? "" }, tools.log);
     return {
       name,
       close,
       blame: (error) => guard.blame(error),
-      ...shapes(definition, guard, { options: read.data, tools }),
+      ...shapes(definition, guard, { options: read.data, tools, mark: markOf(definition, name, parts) }),
     };
   } catch (error) {
     close();
@@ -67,13 +68,30 @@ function createFilter(entry: FilterEntry, parts: FilterParts, scope: string): Li
   }
 }
 
+interface Making {
+  readonly options: unknown;
+  readonly tools: Tools;
+  /** Null for one of the program's own. */
+  readonly mark: FilterMark | null;
+}
+
+/** A user's filter has code of its own, and that has a version. */
+function markOf({ version }: FilterDefinition, name: string, { share }: FilterParts): FilterMark | null {
+  return version === undefined ? null : share.filterMark(name, version);
+}
+
 function shapes(
   definition: FilterDefinition,
   guard: FilterGuard,
-  { options, tools }: { readonly options: unknown; readonly tools: Tools },
+  { options, tools, mark }: Making,
 ): Pick<LiveFilter, "middleware" | "upstream"> {
   if (definition.middleware !== undefined) {
-    return { middleware: guard.downstream(definition.middleware(options, tools)), upstream: null };
+    const run = definition.middleware(options, tools);
+    return {
+      middleware: guard.downstream(mark === null ? run : markedMiddleware(run, mark)),
+      upstream: null,
+    };
   }
-  return { middleware: null, upstream: guard.upstream(definition.upstream(options, tools)) };
+  const run = definition.upstream(options, tools);
+  return { middleware: null, upstream: guard.upstream(mark === null ? run : markedUpstream(run, mark)) };
 }

@@ -118,10 +118,9 @@ class WorkerRuntime implements Runtime {
       },
       stateOf: (service) => this.#states.get(service) ?? null,
       generation,
-      filterParts: (serviceOf, version) => ({
+      filterParts: (serviceOf) => ({
         ...this.#parts,
         memory,
-        version,
         call: (name, request) =>
           callNamed(serviceOf(name), name, (service) => {
             const timeoutMs = service.config.messageLimits.routeTimeoutMs;

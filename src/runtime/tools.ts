@@ -37,8 +37,8 @@ export interface ToolParts {
   readonly meters: Meters;
   readonly sockets: Sockets;
   readonly memory: FilterMemory;
-  /** What the node counts. */
-  readonly share: Pick<NodeShare, "counter" | "inFlight" | "limits" | "hash" | "startMs">;
+  /** What the node counts, and what this process says of itself there. */
+  readonly share: Pick<NodeShare, "filterMark" | "counter" | "inFlight" | "limits" | "hash" | "startMs">;
   /** "stdout", "stderr" or a path. */
   open(path: string): Appender;
   fetch(url: string, init?: RequestInit): Promise<Response>;

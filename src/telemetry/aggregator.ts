@@ -2,9 +2,12 @@
 import type { EndpointCounts } from "../types.ts";
 import {
   dnsLookups,
+  filterDuration,
+  filterErrors,
   healthChecks,
   lostConnections,
   nodeFamilies,
+  pluginRollbacks,
   reloadDuration,
   reloadHold,
   reloads,
@@ -12,6 +15,7 @@ import {
   requests,
   workerDeaths,
 } from "./families.ts";
+import { type FilterTotals, filterTotals } from "./filter-totals.ts";
 import { Histogram } from "./histogram.ts";
 import { type Labels, OTHER, SERIES_MAX, type Series, SeriesTable } from "./series.ts";
 import { familyText, type Gauge, gaugeText, headText, labelsText, sampleText } from "./text-format.ts";
@@ -60,9 +64,14 @@ export interface Aggregator {
   lookedUp(service: string, result: "found" | "nothing" | "failed"): void;
   /** An endpoint of a service was asked whether it is well. */
   checked(service: string, result: "passed" | "failed"): void;
+  /** A plugin was put back to an earlier version. */
+  pluginRolledBack(filter: string, cause: "errors" | "hang" | "memory"): void;
   /** All metrics in the Prometheus text format 0.0.4. */
   render(facts: NodeFacts): string;
   summary(): readonly RouteTotals[];
+  filters(): readonly FilterTotals[];
+  /** Code that no worker will run again: its series are not shown any more. */
+  forgetFilter(filter: string, version: string): void;
 }
 
 /** Services whose endpoints are shown. */
@@ -116,6 +125,9 @@ export function createAggregator(
     checked(service, result) {
       table.counter(healthChecks, { service, result }).count += 1;
     },
+    pluginRolledBack(filter, cause) {
+      table.counter(pluginRollbacks, { filter, cause }).count += 1;
+    },
     render(facts) {
       let text = "";
       for (const { family, series } of table.byFamily()) text += familyText(family, series);
@@ -124,6 +136,11 @@ export function createAggregator(
       return text + connectionsText(books) + endpointsText(books) + factsText(facts);
     },
     summary: () => summarize(table),
+    filters: () => filterTotals(table),
+    forgetFilter(filter, version) {
+      table.forget(filterDuration, { filter, version });
+      table.forget(filterErrors, { filter, version });
+    },
   };
 }
 

@@ -56,6 +56,14 @@ export const filterDuration: HistogramFamily = {
   bounds: "code",
 };
 
+/** Filters count it under this name themselves. */
+export const filterErrors: CounterFamily = {
+  kind: "counter",
+  name: "clearway_filter_errors_total",
+  help: "Calls of a filter that threw.",
+  labelNames: ["filter", "version"],
+};
+
 export const reloads: CounterFamily = {
   kind: "counter",
   name: "clearway_reloads_total",
@@ -91,6 +99,13 @@ export const healthChecks: CounterFamily = {
   name: "clearway_health_checks_total",
   help: "Health checks of endpoints, by what came of them.",
   labelNames: ["service", "result"],
+};
+
+export const pluginRollbacks: CounterFamily = {
+  kind: "counter",
+  name: "clearway_plugin_rollbacks_total",
+  help: "Plugins that were put back to an earlier version, by what they did.",
+  labelNames: ["filter", "cause"],
 };
 
 export const workerDeaths: CounterFamily = {
@@ -129,11 +144,13 @@ export const nodeFamilies: readonly Family[] = [
   upstreamRequests,
   upstreamDuration,
   filterDuration,
+  filterErrors,
   reloads,
   reloadDuration,
   reloadHold,
   dnsLookups,
   healthChecks,
+  pluginRollbacks,
   workerDeaths,
   lostConnections,
   otherCounts,

@@ -6,5 +6,6 @@ export {
   type ProcessFacts,
   type RouteTotals,
 } from "./aggregator.ts";
+export type { FilterTotals } from "./filter-totals.ts";
 export { type Gauge, TEXT_FORMAT_TYPE } from "./text-format.ts";
 export { createWorkerMeters, type MeterDelta, type WorkerMeters } from "./worker-meters.ts";

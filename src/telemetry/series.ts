@@ -57,11 +57,11 @@ interface Shelf {
 export type Labels = Readonly<Record<string, string>>;
 
 export class SeriesTable {
-  /** By id. */
-  readonly all: Series[] = [];
+  readonly #all = new Set<Series>();
   readonly #shelves = new Map<string, Shelf>();
   readonly #seriesMax: number;
   #used = 0;
+  #lastId = -1;
 
   /** The given families are there whatever the limit. */
   constructor(families: readonly Family[], seriesMax: number) {
@@ -80,6 +80,22 @@ export class SeriesTable {
     const series = this.#series(this.#shelf(family, otherDurations), labels);
     if (series.kind !== "histogram") throw conflict(family, series.family);
     return series;
+  }
+
+  get all(): Iterable<Series> {
+    return this.#all;
+  }
+
+  /** Frees what the series takes of the limit; one that is counted on after this is made anew. */
+  forget(family: Family, labels: Labels): void {
+    const shelf = this.#shelves.get(family.name);
+    if (shelf === undefined) return;
+    const key = keyOf(valuesOf(shelf, labels));
+    const series = shelf.series.get(key);
+    if (series === undefined || series === shelf.other) return;
+    shelf.series.delete(key);
+    this.#all.delete(series);
+    this.#used -= linesOf(shelf.family);
   }
 
   /** The families in the order in which they came, each with its series. */
@@ -108,8 +124,8 @@ export class SeriesTable {
   }
 
   #series(shelf: Shelf, labels: Labels): Series {
-    const { family, spoken, series, other } = shelf;
-    const values = spoken.map((name) => (labels[name] ?? "").slice(0, LABEL_CHARACTERS_MAX));
+    const { family, series, other } = shelf;
+    const values = valuesOf(shelf, labels);
     const key = keyOf(values);
     const known = series.get(key);
     if (known !== undefined) return known;
@@ -120,15 +136,20 @@ export class SeriesTable {
   }
 
   #add(family: Family, values: readonly string[]): Series {
-    const id = this.all.length;
+    this.#lastId += 1;
+    const id = this.#lastId;
     const series: Series =
       family.kind === "counter"
         ? { kind: "counter", id, family, values, count: 0 }
         : { kind: "histogram", id, family, values, histogram: new Histogram() };
-    this.all.push(series);
+    this.#all.add(series);
     this.#used += linesOf(family);
     return series;
   }
+}
+
+function valuesOf({ spoken }: Shelf, labels: Labels): string[] {
+  return spoken.map((name) => (labels[name] ?? "").slice(0, LABEL_CHARACTERS_MAX));
 }
 
 function keyOf(values: readonly string[]): string {

@@ -72,7 +72,7 @@ export function snapshot(version: number, unixPath?: string): Snapshot {
   const tcp = { name: "web", bind: { host: "127.0.0.1", port: 80 }, routes: [] };
   const unix = { name: "local", bind: { unixPath }, routes: [] };
   const listeners = unixPath === undefined ? [tcp] : [tcp, unix];
-  return { version, drainMs: 5000, listeners, services: [] } as unknown as Snapshot;
+  return { version, drainMs: 5000, listeners, services: [], plugins: [] } as unknown as Snapshot;
 }
 
 export const measured = { counters: [1, 2] } as unknown as MeterDelta;
@@ -100,6 +100,7 @@ export function fakeParts() {
     start,
     onMeasured: (process, delta) => void told.push([process.pid, delta]),
     onEjections: (process, ejections) => void told.push([process.pid, ejections]),
+    onSilent: (process) => void told.push([process.pid, "silent"]),
     onEnded: (process) => {
       told.push([process.pid, "ended"]);
       return 2;

@@ -198,7 +198,9 @@ describe("onError fail", () => {
         message: "the filter failed",
         fields: { filter: "broken", error: "boom" },
       });
-      expect(parts.counted).toEqual([{ name: "clearway_filter_errors_total", labels: { filter: "broken" } }]);
+      expect(parts.counted).toEqual([
+        { name: "clearway_filter_errors_total", labels: { filter: "broken", version: "" } },
+      ]);
     });
   }
 
@@ -373,13 +375,13 @@ describe("durations of filters", () => {
       parts.clock.advance(50);
       return answer();
     });
-    const filter = makeFilter("slow", down(slow), parts);
+    const filter = makeFilter("slow", down(slow), parts, { version: "c0de" });
     const readings = spyOn(parts.clock, "now");
     for (let i = 0; i < 130; i++) await run([filter], end);
     expect(parts.durations.length).toBe(130);
     // Calls 1, 65 and 129: at the start, around what is inside, and at the end.
     expect(readings).toHaveBeenCalledTimes(12);
     expect(new Set(parts.durations.map(({ durationMs }) => durationMs))).toEqual(new Set([3]));
-    expect(parts.durations[0]).toEqual({ name: "slow", version: "1", durationMs: 3 });
+    expect(parts.durations[0]).toEqual({ name: "slow", version: "c0de", durationMs: 3 });
   });
 });

@@ -44,7 +44,6 @@ export function testParts(given: Partial<FilterParts> = {}): TestParts {
     memory: new FilterMemory(),
     share: new NodeMemory(new ArrayBuffer(nodeMemoryBytes), random).share(0),
     filters: new Map(),
-    version: "1",
     open: refuse,
     call: refuse,
     fetch: (url, init = {}) => {
@@ -62,6 +61,8 @@ export interface Draft {
   readonly options?: unknown;
   readonly id?: string;
   readonly schema?: z.ZodType;
+  /** Of its code. */
+  readonly version?: string;
 }
 
 /** A filter made from its shape alone. */
@@ -75,7 +76,9 @@ export function makeFilters(
 ): LiveFilter[] {
   const filters = new Map(
     list.map(([name, shape, draft]) => {
-      const definition = { name, summary: "for a test", options: draft?.schema ?? z.unknown(), ...shape };
+      const { schema: options = z.unknown(), version } = draft ?? {};
+      const code = version === undefined ? {} : { version };
+      const definition = { name, summary: "for a test", options, ...code, ...shape };
       return [name, definition as FilterDefinition] as const;
     }),
   );

@@ -9,6 +9,7 @@ import { KeyTable } from "./key-table.ts";
 import { type Lease, Leases } from "./leases.ts";
 import { LimitTable, slotBytes } from "./limit-table.ts";
 import { Rooms } from "./rooms.ts";
+import { type FilterMark, filterNumber, RunningFilter } from "./running-filter.ts";
 import { hashOf, type TextHash, textHash } from "./text-hash.ts";
 
 /** Worker processes of a node at the same time, those included that only finish their requests. */
@@ -46,6 +47,8 @@ const regionBytes = {
   connections: rowsMax * processesMax * 4,
   counterKeys: countersMax * wordBytes,
   counters: countersMax * wordBytes,
+  /** Of each process, 32 bits: the user's filter that runs, or ran last. */
+  runningFilters: processesMax * 4,
   /** What is under way: which names the rooms have, who uses them, and in each room 32 bits for each process. */
   ...{ flightRooms: inFlightMax * wordBytes, flightNotes: inFlightMax * processesMax * 4 },
   flights: inFlightMax * processesMax * 4,
@@ -72,6 +75,8 @@ export interface NodeShare {
   counter(key: string): Counter;
   /** What is under way under a name; null when the node has no room for it. */
   inFlight(name: string): Lease<ConnectionCount> | null;
+  /** Where this process says that a user's filter runs. */
+  filterMark(name: string, version: string): FilterMark;
   /** Limits for so many keys, at most `limitKeysMax`; null when the node has no room for them. */
   limits(name: string, keys: number): Lease<LimitTable> | null;
   /** The same in all processes, and known to nobody outside. */
@@ -84,6 +89,7 @@ export class NodeMemory {
   readonly #bytes: ArrayBuffer;
   readonly #cells: Int32Array;
   readonly #flights: Int32Array;
+  readonly #running: Int32Array;
   readonly #listeners: KeyTable;
   readonly #counters: KeyTable;
   readonly #seed: TextHash;
@@ -95,6 +101,7 @@ export class NodeMemory {
     this.#bytes = bytes;
     this.#cells = new Int32Array(bytes, offsetOf("connections"), rowsMax * processesMax);
     this.#flights = new Int32Array(bytes, offsetOf("flights"), inFlightMax * processesMax);
+    this.#running = new Int32Array(bytes, offsetOf("runningFilters"), processesMax);
     this.#seed = agreedSeed(this.#words("seed"), random);
     this.#listeners = new KeyTable(this.#words("listenerKeys"), this.#seed);
     this.#counters = new KeyTable(this.#words("counterKeys"), this.#seed);
@@ -130,6 +137,8 @@ export class NodeMemory {
         counted.set(key, counter);
         return counter;
       },
+      filterMark: (name, version) =>
+        new RunningFilter(this.#running, process, filterNumber({ name, version }, this.#seed)),
       inFlight: (name) => flights.take(name, hash(name)),
       limits(name, keys) {
         const fitting = tables.find(({ slots }) => slots >= keys * slotsOfKey);
@@ -144,6 +153,19 @@ export class NodeMemory {
     return Atomics.load(this.#cells, process);
   }
 
+  /**
+   * Which of these users' filters one process runs, or ran last; null when none did, or another one. A process that
+   * does not answer is asked for nothing here: it said so before.
+   */
+  filterOf<Code extends { readonly name: string; readonly version: string }>(
+    process: number,
+    known: readonly Code[],
+  ): { readonly code: Code; readonly state: "running" | "left" } | null {
+    const cell = Atomics.load(this.#running, process);
+    const code = known.find((one) => filterNumber(one, this.#seed) === Math.abs(cell));
+    return code === undefined ? null : { code, state: cell > 0 ? "running" : "left" };
+  }
+
   /** The process is gone, and its connections are. */
   forget(process: number): void {
     // Not all rows: to touch what nobody uses would cost memory.
@@ -153,6 +175,7 @@ export class NodeMemory {
       Atomics.store(this.#flights, room * processesMax + process, 0);
     });
     for (const { rooms } of this.#limitRooms) rooms.forget(process);
+    Atomics.store(this.#running, process, 0);
   }
 
   #words(region: Region): BigInt64Array {
