@@ -122,12 +122,11 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
   const except = ["limits", "paths", "resolver", "log", "listeners", "services"];
   const { some, complete } = checkFields(rootGrammar, root, { report, except, later: laterKeys.root });
   const nodeLimits = readNodeLimits(root, report);
-  const limits = nodeLimits?.limits ?? null;
   const paths = checkFields(pathsGrammar, childOf(root, "paths") ?? emptyPart(root), { report });
   const log = checkFields(logGrammar, childOf(root, "log") ?? emptyPart(root), { report });
   const resolver = readResolver(root, report);
   const admin = readAdmin(root, some.admin, report);
-  const general = { ...context, limits: limits ?? defaultLimits };
+  const general = { ...context, limits: nodeLimits?.limits ?? defaultLimits };
 
   const serviceParts = namedParts(root, "services", report);
   const services = serviceParts?.map(([name, part]) => readService(name, part, general)) ?? [];
@@ -148,15 +147,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
     );
   }
   const { drain } = some;
-  if (
-    !complete ||
-    !report.empty ||
-    nodeLimits === null ||
-    limits === null ||
-    admin === null ||
-    drain === undefined
-  )
-    return null;
+  if (!complete || !report.empty || nodeLimits === null || admin === null || drain === undefined) return null;
   if (resolver === null) return null;
   const { dotSegments, merge, escapedSlash } = paths.some as Required<typeof paths.some>;
   const snapshot: Snapshot = {
@@ -165,7 +156,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
     admin: admin.address,
     drainMs: drain,
     zone: some.zone ?? null,
-    connectionsMax: limits.connections,
+    connectionsMax: nodeLimits.limits.connections,
     workerMemoryBytes: nodeLimits.workerMemoryBytes,
     paths: { dotSegments, slashes: merge ? "merge" : "keep", escapedSlash },
     resolver,
@@ -176,7 +167,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
     services: services.filter((config): config is ServiceConfig => config !== null),
     plugins: context.plugins,
   };
-  return { snapshot, limits };
+  return { snapshot, limits: nodeLimits.limits };
 }
 
 function readAdmin(root: Part, address: Snapshot["admin"] | undefined, report: Report) {

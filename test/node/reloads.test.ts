@@ -136,6 +136,37 @@ test("Reloads coalesces the saves during a reload into one more, with the latest
   expect(bench.activated).toEqual([2]);
 });
 
+test("Reloads.change begins at once, and the version that it makes live is not used again", async () => {
+  const bench = new Bench();
+  const versions: number[] = [];
+  bench.reloads.change(async (version) => {
+    versions.push(version);
+    return "live";
+  });
+  expect(versions).toEqual([2]);
+  await bench.settled();
+  bench.reloads.change(async () => "unchanged");
+  await bench.save("second");
+  expect(bench.activated).toEqual([3]);
+});
+
+test("Reloads.change waits for the reload that runs, and goes before the next one", async () => {
+  const bench = new Bench();
+  const gate = Promise.withResolvers<void>();
+  bench.gate = gate.promise;
+  bench.text = "second";
+  bench.reloads.request("changed");
+  bench.reloads.request("signal");
+  const activatedBefore: number[][] = [];
+  bench.reloads.change(async () => {
+    activatedBefore.push([...bench.activated]);
+    return "unchanged";
+  });
+  gate.resolve();
+  await bench.settled();
+  expect([activatedBefore, bench.activated]).toEqual([[[2]], [2, 3]]);
+});
+
 test("Reloads survives a load that throws", async () => {
   const bench = new Bench();
   await bench.save("explodes");

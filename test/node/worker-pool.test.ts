@@ -98,6 +98,58 @@ describe("WorkerPool.apply", () => {
   });
 });
 
+describe("WorkerPool.takeBack", () => {
+  test("gives the snapshot to all workers at once, also one that was killed meanwhile", async () => {
+    const { pool, children } = await serving(2);
+    const taken = pool.takeBack(snapshot(2));
+    await turn();
+    expect(versionsAsked(children)).toEqual([2, 2]);
+    await children[0]!.accept();
+    children[1]!.kill();
+    await turn();
+    expect(versionsAsked(children.slice(2))).toEqual([2]);
+    await children[2]!.accept();
+    expect([await taken, pool.lacking(2)]).toEqual([null, null]);
+  });
+
+  test("is not refused by a worker that ends over it again and again: it begins with it when it lives", async () => {
+    const { pool, children, clock } = await serving(1);
+    const taken = pool.takeBack(snapshot(2));
+    for (let end = 0; end < 3; end++) {
+      await turn();
+      children.at(-1)!.kill();
+    }
+    expect(await taken).toBeNull();
+    clock.advance(5000);
+    await turn();
+    expect([children.length, versionsAsked(children.slice(3))]).toEqual([4, [2]]);
+  });
+
+  test("leaves no worker with a snapshot that one of them refuses, a restarted one neither", async () => {
+    const { pool, children } = await serving(2);
+    const taken = pool.takeBack(snapshot(2));
+    children[0]!.kill();
+    await turn();
+    await children[1]!.accept();
+    await children[2]!.refuse("no");
+    await turn();
+    expect(versionsAsked(children.slice(1))).toEqual([1, 1]);
+    for (const child of children.slice(1)) await child.accept();
+    expect(await taken).toEqual([{ place: { file: "a.yaml", line: 1 }, message: "no" }]);
+    expect(pool.lacking(1)).toBeNull();
+  });
+
+  test("does not give a worker that hangs the time that a new configuration has", async () => {
+    const { pool, children, clock, told } = await serving(1);
+    pool.takeBack(snapshot(2));
+    await turn();
+    clock.advance(4000);
+    await turn();
+    expect(told).toContainEqual([1, "silent"]);
+    expect(versionsAsked(children)).toEqual([2, 2]);
+  });
+});
+
 describe("WorkerPool.replaceAll", () => {
   test("gives every worker a successor, one after the other", async () => {
     const { pool, children, said } = await serving(2);

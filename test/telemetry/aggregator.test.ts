@@ -87,6 +87,26 @@ describe("aggregator", () => {
     expect([bucket("v2", "0.0001"), bucket("v2", "0.00025")]).toEqual([0, 1]);
   });
 
+  test("sums calls, errors and time of each filter by the version of its code, and forgets code that is gone", () => {
+    const { aggregator, meters, flush, text } = createTestNode();
+    const labels = { filter: "./tenant.ts", version: "b" };
+    for (const version of ["a", "b"]) meters.filter("./tenant.ts", version, 0.25);
+    meters.filter("./tenant.ts", "b", 0.5);
+    meters.count("clearway_filter_errors_total", "as filters say it", labels);
+    flush(1);
+    meters.filter("./tenant.ts", "b", 0.25);
+    flush(1);
+    const b = { ...labels, calls: 3, errors: 1, totalMs: 1 };
+    expect(aggregator.filters()).toEqual([
+      { filter: "./tenant.ts", version: "a", calls: 1, errors: 0, totalMs: 0.25 },
+      b,
+    ]);
+    aggregator.forgetFilter("./tenant.ts", "a");
+    expect(aggregator.filters()).toEqual([b]);
+    expect(text()).not.toContain('version="a"');
+    expect(text()).toContain('clearway_filter_errors_total{filter="./tenant.ts",version="b"} 1\n');
+  });
+
   test("shows every metric of a node before the first request", () => {
     const { text } = createTestNode();
     const shown = text();
@@ -97,6 +117,8 @@ describe("aggregator", () => {
       "clearway_upstream_duration_seconds histogram",
       "clearway_connections gauge",
       "clearway_filter_duration_seconds histogram",
+      "clearway_filter_errors_total counter",
+      "clearway_plugin_rollbacks_total counter",
       "clearway_reloads_total counter",
       "clearway_build_info gauge",
       "process_resident_memory_bytes gauge",

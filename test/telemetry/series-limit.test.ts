@@ -27,6 +27,17 @@ describe("series limit", () => {
     );
   });
 
+  test("versions of a filter that are forgotten make room for others", () => {
+    const aggregator = createAggregator({ seriesMax: 500 });
+    const meters = createWorkerMeters();
+    for (let version = 0; version < 100; version++) {
+      meters.filter("./tenant.ts", `${version}`, 1);
+      aggregator.add(1, meters.delta());
+      if (version >= 3) aggregator.forgetFilter("./tenant.ts", `${version - 3}`);
+    }
+    expect(aggregator.filters().map(({ version }) => version)).toEqual(["97", "98", "99"]);
+  });
+
   test("ten thousand lines are the most, and every request is still counted", () => {
     const { meters, text } = createTestNode();
     for (let at = 0; at < 2000; at++) meters.route("web", `route-${at}`).record("s", "GET", 200, "", 1);

@@ -68,8 +68,9 @@ export class PluginGuard {
     this.#stop();
   }
 
+  /** Those that every worker serves. */
   get rollbacks(): readonly Rollback[] {
-    return this.#versions.rollbacks;
+    return this.#versions.rollbacks.filter(({ plugin }) => !this.#pending.has(plugin));
   }
 
   /** A config as it may run: without the versions that are held off. */

@@ -100,6 +100,31 @@ describe("NodeMemory", () => {
     );
   });
 
+  test("says which user's filter a process runs, and which one ran last", () => {
+    const [left, right] = two();
+    const outer = { name: "./outer.ts", version: "1" };
+    const inner = { name: "./inner.ts", version: "1" };
+    const [outerMark, innerMark] = [outer, inner].map(({ name, version }) =>
+      left.share(3).filterMark(name, version),
+    );
+    const seen = () => right.filterOf(3, [inner, outer]);
+    expect(seen()).toBeNull();
+    const before = outerMark!.enter();
+    expect(seen()).toEqual({ code: outer, state: "running" });
+    const around = innerMark!.enter();
+    expect(seen()).toEqual({ code: inner, state: "running" });
+    innerMark!.leave(around);
+    expect(seen()).toEqual({ code: outer, state: "running" });
+    outerMark!.leave(before);
+    expect(seen()).toEqual({ code: outer, state: "left" });
+    innerMark!.resumed();
+    expect(seen()).toEqual({ code: inner, state: "left" });
+    expect(right.filterOf(3, [{ name: "./inner.ts", version: "2" }])).toBeNull();
+    expect(right.filterOf(4, [inner])).toBeNull();
+    right.forget(3);
+    expect(seen()).toBeNull();
+  });
+
   test("is exact over processes, one of which is killed while it counts", async () => {
     const shared = (await createSharedMemory(nodeMemoryBytes))!;
     const own = new NodeMemory(shared.bytes, new SeededRandom(9));
