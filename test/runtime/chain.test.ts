@@ -6,9 +6,7 @@ import { installGlobals } from "../../src/runtime/fetch/globals.ts";
 import { outgoingResponse } from "../../src/runtime/fetch/outgoing.ts";
 import type { ChainEnd } from "../../src/runtime/filter-context.ts";
 import type { LiveFilter } from "../../src/runtime/live-filter.ts";
-import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
 import type { BodySink, Middleware, Variables } from "../../src/types.ts";
-import { SeededRandom } from "../seeded-random.ts";
 import { ManualBody, requestFrom, responseFrom } from "./fetch/messages.ts";
 import { makeFilter, makeFilters, testParts } from "./filter-parts.ts";
 
@@ -362,34 +360,6 @@ describe("onError open", () => {
     const response = await run([makeFilter("hasty", down(hasty), testParts(), open)], end);
     expect(await response.text()).toBe("from the service");
     expect(end.forwarded.length).toBe(1);
-  });
-});
-
-describe("a user's filter", () => {
-  const seen = (memory: NodeMemory, version: string) =>
-    memory.filterOf(0, [{ name: "own", version }])?.state ?? "nobody";
-
-  test("says that it runs until it waits, and that it ran last when what is inside has answered", async () => {
-    const memory = new NodeMemory(new ArrayBuffer(nodeMemoryBytes), new SeededRandom(1));
-    const parts = testParts({ share: memory.share(0) });
-    const states: string[] = [];
-    const own: Middleware = async (_, next) => {
-      states.push(seen(memory, "c0de"));
-      await next();
-      states.push(seen(memory, "c0de"));
-    };
-    const inner: Middleware = async (_, next) => {
-      states.push(seen(memory, "c0de"), seen(memory, "1"));
-      await next();
-    };
-    const list = [["own", down(own), { version: "c0de" }] as const, ["builtin", down(inner)] as const];
-    const end = chainEnd(async () => {
-      await Promise.resolve();
-      states.push(seen(memory, "c0de"));
-      return answer();
-    });
-    await run(makeFilters(list, parts), end);
-    expect(states).toEqual(["running", "running", "nobody", "left", "left"]);
   });
 });
 

@@ -21,7 +21,7 @@ const lookPeriodMs = 1000;
 const aboveMax = 3;
 /** How far above the limit a worker is killed: it grows faster than its successor starts. */
 const killTimes = 1.5;
-/** Between two replacements of one worker: one that is above the limit as soon as it serves would be for ever replaced. */
+/** Between two replacements of one worker for its memory, or after one that failed: a worker that is above the limit as soon as it serves would be for ever replaced. */
 const replacePauseMs = 60_000;
 /** Versions of plugins that a worker has loaded and that do not serve any more, and the bytes of their code. */
 const oldModulesMax = 100;
@@ -49,8 +49,8 @@ export class PluginGuard {
   readonly #versions: PluginVersions;
   readonly #errors = new ErrorWatch();
   readonly #usage: UsageWatch;
-  /** By the worker's number: when it was replaced last, for whatever reason. */
-  readonly #replacedAtMs = new Map<number, number>();
+  /** By the worker's number: until then it is not replaced again. */
+  readonly #pausedUntilMs = new Map<number, number>();
   /** Plugins whose rollback waits for its turn, or is under way. */
   readonly #pending = new Set<string>();
   #looking = false;
@@ -127,7 +127,7 @@ export class PluginGuard {
       this.#accuse(suspect, "memory", `${grown}: ${suspect.because}`);
     }
     if (killed) one.process.kill();
-    else this.#replace(one.number);
+    else this.#replace(one.number, "pause");
   }
 
   /** What a worker loaded once stays in its memory: docs/decisions/plugin-reloads.md. */
@@ -143,20 +143,21 @@ export class PluginGuard {
     const facts = { worker: number, workerPid: process.pid, modules: count, bytes };
     const text = `worker ${number} has loaded ${count} versions of plugins (${inMebibytes(bytes)}); it is replaced to free them`;
     this.#parts.log.info(text, facts);
-    this.#replace(number);
+    this.#replace(number, "again at once");
   }
 
   #mayReplace({ number }: { readonly number: number }): boolean {
-    const atMs = this.#replacedAtMs.get(number) ?? Number.NEGATIVE_INFINITY;
-    return !this.#replacing && this.#parts.clock.now() - atMs >= replacePauseMs;
+    const untilMs = this.#pausedUntilMs.get(number) ?? Number.NEGATIVE_INFINITY;
+    return !this.#replacing && this.#parts.clock.now() >= untilMs;
   }
 
-  #replace(number: number): void {
+  /** `then` is what holds after one that serves; after one that does not there is always a pause. */
+  async #replace(number: number, then: "pause" | "again at once"): Promise<void> {
     this.#replacing = true;
-    this.#replacedAtMs.set(number, this.#parts.clock.now());
-    this.#parts.pool.replace(number).finally(() => {
-      this.#replacing = false;
-    });
+    const problem = await this.#parts.pool.replace(number);
+    this.#replacing = false;
+    if (problem === null && then === "again at once") return;
+    this.#pausedUntilMs.set(number, this.#parts.clock.now() + replacePauseMs);
   }
 
   #accuse(suspect: Suspect, cause: RollbackCause, seen: string): void {
