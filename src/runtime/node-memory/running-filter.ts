@@ -1,7 +1,7 @@
 /**
- * Says in the node's memory which user's filter a process runs: an endless loop answers nothing, so whoever ends it has
- * to find out from outside. Only the processor can be asked without a promise, and only until the filter first waits:
- * what it does after that is said as good as it can be, by the last one that ran.
+ * Which user's filter a process runs, said in the node's memory: a process in an endless loop answers nothing, so whoever
+ * ends it has to find out from outside. Exact from the filter's call until it returns or first waits; after that only the
+ * one that ran last is known.
  */
 import { type TextHash, textHash } from "./text-hash.ts";
 
@@ -43,6 +43,9 @@ export class RunningFilter implements FilterMark {
 }
 
 /** From 1 to 2^31 - 1: two filters have the same one by a chance of one in two billion. */
-export function filterNumber(code: { readonly name: string; readonly version: string }, seed: TextHash): number {
-  return (textHash(`${code.version} ${code.name}`, seed).low & 0x7fff_ffff) || 1;
+export function filterNumber(
+  code: { readonly name: string; readonly version: string },
+  seed: TextHash,
+): number {
+  return textHash(`${code.version} ${code.name}`, seed).low & 0x7fff_ffff || 1;
 }
