@@ -117,7 +117,7 @@ test("a plugin that loops loses its worker's requests alone, is named, and put b
   victim!.send(request("/harm"));
   await until(served.shown, ({ state }) => state === "rolled-back");
   await served.ready();
-  expect(served.running.output()).toMatch(/worker \d gives no sign of life/);
+  await until(served.running.output, (text) => /worker \d gives no sign of life/.test(text));
   const after = await connectionsByWorker(served);
   const [stayed] = [...before].filter(([pid]) => after.has(pid));
   expect(stayed).toBeDefined();
@@ -135,8 +135,8 @@ test("a plugin that loops loses its worker's requests alone, is named, and put b
   const { good, bad } = served;
   const filter = await served.shown();
   expect(filter).toMatchObject({ version: good, rollback: { cause: "hang", heldOff: bad } });
-  const text = served.running.output();
-  expect(text).toContain(`the plugin ${name} is rolled back: a worker gave no sign of life`);
+  const said = `the plugin ${name} is rolled back: a worker gave no sign of life`;
+  await until(served.running.output, (text) => text.includes(said));
   expect(await served.says()).toBe("one");
   const { problems } = (await served.json("/problems")) as { problems: { message: string; line: number }[] };
   expect(problems).toHaveLength(1);
@@ -199,8 +199,7 @@ test("a plugin that hoards memory is put back, and its worker replaced by one th
   );
   client!.close();
   expect((await served.shown()).rollback?.cause).toBe("memory");
-  expect(served.running.output()).toMatch(
-    /worker \d has \d+ MiB, wanted at most 256 MiB \(limits.workerMemory\)/,
-  );
+  const said = /worker \d has \d+ MiB, wanted at most 256 MiB \(limits.workerMemory\)/;
+  await until(served.running.output, (text) => said.test(text));
   expect(await served.says()).toBe("one");
 }, 120_000);
