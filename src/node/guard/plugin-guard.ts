@@ -80,7 +80,13 @@ export class PluginGuard {
 
   /** `checked` is what was settled; it is live now. */
   applied(checked: Snapshot): void {
-    if (this.#versions.live(checked, this.#parts.clock.now()).length > 0) this.#usage.changed();
+    if (this.#versions.live(checked, this.#parts.clock.now()).length === 0) return;
+    this.#lookAtUsage(checked).then(() => this.#usage.changed());
+  }
+
+  #lookAtUsage({ workerMemoryBytes }: Snapshot): Promise<void> {
+    const pids = this.#parts.pool.processes.map(({ process }) => process.pid);
+    return this.#usage.look(pids, workerMemoryBytes, this.#parts.clock.now());
   }
 
   /** A worker that gives no sign of life, before it is killed. */
@@ -103,8 +109,7 @@ export class PluginGuard {
       const { clock, totals, pool } = this.#parts;
       for (const { plugin, why } of this.#errors.check(this.#versions.serving, totals(), clock.now()))
         this.#rollBack(plugin, "errors", why);
-      const pids = pool.processes.map(({ process }) => process.pid);
-      await this.#usage.look(pids, live.workerMemoryBytes, clock.now());
+      await this.#lookAtUsage(live);
       for (const one of pool.processes) this.#checkMemory(one, live);
       for (const one of pool.processes) this.#checkModules(one, live);
     } finally {

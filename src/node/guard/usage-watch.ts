@@ -28,12 +28,14 @@ export interface Memory {
 export class UsageWatch {
   readonly #usage: (pid: number) => Promise<ProcessUsage | null>;
   readonly #books = new Map<number, Book>();
+  /** The least that any process had at first: what one has before it served anything. */
+  #freshBytes = Number.POSITIVE_INFINITY;
 
   constructor(usage: (pid: number) => Promise<ProcessUsage | null>) {
     this.#usage = usage;
   }
 
-  /** To be called once a second, with all processes that there are. */
+  /** To be called once a second, and before `changed`, with all processes that there are. */
   async look(pids: readonly number[], limitBytes: number, nowMs: number): Promise<void> {
     const usages = await Promise.all(pids.map((pid) => this.#usage(pid)));
     for (const pid of this.#books.keys()) if (!pids.includes(pid)) this.#books.delete(pid);
@@ -41,7 +43,8 @@ export class UsageWatch {
       const usage = usages[at];
       if (usage == null) continue;
       const { residentBytes, cpuSeconds } = usage;
-      const book = this.#books.get(pid) ?? { samples: [], baseBytes: residentBytes, above: 0 };
+      this.#freshBytes = Math.min(this.#freshBytes, residentBytes);
+      const book = this.#books.get(pid) ?? { samples: [], baseBytes: this.#freshBytes, above: 0 };
       book.samples.push({ atMs: nowMs, cpuMs: cpuSeconds * 1000, residentBytes });
       if (book.samples.length > samplesMax) book.samples.shift();
       book.above = residentBytes > limitBytes ? book.above + 1 : 0;
