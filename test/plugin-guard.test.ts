@@ -82,7 +82,7 @@ listeners:
   const good = (await shown()).version;
   await save("plugins/tenant.ts", plugin("two", harm));
   await until(says, (value) => value === "two");
-  const bad = (await shown()).version;
+  const { version: bad } = await until(shown, ({ version }) => version !== good);
   const open = () => RawClient.open(web);
   return { running, save, config, says, json, shown, metrics, ready, open, admin, good, bad };
 }
