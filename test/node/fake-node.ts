@@ -129,6 +129,7 @@ async function load(files: Files, version: number) {
     bind: { host: "127.0.0.1", port },
     protocol: "http",
     tls: [],
+    filters: [],
     routes: [{ body, name: "all", filters: [], action: { kind: "respond" }, place }],
     place,
   };
@@ -140,6 +141,8 @@ async function load(files: Files, version: number) {
     log,
     listeners: [listener],
     services: [],
+    plugins: [],
+    workerMemoryBytes: 2 ** 30,
   };
   return {
     snapshot: {
