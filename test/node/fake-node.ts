@@ -128,8 +128,7 @@ async function load(files: Files, version: number) {
     name: "web",
     bind: { host: "127.0.0.1", port },
     protocol: "http",
-    tls: [],
-    filters: [],
+    ...{ tls: [], filters: [] },
     routes: [{ body, name: "all", filters: [], action: { kind: "respond" }, place }],
     place,
   };
@@ -141,8 +140,7 @@ async function load(files: Files, version: number) {
     log,
     listeners: [listener],
     services: [],
-    plugins: [],
-    workerMemoryBytes: 2 ** 30,
+    ...{ plugins: [], workerMemoryBytes: 2 ** 30 },
   };
   return {
     snapshot: {
