@@ -5,6 +5,7 @@
  */
 import { defineFilter, duration, size, z } from "../plugin.ts";
 import { SharedCache } from "./cache/shared-cache.ts";
+import { headerName } from "./header-name.ts";
 
 const MEBIBYTE = 1024 * 1024;
 /** Half of the memory is for answers on their way in: one of them must not need all of that. */
@@ -38,6 +39,13 @@ const options = z
       .enum(["pass", "store"], "wanted pass or store")
       .default("pass")
       .describe("what becomes of answers that set a cookie: they pass and are not kept, or are"),
+    targets: z
+      .array(headerName)
+      .max(4)
+      .default([])
+      .describe(
+        "fields that count in place of Cache-Control and Expires, such as CDN-Cache-Control: the first that an answer has",
+      ),
     status: z.boolean().default(true).describe("whether answers say in Cache-Status what the cache did"),
   })
   .refine(({ memory, bodyMax }) => bodyMax * BODIES_IN_MEMORY_MIN <= memory, {

@@ -79,7 +79,7 @@ export class Asked {
 
   /** RFC 9111, sections 4.2 and 5.2.1; RFC 5861. */
   useOf(answer: StoredAnswer, nowMs: number): Use {
-    const { lifetimeMs, validation, ...stale } = answer.freshness;
+    const { lifetimeMs, validation, staleForCallers, staleWhileRevalidateMs } = answer.freshness;
     const ageMs = answer.ageMs(nowMs);
     const asked = this.#directives;
     if (asked.has("no-cache") || ageMs > (asked.durationMs("max-age") ?? Number.POSITIVE_INFINITY))
@@ -89,8 +89,8 @@ export class Asked {
     if (leftMs <= 0 && nowMs < answer.failedUntilMs) return "stale";
     if (leftMs < (asked.durationMs("min-fresh") ?? Number.NEGATIVE_INFINITY)) return "ask first";
     if (leftMs > 0) return "fresh";
-    if (stale.staleForCallers === "allowed" && -leftMs <= this.#maxStaleMs) return "stale";
-    return -leftMs < stale.staleWhileRevalidateMs ? "stale, and ask" : "ask first";
+    if (staleForCallers === "allowed" && -leftMs <= this.#maxStaleMs) return "stale";
+    return -leftMs < staleWhileRevalidateMs ? "stale, and ask" : "ask first";
   }
 
   /** Whether it may be given because the service fails. */

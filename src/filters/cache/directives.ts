@@ -57,3 +57,15 @@ export function parseDirectives(text: string | null): Directives {
   }
   return new Directives(values);
 }
+
+const item = String.raw`\d{1,15}|\?[01]|"(?:[ !#-[\]-~]|\\["\\])*"|[A-Za-z*][!#$%&'*+.^_\x60|~:/A-Za-z0-9-]*`;
+const entry = new RegExp(String.raw`[\t ]*[a-z*][a-z0-9_.*-]*(?:=(?:${item}))?[\t ]*(?:,|$)`, "y");
+
+/** A field for one kind of cache (RFC 9213); null when it is no dictionary of structured fields, and so says nothing. */
+export function parseTargeted(text: string): Directives | null {
+  entry.lastIndex = 0;
+  while (entry.lastIndex < text.length) if (!entry.test(text)) return null;
+  // A number in quotes is text there.
+  if (/(?:max-?age|stale-[a-z-]+)="/.test(text)) return null;
+  return text.trim() === "" || text.trimEnd().endsWith(",") ? null : parseDirectives(text);
+}

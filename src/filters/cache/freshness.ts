@@ -2,7 +2,7 @@
  * Whether an answer may be kept, and for how long it may be given (RFC 9111, sections 3 and 4.2), as a cache that many
  * share.
  */
-import { type Directives, parseDirectives } from "./directives.ts";
+import { type Directives, parseDirectives, parseTargeted } from "./directives.ts";
 import { parseHttpDate } from "./http-date.ts";
 import { variedNames } from "./vary.ts";
 
@@ -13,6 +13,8 @@ export interface KeepingRules {
   readonly staleWhileRevalidate: number;
   readonly staleIfError: number;
   readonly setCookie: "pass" | "store";
+  /** Fields that count in place of `Cache-Control` and `Expires`: the first that is there (RFC 9213). */
+  readonly targets: readonly string[];
 }
 
 /** How long an answer is fresh, and what may be done with it afterwards; milliseconds. */
@@ -58,12 +60,15 @@ export interface Judged {
 
 export function freshnessOf(judged: Judged, rules: KeepingRules): Freshness | NotKept {
   const { headers, status } = judged.answer;
-  const directives = parseDirectives(headers.get("cache-control"));
+  const targeted = targetedDirectives(headers, rules);
+  const directives = targeted ?? parseDirectives(headers.get("cache-control"));
   const refusal = refused(judged, directives, rules);
   if (refusal !== null) return refusal;
-  const lifetimeMs = explicitLifetimeMs(judged, directives) ?? (WITH_TTL.has(status) ? rules.ttl : 0);
+  const expires = targeted === null ? headers.get("expires") : null;
+  const lifetimeMs =
+    explicitLifetimeMs(judged, directives, expires) ?? (WITH_TTL.has(status) ? rules.ttl : 0);
   // Without a word on it, and without a `ttl`: not to be kept, whatever else the options say.
-  if (lifetimeMs === 0 && !says(headers, directives)) return "stale";
+  if (lifetimeMs === 0 && !says(directives, expires)) return "stale";
   const freshness = withWindows(lifetimeMs, directives, rules);
   return isOfUse(freshness, headers) ? freshness : "stale";
 }
@@ -86,10 +91,13 @@ function refused({ answer, asker }: Judged, directives: Directives, rules: Keepi
 }
 
 /** RFC 9111, section 4.2.1; null where nothing is said. */
-function explicitLifetimeMs({ answer, receivedEpochMs }: Judged, directives: Directives): number | null {
+function explicitLifetimeMs(
+  { answer, receivedEpochMs }: Judged,
+  directives: Directives,
+  expires: string | null,
+): number | null {
   const told = directives.durationMs("s-maxage") ?? directives.durationMs("max-age");
   if (told !== null) return told;
-  const expires = answer.headers.get("expires");
   if (expires === null) return null;
   const expiresMs = parseHttpDate(expires);
   return expiresMs === null ? 0 : Math.max(0, expiresMs - dateOf(answer.headers, receivedEpochMs));
@@ -117,8 +125,17 @@ function isOfUse({ lifetimeMs, validation, ...windows }: Freshness, headers: Hea
   return validation !== "always" && lifetimeMs + windows.staleWhileRevalidateMs + windows.staleIfErrorMs > 0;
 }
 
-function says(headers: Headers, directives: Directives): boolean {
-  return headers.has("expires") || ["s-maxage", "max-age", "no-cache"].some((name) => directives.has(name));
+function targetedDirectives(headers: Headers, { targets }: KeepingRules): Directives | null {
+  for (const name of targets) {
+    const text = headers.get(name);
+    const found = text === null ? null : parseTargeted(text);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+function says(directives: Directives, expires: string | null): boolean {
+  return expires !== null || ["s-maxage", "max-age", "no-cache"].some((name) => directives.has(name));
 }
 
 function withheld(directives: Directives): readonly string[] {

@@ -1,4 +1,4 @@
-/** An answer as one caller asked for it: whole, its head alone, or the word that the caller has it already. */
+/** An answer as one caller asked for it: whole, or the word that the caller has it already. */
 import type { Asked } from "./asked.ts";
 import { parseHttpDate } from "./http-date.ts";
 
@@ -13,15 +13,18 @@ const OF_THE_BODY = [
 const OK = 200;
 const NOT_MODIFIED = 304;
 
-/** The answer as this caller asked for it: 304 where its condition says so, no body for HEAD. Uses up what it is given. */
-export function asAsked({ headers, call }: Asked, answer: Response): Response {
+/**
+ * The answer, or 304 where the caller's condition says so; uses up what it is given. One to HEAD has its body still, by
+ * which filters further out tell of the one that GET would get: it is left off when the answer is written.
+ */
+export function asAsked({ headers }: Asked, answer: Response): Response {
   if (answer.status === OK && hasItAlready(headers, answer.headers)) {
     const told = new Headers(answer.headers);
     answer.body?.cancel().catch(() => {});
     for (const name of OF_THE_BODY) told.delete(name);
     return new Response(null, { status: NOT_MODIFIED, headers: told });
   }
-  return call.request.method === "HEAD" && answer.body !== null ? new Response(null, answer) : answer;
+  return answer;
 }
 
 /** RFC 9110, section 13.2.2: a tag decides where the caller names one, and the date only where it does not. */
@@ -32,7 +35,8 @@ function hasItAlready(asked: Headers, told: Headers): boolean {
     return tags.trim() === "*" || (tag !== null && tagsIn(tags).includes(opaque(tag)));
   }
   const since = asked.get("if-modified-since");
-  const modified = told.get("last-modified");
+  // RFC 9111, section 4.3.2: what does not say when it changed is as old as the answer, at least.
+  const modified = told.get("last-modified") ?? told.get("date");
   if (since === null || modified === null) return false;
   const sinceMs = parseHttpDate(since);
   const modifiedMs = parseHttpDate(modified);

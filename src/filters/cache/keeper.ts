@@ -122,11 +122,12 @@ export class Keeper {
     // A cookie in that answer is for whoever asked.
     const withheld = this.#rules.setCookie === "pass" ? ["set-cookie"] : [];
     store.recount(stored, () => stored.freshen(answer, timing, withheld));
+    const isForTheSame = String(variedNames(stored.headers)) === String(stored.askedFor.varied);
     const freshness = freshnessOf(
       { answer: stored, asker, receivedEpochMs: timing.receivedEpochMs },
       this.#rules,
     );
-    if (typeof freshness === "string") store.remove(stored);
+    if (typeof freshness === "string" || !isForTheSame) store.remove(stored);
     else stored.settle(freshness);
   }
 

@@ -70,6 +70,8 @@ export class StoredAnswer {
     if (!headers.has("date")) headers.set("date", new Date(timing.receivedEpochMs).toUTCString());
     this.#headBytes = headBytes(headers);
     for (const name of unkept(headers)) headers.delete(name);
+    // The filters further out judge by it, as they do when the service tells it.
+    if (hasBody) headers.set("content-length", String(body.byteLength));
     this.settle(freshness);
   }
 

@@ -19,6 +19,7 @@ services: { orders: { endpoints: ["10.0.0.1:9000"] } }
 
 const size = "wanted a size such as 512B, 64KiB or 1MiB";
 const duration = "wanted a duration such as 250ms, 2s or 1m";
+const header = 'cannot use "a b" as the name of a header: wanted letters, digits and hyphens';
 const wrong: Record<string, string> = {
   "{ memory: 64 }": `memory: cannot read 64: ${size}`,
   "{ memory: 512KiB }": 'memory: cannot read "512KiB": wanted a size from 1MiB to 1GiB',
@@ -30,6 +31,7 @@ const wrong: Record<string, string> = {
   "{ staleIfError: -1s }": `staleIfError: cannot read "-1s": ${duration}`,
   "{ wait: 2m }": 'wait: cannot read "2m": wanted a duration from 1ms to 1m',
   "{ setCookie: keep }": 'setCookie: cannot read "keep": wanted pass or store',
+  "{ targets: [a b] }": `targets[0]: ${header}`,
   "{ status: maybe }": 'status: cannot read "maybe": wanted true or false',
   "{ tll: 1s }": 'tll: unknown key "tll"',
 };
@@ -45,7 +47,7 @@ describe("cache, options", () => {
 
   test("takes what is right, before what repeats", async () => {
     const all =
-      "cache: { memory: 128MiB, bodyMax: 2MiB, ttl: 1m, staleWhileRevalidate: 30s, staleIfError: 1h, wait: 1s, setCookie: store, status: false }";
+      "cache: { memory: 128MiB, bodyMax: 2MiB, ttl: 1m, staleWhileRevalidate: 30s, staleIfError: 1h, wait: 1s, setCookie: store, targets: [CDN-Cache-Control], status: false }";
     expect(await problemsOf(["cache"])).toEqual([]);
     expect(await problemsOf(["access-log", all, "retry"])).toEqual([]);
     expect((await problemsOf(["retry", "cache"])).length).toBe(1);

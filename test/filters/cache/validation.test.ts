@@ -82,6 +82,16 @@ describe("cache asks whether a stale answer holds", () => {
     expect((await service.get(() => answer([], { body: "new" }))).body).toBe("new");
   });
 
+  test("forgets it when it is chosen by other fields from now on", async () => {
+    const service = await stale();
+    const fields = ["Cache-Control: max-age=60", "Vary: Accept-Language"];
+    expect((await service.get(() => answer(fields, { status: 304 }))).body).toBe("hello");
+    expect((await service.get(() => answer(FIRST, { body: "new" }))).body).toBe("new");
+    const same = await stale([...FIRST, "Vary: accept-language"]);
+    await same.get(() => answer(fields, { status: 304 }));
+    expect((await same.get(silent)).body).toBe("hello");
+  });
+
   test("asks before each use of what is no-cache, and keeps no such answer that it could not ask about", async () => {
     const service = await stale(["Cache-Control: no-cache, max-age=60", 'ETag: "a"'], {}, 0);
     for (let i = 0; i < 3; i++) {
@@ -125,6 +135,15 @@ describe("cache judges the caller's own conditions (section 4.3.2)", () => {
       expect((await service.get(silent)).body).toBe("hello");
     });
   }
+
+  test("by the date of the answer where it does not say when it changed", async () => {
+    const service = cachedService();
+    const fields = (date: string) => ({ fields: [`If-Modified-Since: ${date}`] });
+    const nowMs = service.chain.parts.clock.epochMs();
+    await service.get(() => answer(["Cache-Control: max-age=60"]));
+    expect((await service.get(silent, fields(new Date(nowMs + 1000).toUTCString()))).status).toBe(304);
+    expect((await service.get(silent, fields(DATE))).status).toBe(200);
+  });
 
   test("and leaves them to the service where its answers are not kept", async () => {
     const service = cachedService();
