@@ -1,6 +1,6 @@
 /** The options of a schema as rows of a table, those of maps in it below it. */
 import type { z } from "zod";
-import { innerOf, inputOf, markOf } from "../../src/config/marks.ts";
+import { innerOf, inputOf, isOptional, markOf } from "../../src/config/marks.ts";
 import { code, defaultWords, escaped, wordsOf } from "./words.ts";
 
 type Schema = z.core.$ZodType;
@@ -51,13 +51,12 @@ interface About {
 }
 
 function rowOf(field: Schema, { name, section, elsewhere, nested }: About): Row {
-  const isOptional = field._zod.def.type === "optional" || (field as z.ZodType).safeParse(undefined).success;
   const isMap = nested && inputOf(field)._zod.def.type === "object";
   const type = elsewhere.type?.(name) ?? linked(field, section) ?? (isMap ? "a map" : wordsOf(field));
   return {
     name,
     type,
-    default: isOptional ? (elsewhere.default?.(name) ?? defaultWords(field)) : "required",
+    default: isOptional(field) ? (elsewhere.default?.(name) ?? defaultWords(field)) : "required",
     description: escaped(descriptionOf(field)),
   };
 }

@@ -93,6 +93,11 @@ function defaultOf(schema: z.core.$ZodType): unknown {
   return undefined;
 }
 
+/** Whether a key may be left out. */
+export function isOptional(schema: z.core.$ZodType): boolean {
+  return schema._zod.def.type === "optional" || (schema as z.ZodType).safeParse(undefined).success;
+}
+
 /** What reads the value first, inside all that is wrapped around it. */
 export function inputOf(schema: z.core.$ZodType): z.core.$ZodType {
   const inner = innerOf(schema);

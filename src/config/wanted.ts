@@ -1,5 +1,6 @@
 /** What zod found wrong, in the words of this project: always what was wanted. */
 import type { z } from "zod";
+import { isOptional } from "./marks.ts";
 
 type RawIssue = z.core.$ZodRawIssue;
 
@@ -46,7 +47,7 @@ function mapOf({ inst }: RawIssue): string | null {
   if ((inst as z.core.$ZodType | undefined)?._zod.def.type !== "object") return null;
   const { shape } = inst as z.ZodObject;
   const keys = Object.keys(shape);
-  const key = keys.find((name) => !(shape[name] as z.ZodType).safeParse(undefined).success) ?? keys[0];
+  const key = keys.find((name) => !isOptional(shape[name]!)) ?? keys[0];
   return key === undefined ? null : `a map such as { ${key}: … }`;
 }
 
