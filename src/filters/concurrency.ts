@@ -16,9 +16,9 @@ const count = z.int().min(1).max(COUNT_MAX);
 
 const adaptive = z
   .strictObject({
-    min: count.default(10).describe("it never falls below, in each worker; default 10"),
-    max: count.default(1000).describe("it never rises above, in the node as a whole; default 1000"),
-    initial: count.default(20).describe("where it begins, in each worker; default 20"),
+    min: count.default(10).describe("it never falls below, in each worker"),
+    max: count.default(1000).describe("it never rises above, in the node as a whole"),
+    initial: count.default(20).describe("where it begins, in each worker"),
   })
   .superRefine(({ min, max }, context) => {
     if (min <= max) return;
