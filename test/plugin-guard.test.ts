@@ -162,6 +162,31 @@ test("a plugin that loops loses its worker's requests alone, is named, and put b
   expect(await served.json("/problems")).toEqual({ problems: [] });
 }, 120_000);
 
+test("a plugin is put back also while both workers loop, and while one of those that restart is killed", async () => {
+  const served = await node("for (;;) held.length = 0;");
+  const before = [...(await connectionsByWorker(served)).keys()];
+  const clients = await callers(served, 16);
+  for (const client of clients) client.send(request("/harm"));
+  const pids = () =>
+    served
+      .json("/snapshot")
+      .then(({ workers }) => (workers as { pid: number | null }[]).map(({ pid }) => pid));
+  const restarted = await until(pids, (now) => now.some((pid) => pid !== null && !before.includes(pid)));
+  process.kill(restarted.find((pid) => pid !== null && !before.includes(pid))!, "SIGKILL");
+  await until(served.shown, ({ state }) => state === "rolled-back");
+  await served.ready();
+  for (const client of clients) client.close();
+  const now = await pids();
+  expect(now.filter((pid) => pid === null || before.includes(pid))).toEqual([]);
+  for (const client of await callers(served, 8)) {
+    expect((await client.exchange(request("/harm"))).raw).toContain("one");
+    client.close();
+  }
+  expect(await served.metrics()).toContain(
+    `clearway_plugin_rollbacks_total{filter="${name}",cause="hang"} 1\n`,
+  );
+}, 120_000);
+
 test("a plugin that throws much more since it was saved is put back, with nothing lost", async () => {
   const served = await node('throw new Error("boom");');
   const [client] = await callers(served, 1);
