@@ -10,6 +10,8 @@ import type { ByteSocket } from "../machine.ts";
 const SCRATCH_BYTES = 64 * 1024;
 /** A larger piece is written from where it lies: a second system call costs less than copying it. */
 const COPIED_BYTES_MAX = 16 * 1024;
+/** As large as that, it is not copied either when what was gathered can be put in front of it. */
+const LED_BYTES_MIN = 4 * 1024;
 
 let scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
 let used = 0;
@@ -72,7 +74,8 @@ export class Wire {
    */
   write(bytes: Buffer, start: number, end: number, spareStart = start): void {
     const length = end - start;
-    if (length <= COPIED_BYTES_MAX) {
+    const isLed = owner === this && used <= start - spareStart && length >= LED_BYTES_MIN;
+    if (length <= COPIED_BYTES_MAX && !isLed) {
       const out = this.room(length);
       bytes.copy(out, used, start, end);
       this.advance(used + length);
@@ -80,7 +83,7 @@ export class Wire {
       return;
     }
     let from = start;
-    if (owner === this && used <= start - spareStart) {
+    if (isLed) {
       from -= scratch.copy(bytes, start - used, 0, used);
       owner = null;
       used = 0;
