@@ -34,6 +34,8 @@ export interface Http1Case {
   readonly quick: boolean;
   /** Whether every peer has a row. */
   readonly all: boolean;
+  /** Of a full run, unless --rounds says another number: nine where something is to be decided. */
+  readonly rounds: 3 | 9;
 }
 
 export const filtersVariant = "clearway, 3 filters";
@@ -52,7 +54,16 @@ const largeBodies: ReadonlySet<string> = new Set(["/bytes/64k", "/bytes/1m"]);
 function smallCase(connections: number): Http1Case {
   const name = `small, ${connections} connection${connections === 1 ? "" : "s"}`;
   const quick = connections === 64;
-  return { name, path: "/small", uploadBytes: 0, connections, margin: 1.05, quick, all: quick };
+  return {
+    name,
+    path: "/small",
+    uploadBytes: 0,
+    connections,
+    margin: 1.05,
+    quick,
+    all: quick,
+    rounds: quick ? 9 : 3,
+  };
 }
 
 function bodyCase(size: "1k" | "16k" | "64k" | "1m", label: string): Http1Case {
@@ -63,7 +74,7 @@ function bodyCase(size: "1k" | "16k" | "64k" | "1m", label: string): Http1Case {
     uploadBytes: 0,
     connections: 64,
     margin,
-    ...{ quick: size === "64k", all: size === "64k" },
+    ...{ quick: size === "64k", all: size === "64k", rounds: size === "1k" ? 3 : 9 },
   };
 }
 
@@ -74,13 +85,8 @@ export const cases: readonly Http1Case[] = [
   bodyCase("64k", "64 KiB"),
   bodyCase("1m", "1 MiB"),
   {
-    name: "64 KiB up",
-    path: "/upload",
-    uploadBytes: 65_536,
-    connections: 64,
-    margin: 1,
-    quick: false,
-    all: false,
+    ...{ name: "64 KiB up", path: "/upload", uploadBytes: 65_536, connections: 64 },
+    ...{ margin: 1, quick: false, all: false, rounds: 3 },
   },
 ];
 
@@ -121,7 +127,8 @@ async function* run(options: BenchOptions): AsyncGenerator<Http1Row, void, void>
   const backend = await startBackend(folder);
   try {
     for (const round of roundsOf(options, { full: 9, quick: 2 })) {
-      for (const work of chosen) {
+      const wanted = chosen.filter((work) => round <= (options.rounds ?? work.rounds));
+      for (const work of wanted) {
         const order = variantsOf(work, options);
         for (const variant of round % 2 === 1 ? order : order.toReversed()) {
           options.say(`http1: round ${round}: ${work.name}: ${variant.name}`);
@@ -275,7 +282,7 @@ function notesOf(rows: readonly Http1Row[]): string[] {
           `the access log had ${(Math.min(...shares) * 100).toFixed(1)} % of the lines, or more, two seconds after the load`,
         ];
   return [
-    "medians of all rounds; of nginx: the CPU per request over nginx's of the same round, its median and its range",
+    "medians of all rounds, of which a full run has three where nothing is to be decided; of nginx: the CPU per request over nginx's of the same round, its median and its range",
     "undecided: rounds lie on both sides of the margin, or there are fewer than three",
     "nginx has larger buffers than its default ones; in a full run large bodies show both",
     "CPU, RSS and Pss are sums over all processes of the proxy; core: how busy it kept its one core",
