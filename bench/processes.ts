@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** The proxy has the first core; this program, the load generator and the backend have the others. */
 export const proxyCores = "0";
-export const loadCores = `1-${Math.max(1, cpus().length - 1)}`;
+export const loadCores = cpus().length > 1 ? `1-${cpus().length - 1}` : proxyCores;
 
 const stopWaitMs = 10_000;
 const logTailBytes = 2_000;
@@ -82,6 +82,7 @@ export function killAll(): void {
 
 /** Moves this program, with all its threads, to the cores of the load. */
 export function pinSelf(): void {
+  if (loadCores === proxyCores) throw new Error("cannot measure on one core: the proxy wants one of its own");
   const { status } = spawnSync("taskset", ["-a", "-c", "-p", loadCores, String(process.pid)]);
   if (status !== 0)
     throw new Error(`cannot move this program to the cores ${loadCores}: wanted taskset and two cores`);

@@ -308,7 +308,7 @@ function describeCrowd(rows: readonly Http1Row[]): string[] {
 }
 
 export const http1: Workload<Http1Row> = {
-  ...{ name: "http1", title: "requests over HTTP/1.1", quickSeconds: 44 },
+  ...{ name: "http1", title: "requests over HTTP/1.1", quickSeconds: 42 },
   run,
   report,
 };

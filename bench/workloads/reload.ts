@@ -180,7 +180,7 @@ async function generationOf(port: number): Promise<string | null> {
 }
 
 export const reload: Workload<ReloadRow> = {
-  ...{ name: "reload", title: "the config replaced under load", quickSeconds: 10 },
+  ...{ name: "reload", title: "the config replaced under load", quickSeconds: 8 },
   run,
   report,
 };

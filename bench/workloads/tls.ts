@@ -232,7 +232,7 @@ function lineOf(work: Case, variant: VariantName, rows: readonly TlsRow[]): stri
 }
 
 export const tls: Workload<TlsRow> = {
-  ...{ name: "tls", title: "requests over TLS", quickSeconds: 15 },
+  ...{ name: "tls", title: "requests over TLS", quickSeconds: 10 },
   run,
   report,
 };
