@@ -108,8 +108,10 @@ async function* run(options: BenchOptions): AsyncGenerator<ChainPeersRow, void, 
 }
 
 /** Each case stands beside the same proxies without it. */
-function measuredOf(chosen: readonly Case[], { peers, clearway: { command } }: BenchOptions): Measured[] {
-  const has = (name: string) => name === "clearway" || peers.has(name as PeerName);
+function measuredOf(chosen: readonly Case[], options: BenchOptions): Measured[] {
+  const { command } = options.clearway;
+  const left = options.size === "quick" ? "envoy" : null;
+  const has = (name: string) => name === "clearway" || (options.peers.has(name as PeerName) && name !== left);
   const variantOf = (proxy: Proxy) =>
     proxy === "clearway" ? clearway(command, "clearway") : peerVariants.find(({ name }) => name === proxy)!;
   const of = (ways: Case["ways"]) => (Object.keys(ways) as Proxy[]).filter(has);

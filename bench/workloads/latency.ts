@@ -24,7 +24,10 @@ import { runWrk } from "../wrk.ts";
 import { connections, type LatencyRow, report, type SaturationRow } from "./latency-report.ts";
 
 const path = "/small";
-const rowsOf: ReadonlySet<PeerName> = new Set(["nginx", "haproxy", "envoy"]);
+const rowsOf: Readonly<Record<BenchOptions["size"], ReadonlySet<PeerName>>> = {
+  full: new Set(["nginx", "haproxy", "envoy"]),
+  quick: new Set(["nginx", "haproxy"]),
+};
 /** Of the fastest peer's rate at saturation. */
 const shares = { full: [0.1, 0.25, 0.5, 0.75, 0.9], quick: [0.5] };
 const saturationRounds = { full: 3, quick: 1 };
@@ -32,7 +35,7 @@ const warmSeconds = { full: 2, quick: 1 };
 const secondsWanted = { full: 3, quick: 1 };
 
 async function* run(options: BenchOptions): AsyncGenerator<LatencyRow | SaturationRow, void, void> {
-  const peers = peerVariants.filter(({ name }) => rowsOf.has(name) && options.peers.has(name));
+  const peers = peerVariants.filter(({ name }) => rowsOf[options.size].has(name) && options.peers.has(name));
   const own = clearway(options.clearway.command, "clearway");
   const folder = makeFolder();
   const backend = await startBackend(folder);
