@@ -94,17 +94,28 @@ export class SharedStore {
 
   #open(): void {
     this.#state = { kind: "opening" };
+    this.#connect().then(
+      (connection) => this.#opened(connection),
+      (error: unknown) => this.#miss(error),
+    );
+  }
+
+  async #connect(): Promise<StoreConnection> {
     // Here and not at the top: the library is loaded where a config names a store.
-    import("./store-connection.ts")
-      .then(({ openStore }) => {
-        let opened: StoreConnection | null = null;
-        const lost = (error: Error) => (opened === null ? undefined : this.#lose(opened, error));
-        return openStore(this.#rules.address, openTimeoutMs, lost).then((connection) => {
-          opened = connection;
-          this.#opened(connection);
-        });
-      })
-      .catch((error: unknown) => this.#miss(error));
+    const { openStore } = await import("./store-connection.ts");
+    const connection = openStore(this.#rules.address, (error) => this.#lose(connection, error));
+    const late = Promise.withResolvers<never>();
+    const giveUp = () => late.reject(new Error(`no answer within ${openTimeoutMs} ms`));
+    const cancel = this.#tools.clock.after(openTimeoutMs, giveUp);
+    try {
+      await Promise.race([connection.ready, late.promise]);
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    } finally {
+      cancel();
+    }
   }
 
   #opened(connection: StoreConnection): void {

@@ -10,6 +10,8 @@ export interface StoredRules {
 }
 
 export interface StoreConnection {
+  /** Once the server answered; rejects when it cannot be asked. */
+  readonly ready: Promise<unknown>;
   /** Takes from a bucket; rejects when the connection breaks. */
   take(bucket: string, rules: StoredRules): Promise<unknown>;
   /** At once; what was asked is rejected. */
@@ -26,16 +28,12 @@ const take = defineScript({
   transformReply: (reply: unknown) => reply,
 });
 
-/** Rejects when there is none within `timeoutMs`. `lost` is called once if it ends without being closed. */
-export async function openStore(
-  address: StoreAddress,
-  timeoutMs: number,
-  lost: (error: Error) => void,
-): Promise<StoreConnection> {
+/** `lost` is called once if it ends without being closed, or never begins. */
+export function openStore(address: StoreAddress, lost: (error: Error) => void): StoreConnection {
   const { socket, username, password, database } = address;
   const client = createClient({
-    // Who waits, and how long, is decided here; a connection that broke is replaced, not repaired.
-    socket: { ...socket, connectTimeout: timeoutMs, reconnectStrategy: false },
+    // Who waits, and how long, is decided elsewhere; a connection that broke is replaced, not repaired.
+    socket: { ...socket, reconnectStrategy: false },
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     database,
@@ -56,6 +54,7 @@ export async function openStore(
     close();
     lost(error);
   });
-  await client.connect();
-  return { take: (bucket, rules) => client.take(bucket, rules), close };
+  // A server that hangs still takes connections: it has to say something first.
+  const ready = client.connect().then(() => client.ping());
+  return { ready, take: (bucket, rules) => client.take(bucket, rules), close };
 }

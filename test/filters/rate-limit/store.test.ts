@@ -122,8 +122,14 @@ describe.skipIf(!hasRedis)(`${needsRedis}rate-limit with a store`, () => {
     const awayBefore = result(chain, "away");
     expect(passed(await statuses(chain, 50))).toBe(50);
     expect(result(chain, "away")).toBe(awayBefore + 50);
+    // It still takes connections, and is not back for that.
+    await Bun.sleep(500);
+    expect(chain.parts.logged.map(({ message }) => message)).toEqual([
+      "the store of limits is away: each node counts for itself",
+    ]);
     redis.resume();
     await connected(redis, chain);
+    expect(chain.parts.logged).toHaveLength(2);
   });
 
   test("has a bounded number of requests that wait for it", async () => {
