@@ -11,9 +11,9 @@ import { NativeRequest, NativeResponse, NativeStream } from "../src/runtime/fetc
 import { outgoingRequest, outgoingResponse } from "../src/runtime/fetch/outgoing.ts";
 import { lightRequest } from "../src/runtime/fetch/request.ts";
 import { lightResponse } from "../src/runtime/fetch/response.ts";
-import type { ChainEnd } from "../src/runtime/filter-context.ts";
 import { FilterGuard } from "../src/runtime/filter-guard.ts";
 import type { BodySource, FieldTable, Log, Meters, Middleware } from "../src/types.ts";
+import { passThrough, type TestEnd } from "../test/runtime/chain-app.ts";
 import { fieldTable } from "../test/runtime/fetch/messages.ts";
 
 const ROUNDS = 9;
@@ -53,12 +53,13 @@ class Answered {
   readonly body = body;
 }
 
-const end = {
-  forward(request: Request) {
+const end: TestEnd = {
+  path: "/a/b",
+  forward(request) {
     outgoingRequest(request, request);
     return lightResponse(new Answered());
   },
-} as unknown as ChainEnd;
+};
 
 const trivial: Middleware = async (_, next) => {
   await next();
@@ -87,7 +88,7 @@ const rows: readonly (readonly [string, readonly Middleware[]])[] = [
 /** The bare Hono app of the chain, without the guards around each filter. */
 function bareApp(
   middlewares: readonly Middleware[],
-  last: ChainEnd = end,
+  last: TestEnd = end,
 ): (request: Request) => Promise<Response> {
   const handlers: [never, object][] = [];
   const router = {
@@ -95,12 +96,12 @@ function bareApp(
     add: (_method: string, _path: string, handler: never) => void handlers.push([handler, {}]),
     match: () => [handlers],
   };
-  const app = new Hono<{ Bindings: ChainEnd }>({
+  const app = new Hono<{ Bindings: TestEnd }>({
     router: router as unknown as Router<never>,
     getPath: () => "/",
   });
   for (const middleware of middlewares) app.use(middleware as never);
-  app.all("*", (c) => c.env.forward(c.req.raw, c));
+  app.all("*", (c) => c.env.forward(c.req.raw, c as never));
   return async (request) => app.fetch(request, last);
 }
 
@@ -120,8 +121,8 @@ function guardedChain(middlewares: readonly Middleware[]): (request: Request) =>
     close: nothing,
   }));
   const chain = compileChain(filters);
-  if (chain === null) return async (request) => end.forward(request, { var: {} });
-  return async (request) => chain(request, end);
+  if (chain === null) return async (request) => end.forward(request, {} as never);
+  return (request) => passThrough(chain, request, end);
 }
 
 async function measure(name: string, run: () => unknown, times = calls): Promise<void> {

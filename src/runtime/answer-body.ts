@@ -8,19 +8,24 @@ import { reasonOf } from "./http1/head-writer.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
 import type { UpstreamConnection } from "./http1/upstream.ts";
 
+export interface AnswerOwner {
+  /** Nothing of the answer is to come. */
+  answerEnded(): void;
+}
+
 /** Once it ended, its connection serves others, and nothing here reaches it any more. */
 export class AnswerBody implements BodySource, BodySink {
   readonly lengthBytes: number | null;
   #upstream: UpstreamConnection | null;
   #sink: BodySink | null = null;
   readonly #headBytes: Buffer;
-  readonly #ended: () => void;
+  readonly #owner: AnswerOwner;
 
-  constructor(upstream: UpstreamConnection, headBytes: Buffer, ended: () => void) {
+  constructor(upstream: UpstreamConnection, headBytes: Buffer, owner: AnswerOwner) {
     this.#upstream = upstream;
     this.lengthBytes = upstream.lengthBytes;
     this.#headBytes = headBytes;
-    this.#ended = ended;
+    this.#owner = owner;
   }
 
   pipe(sink: BodySink): void {
@@ -42,7 +47,7 @@ export class AnswerBody implements BodySource, BodySink {
     this.#sink = null;
     if (upstream === null) return;
     upstream.cancel();
-    this.#ended();
+    this.#owner.answerEnded();
   }
 
   /** The caller's request is over: whoever reads the body for another purpose is told that no more will come. */
@@ -65,7 +70,7 @@ export class AnswerBody implements BodySource, BodySink {
     const sink = this.#sink;
     this.#upstream = null;
     this.#sink = null;
-    this.#ended();
+    this.#owner.answerEnded();
     sink?.end(trailers);
   }
 
@@ -73,22 +78,22 @@ export class AnswerBody implements BodySource, BodySink {
     const sink = this.#sink;
     this.#upstream = null;
     this.#sink = null;
-    this.#ended();
+    this.#owner.answerEnded();
     sink?.fail(failure);
   }
 }
 
-/** The answer whose head just came, as filters get it, and its body; `ended` is told when nothing of it is to come. */
+/** The answer whose head just came, as filters get it, and its body. */
 export function receivedAnswer(
   upstream: UpstreamConnection,
-  { head, facts, ended }: { head: Head; facts: ResponseFacts; ended: () => void },
+  { head, facts, owner }: { head: Head; facts: ResponseFacts; owner: AnswerOwner },
 ): { readonly response: Response; readonly body: AnswerBody | null } {
-  const body = facts.framing === "none" ? null : new AnswerBody(upstream, head.bytes, ended);
+  const body = facts.framing === "none" ? null : new AnswerBody(upstream, head.bytes, owner);
   const fields = head.detached();
   const response = lightResponse({ status: head.status, reason: reasonOf(head), fields, body });
   if (body === null) {
     upstream.pipe(NOWHERE);
-    ended();
+    owner.answerEnded();
   }
   return { response, body };
 }

@@ -1,6 +1,7 @@
 /** A request on its way through filters: the lightweight Request in, sendings to services, the Response back out. */
-import type { Call, RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
+import type { RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
 import { CallerBody, requestOver } from "./caller-body.ts";
+import type { SendWrap } from "./chain.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Answer, answerTo, MessageFailure } from "./failures.ts";
 import { outgoingRequest, outgoingResponse } from "./fetch/outgoing.ts";
@@ -15,7 +16,8 @@ import { localAnswer, rewritten } from "./local-answers.ts";
 import { ownResponse } from "./own-response.ts";
 import type { Peer } from "./peer.ts";
 import { reasonCode, respond, type SentBody } from "./respond.ts";
-import { type CallerSide, Sending, type SentRequest } from "./sending.ts";
+import { type CalledRun, RunCall } from "./run-call.ts";
+import { type CallerSide, Sending, type SendingOwner, type SentRequest } from "./sending.ts";
 import type { Service } from "./service.ts";
 import { callService } from "./service-call.ts";
 import { flushWires } from "./wire.ts";
@@ -42,7 +44,7 @@ export interface RunOwner extends CallerSide {
   cookieFields(answer: FieldEdits): readonly string[];
 }
 
-export class ChainRun implements ChainEnd, RequestSource, SentRequest {
+export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOwner, CalledRun {
   readonly exchange: RunOwner;
   readonly method: string;
   readonly fields: KnownFields;
@@ -53,9 +55,9 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   readonly tried: Endpoint[] = [];
   readonly #authority: string;
   readonly #target: string;
-  readonly #sendings: Sending[] = [];
+  #latest: Sending | null = null;
   #abort: AbortController | null = null;
-  #context = NO_CONTEXT;
+  #context: ChainContext | null = null;
   #answered: SentBody = null;
   /** Within `start`: whoever calls that marks the end of the event. */
   #starting = false;
@@ -104,7 +106,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
 
   /** What a filter left under this name. */
   get claims(): unknown {
-    return this.#context.var.claims;
+    return this.#context?.var.claims;
   }
 
   get listener(): string {
@@ -122,58 +124,79 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   // ---- down, and back up ----
 
   start(): void {
-    const { chain } = this.exchange.route;
     this.#starting = true;
-    const answered = chain === null ? this.forward(this.original, NO_CONTEXT) : chain(this.original, this);
+    this.exchange.route.chain!(this.original, this);
     this.#starting = false;
-    if (answered instanceof Promise) {
-      answered.then(
-        (response) => this.#answer(response),
-        (error: unknown) => this.#answerError(error),
-      );
-    } else this.#answer(answered);
   }
 
-  forward(request: Request, context: ChainContext): Response | Promise<Response> {
-    if (this.#ended) return Promise.reject(requestOver());
+  forward(request: Request, context: ChainContext): void {
     this.#context = context;
+    if (this.#ended) {
+      context.failed(requestOver());
+      return;
+    }
     const { route, peer } = this.exchange;
     const { config } = route;
-    if (config === null) return ownResponse(this.exchange.unrouted);
-    if (config.action.kind !== "forward") {
+    if (config === null) context.answered(ownResponse(this.exchange.unrouted));
+    else if (config.action.kind === "forward") {
+      const service = chooseService(route.targets, peer.listener.generation.parts.random);
+      this.exchange.service = service;
+      if (route.wrap === null) this.#start(request, service, { change: UNCHANGED, owner: this });
+      else this.#wrapped(request, service, route.wrap);
+    } else {
       const { head, body } = localAnswer(config, this.exchange.head);
-      return new Response(body === "" ? null : body, { status: head.status, headers: pairs(head.added) });
+      const init = { status: head.status, headers: pairs(head.added) };
+      context.answered(new Response(body === "" ? null : body, init));
     }
-    const service = chooseService(route.targets, peer.listener.generation.parts.random);
-    this.exchange.service = service;
-    if (route.wrap !== null) return this.#wrapped(request, service, context.var).catch(this.#failed);
-    return this.#start(request, service, { change: {}, failed: this.#failed });
   }
 
-  #wrapped(request: Request, service: Service, vars: Variables): Promise<Response> {
-    const run = this;
+  #wrapped(request: Request, service: Service, wrap: SendWrap): void {
     this.#beginTimeout();
-    const call: Call = {
-      request,
-      get attempt() {
-        return Math.max(1, run.exchange.attempts);
-      },
-      get deadline() {
-        return run.#deadlineMs;
-      },
-      get signal() {
-        return run.signal;
-      },
-      route: this.exchange.route.name,
-      service: service.config.name,
-      vars,
-      replayable: (bytesMax) =>
-        request === this.original && this.body === null ? REPLAYABLE : this.#replayable(request, bytesMax),
-      copy: () => this.#copy(request),
-    };
-    const send: Send = (change = {}) =>
+    const send: Send = (change = UNCHANGED) =>
       this.send(change.request ?? request, this.#service(change, service), change);
-    return this.exchange.route.wrap!(call, send);
+    wrap(new RunCall(this, request, service), send).then(
+      (response) => this.answered(response),
+      (error: unknown) => this.failed(error),
+    );
+  }
+
+  // ---- what came of the sending, or of all that upstream filters made of it ----
+
+  answered(response: Response): void {
+    this.#context!.answered(response);
+  }
+
+  /** Without upstream filters that repeat it, a failed call is an answer like another. */
+  failed(error: unknown): void {
+    if (!(error instanceof MessageFailure)) {
+      this.#context!.failed(error);
+      return;
+    }
+    const { listener } = this.exchange.peer;
+    this.exchange.service?.noteFailure(error, listener.generation.parts.log);
+    this.answered(ownResponse(answerTo(error)));
+  }
+
+  // ---- the call, as upstream filters see it ----
+
+  get attempts(): number {
+    return this.exchange.attempts;
+  }
+
+  get deadlineMs(): number {
+    return this.#deadlineMs;
+  }
+
+  get routeName(): string {
+    return this.exchange.route.name;
+  }
+
+  get vars(): Variables {
+    return this.#context!.var;
+  }
+
+  replayable(request: Request, bytesMax: number): Promise<boolean> {
+    return request === this.original && this.body === null ? REPLAYABLE : this.#replayable(request, bytesMax);
   }
 
   /** A filter may have put another body in place of the caller's; or none, which rejects as sending it does. */
@@ -193,7 +216,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     this.#deadlineMs = peer.listener.generation.parts.deadlines.now + connection.answerTimeoutMs;
   }
 
-  #copy(request: Request): Request {
+  copy(request: Request): Request {
     const { exchange } = this;
     const { line, authority } = rewritten(exchange.route, exchange.head);
     const url = new URL(request.url);
@@ -219,7 +242,9 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     if (this.#ended) return Promise.reject(requestOver());
     // A filter may have named another one: what is measured and logged is who was asked last.
     this.exchange.service = service;
-    return this.#start(request, service, { change, failed: rethrown });
+    return new Promise((answered, failed) => {
+      this.#start(request, service, { change, owner: { answered, failed } });
+    });
   }
 
   /** Knows neither the caller nor its connection, which may be serving the next request. */
@@ -237,26 +262,17 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   #start(
     request: Request,
     service: Service,
-    { change, failed }: { change: SendChange; failed: (error: unknown) => Response },
-  ): Promise<Response> {
-    const sending = new Sending(this, { service, request, failed });
-    this.#sendings.push(sending);
+    { change, owner }: { change: SendChange; owner: SendingOwner },
+  ): void {
+    const sending = new Sending(this, owner, { service, request, earlier: this.#latest });
+    this.#latest = sending;
     this.exchange.attempts++;
-    const answered = sending.start(change);
+    sending.start(change);
     // A filter that waited for something goes on in an event whose end nobody else marks.
     if (!this.#starting) flushWires();
-    return answered;
   }
 
-  /** Without upstream filters that repeat it, a failed call is an answer like another. */
-  readonly #failed = (error: unknown): Response => {
-    if (!(error instanceof MessageFailure)) throw error;
-    const { listener } = this.exchange.peer;
-    this.exchange.service?.noteFailure(error, listener.generation.parts.log);
-    return ownResponse(answerTo(error));
-  };
-
-  #answer(response: Response): void {
+  answer(response: Response): void {
     const { connection } = this.exchange;
     if (this.#ended || connection.answer.started || connection.state !== "busy") return;
     const date = this.exchange.peer.listener.generation.parts.date();
@@ -289,8 +305,11 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
   }
 
   giveUp(answer: Answer): void {
-    for (const sending of this.#sendings)
-      sending.stop(answer.reason === "upstream-timeout" ? "timeout" : "unwanted");
+    this.#stop(answer.reason === "upstream-timeout" ? "timeout" : "unwanted");
+  }
+
+  #stop(why: "timeout" | "unwanted"): void {
+    for (let sending = this.#latest; sending !== null; sending = sending.earlier) sending.stop(why);
   }
 
   /** The exchange is over: what is still on its way is not wanted any more. */
@@ -299,17 +318,13 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest {
     this.#ended = true;
     this.#answered?.cancel();
     this.body?.close();
-    for (const sending of this.#sendings) sending.stop("unwanted");
+    this.#stop("unwanted");
     this.#abort?.abort();
   }
 }
 
 const REPLAYABLE = Promise.resolve(true);
-const NO_CONTEXT: ChainContext = { var: {} };
-
-function rethrown(error: unknown): never {
-  throw error;
-}
+const UNCHANGED: SendChange = {};
 
 function pairs(flat: readonly string[]): [string, string][] {
   const result: [string, string][] = [];

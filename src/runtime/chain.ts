@@ -17,14 +17,14 @@ import { isRefusal, wasThrownByFilter } from "./filter-guard.ts";
 import type { LiveFilter } from "./live-filter.ts";
 import { ownResponse, refusalResponse } from "./own-response.ts";
 
-/** Answers always: the promise never rejects. */
-export type Chain = (request: Request, end: ChainEnd) => Response | Promise<Response>;
+/** Tells `end` the answer; there always is one. */
+export type Chain = (request: Request, end: ChainEnd) => void;
 export type SendWrap = (call: Call, send: Send) => Promise<Response>;
 
-/** Null when none of the filters is a downstream one. `path` is what the route matches, whose `:names` are Hono's params. */
+/** Null when there are no filters. `path` is what the route matches, whose `:names` are Hono's params. */
 export function compileChain(filters: readonly LiveFilter[], path: string | null = null): Chain | null {
+  if (filters.length === 0) return null;
   const downstream = filters.filter((filter): filter is PassedFilter => filter.middleware !== null);
-  if (downstream.length === 0) return null;
   const route = new DownstreamFilters(downstream, path);
   return (request, end) => passFilters(route, request, end);
 }

@@ -17,13 +17,21 @@ import type { LiveFilter } from "./live-filter.ts";
 export interface ChainEnd extends Bindings {
   /** As forwarded. */
   readonly path: string;
-  /** Innermost: sends this request, maybe rebuilt, to the service; or answers for the route itself. */
-  forward(request: Request, context: ChainContext): Response | Promise<Response>;
+  /**
+   * Innermost: sends this request, maybe rebuilt, to the service, or answers for the route itself. The context is told
+   * what came of it, once, before this returns or later. (A promise of it would be one more for each request.)
+   */
+  forward(request: Request, context: ChainContext): void;
+  /** The answer, once. */
+  answer(response: Response): void;
 }
 
-/** Hono's context, of which the variables are wanted: made into an object only when somebody asks. */
+/** Hono's context, as what sends the request needs it. */
 export interface ChainContext {
+  /** Made into an object when somebody asks. */
   readonly var: Variables;
+  answered(response: Response): void;
+  failed(error: unknown): void;
 }
 
 /** A downstream filter. */
@@ -45,13 +53,9 @@ export interface FilterRoute {
   unfinished(c: Context, last: PassedFilter): Response;
 }
 
-/** The answer; a promise of one where a filter or the service took its time. Never rejects. */
-export function passFilters(
-  route: FilterRoute,
-  request: Request,
-  end: ChainEnd,
-): Response | Promise<Response> {
-  return begin(new FilterContext(route, request, end));
+/** Tells `end` the answer, before it returns or when filters and service took their time. */
+export function passFilters(route: FilterRoute, request: Request, end: ChainEnd): void {
+  begin(new FilterContext(route, request, end));
 }
 
 /** Members of Hono's Context that few filters use, and none for every request. */
@@ -76,9 +80,9 @@ const REPLACEABLE = ["get", "header", "set"] as const;
 
 const DONE = Promise.resolve();
 
-let begin: (context: FilterContext) => Response | Promise<Response>;
+let begin: (context: FilterContext) => void;
 
-export class FilterContext {
+class FilterContext implements ChainContext {
   readonly env: ChainEnd;
   error: Error | undefined = undefined;
   readonly #route: FilterRoute;
@@ -89,13 +93,17 @@ export class FilterContext {
   #vars: Map<string, unknown> | null = null;
   /** The filter that was entered last; their number when the request was sent. */
   #entered = -1;
+  /** Whether it is known what came of the request; and whom to tell, where somebody waits for that. */
+  #settled = false;
+  #goOn: (() => void) | null = null;
   /** Hono's own, once one of the rarer members was asked for. */
   #full: Context | null = null;
 
   static {
     begin = (context) => {
       const going = context.#enter(0);
-      return going === null ? context.#answer() : going.then(() => context.#answer());
+      if (going === null) context.#answer();
+      else going.then(() => context.#answer());
     };
   }
 
@@ -139,21 +147,31 @@ export class FilterContext {
   }
 
   #send(): Promise<void> | null {
-    let sent: Response | Promise<Response>;
     try {
-      sent = this.env.forward(this.#req === null ? this.#request : this.#req.raw, this);
+      this.env.forward(this.#req === null ? this.#request : this.#req.raw, this);
     } catch (error) {
       this.#fail(error, null);
       return null;
     }
-    if (sent instanceof Promise) {
-      return sent.then(
-        (response) => this.#settle(response),
-        (error: unknown) => this.#fail(error, null),
-      );
-    }
-    this.#settle(sent);
-    return null;
+    if (this.#settled) return null;
+    return new Promise((resolve) => {
+      this.#goOn = resolve;
+    });
+  }
+
+  answered(response: Response): void {
+    this.#settle(response);
+    this.#sent();
+  }
+
+  failed(error: unknown): void {
+    this.#fail(error, null);
+    this.#sent();
+  }
+
+  #sent(): void {
+    this.#settled = true;
+    this.#goOn?.();
   }
 
   /**
@@ -173,9 +191,10 @@ export class FilterContext {
     this.res = this.#route.failed(error, this.#face, filter);
   }
 
-  #answer(): Response {
+  #answer(): void {
     const response = this.finalized ? this.res : this.#unfinished();
-    return this.#request.method === "HEAD" ? new Response(null, response) : response;
+    // What a filter made for HEAD as for GET goes out without its body.
+    this.env.answer(this.#request.method === "HEAD" ? new Response(null, response) : response);
   }
 
   #unfinished(): Response {

@@ -3,7 +3,7 @@
 import { type CallerFacts, messageFacts, requestKey } from "../keys.ts";
 import type { RequestKey } from "../snapshot.ts";
 import type { Failure, SendChange } from "../types.ts";
-import { type AnswerBody, receivedAnswer } from "./answer-body.ts";
+import { type AnswerBody, type AnswerOwner, receivedAnswer } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import type { CallerBody } from "./caller-body.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -56,44 +56,47 @@ export interface SentRequest {
 export interface SendingParts {
   readonly service: Service;
   readonly request: Request;
-  /** What a failure becomes: an answer, or it is thrown on. */
-  failed(error: unknown): Response;
+  readonly earlier: Sending | null;
 }
 
-export class Sending implements AttemptOwner {
+/** Who hears what came of a sending, once. */
+export interface SendingOwner {
+  answered(response: Response): void;
+  /** With a MessageFailure when no head of an answer came. */
+  failed(error: unknown): void;
+}
+
+export class Sending implements AttemptOwner, AnswerOwner {
   readonly method: string;
+  /** The same request's sending before this one. */
+  readonly earlier: Sending | null;
   readonly #sent: SentRequest;
   readonly #service: Service;
   readonly #request: Request;
   readonly #outgoing: OutgoingRequest;
   readonly #attempt: Attempt;
-  readonly #failed: SendingParts["failed"];
+  readonly #owner: SendingOwner;
   #body: OutgoingBody;
   #answer: AnswerBody | null = null;
   /** Whether there was an answer or a failure: an Error is too dear to be made for nothing. */
   #settled = false;
-  #resolve: (response: Response) => void = ignore;
-  #reject: (failure: unknown) => void = ignore;
   #unschedule: () => void = ignore;
 
-  constructor(sent: SentRequest, { service, request, failed }: SendingParts) {
+  constructor(sent: SentRequest, owner: SendingOwner, { service, request, earlier }: SendingParts) {
     this.#sent = sent;
+    this.#owner = owner;
     this.#service = service;
     this.#request = request;
-    this.#failed = failed;
+    this.earlier = earlier;
     this.#outgoing = outgoingRequest(request, sent.original);
     this.#body = this.#outgoing.body;
     this.method = this.#outgoing.method;
     this.#attempt = new Attempt(service, this, sent.tried);
   }
 
-  start(change: SendChange): Promise<Response> {
-    return new Promise<Response>((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-      this.#limit(change);
-      this.#attempt.start();
-    });
+  start(change: SendChange): void {
+    this.#limit(change);
+    this.#attempt.start();
   }
 
   /** A try may have less time than the route, and its own reason to end. */
@@ -121,11 +124,7 @@ export class Sending implements AttemptOwner {
 
   #fail(failure: unknown): void {
     this.#settled = true;
-    try {
-      this.#resolve(this.#failed(failure));
-    } catch (error) {
-      this.#reject(error);
-    }
+    this.#owner.failed(failure);
   }
 
   // ---- the attempt's owner ----
@@ -189,11 +188,14 @@ export class Sending implements AttemptOwner {
     this.#sent.exchange.endpoint = endpoint;
     // A filter may send once more: to another one then.
     this.#sent.tried.push(endpoint!);
-    const ended = () => this.#attempt.finish();
-    const { response, body } = receivedAnswer(upstream, { head, facts, ended });
+    const { response, body } = receivedAnswer(upstream, { head, facts, owner: this });
     this.#answer = body;
     this.#settled = true;
-    this.#resolve(response);
+    this.#owner.answered(response);
+  }
+
+  answerEnded(): void {
+    this.#attempt.finish();
   }
 
   onUpgraded(upstream: UpstreamConnection, head: Head): void {

@@ -3,7 +3,7 @@
 import { type CallerFacts, messageFacts, requestKey } from "../keys.ts";
 import type { RequestKey } from "../snapshot.ts";
 import type { Failure } from "../types.ts";
-import { type AnswerBody, receivedAnswer } from "./answer-body.ts";
+import { type AnswerBody, type AnswerOwner, receivedAnswer } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { MessageFailure } from "./failures.ts";
@@ -57,7 +57,7 @@ interface CallOptions {
   reject(failure: unknown): void;
 }
 
-class ServiceCall implements AttemptOwner {
+class ServiceCall implements AttemptOwner, AnswerOwner {
   readonly method: string;
   readonly #outgoing: OutgoingRequest;
   readonly #request: Request;
@@ -123,10 +123,13 @@ class ServiceCall implements AttemptOwner {
   onHead(upstream: UpstreamConnection, head: Head, facts: ResponseFacts): void {
     this.#unschedule();
     this.#attempt.tried.push(this.#attempt.endpoint!);
-    const ended = () => this.#attempt.finish();
-    const { response, body } = receivedAnswer(upstream, { head, facts, ended });
+    const { response, body } = receivedAnswer(upstream, { head, facts, owner: this });
     this.#body = body;
     this.#options.resolve(response);
+  }
+
+  answerEnded(): void {
+    this.#attempt.finish();
   }
 
   onUpgraded(upstream: UpstreamConnection): void {

@@ -120,7 +120,7 @@ class CallerExchange implements ConnectionKeeper, CallOwner {
   onInformational(): void {}
 
   onHead(head: Head, facts: ResponseFacts): void {
-    const { response } = receivedAnswer(this.#connection, { head, facts, ended: () => {} });
+    const { response } = receivedAnswer(this.#connection, { head, facts, owner: { answerEnded: () => {} } });
     this.#outcome.resolve(timed(response, this.#parts.time));
   }
 

@@ -4,6 +4,7 @@ import { compileChain } from "../../src/runtime/chain.ts";
 import { createFilters } from "../../src/runtime/live-filter.ts";
 import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
 import type { Bindings } from "../../src/types.ts";
+import { passThrough } from "../runtime/chain-app.ts";
 import { onLightPair, type RequestDraft, type Wire } from "../runtime/fetch/both-pairs.ts";
 import { type TestParts, testParts } from "../runtime/filter-parts.ts";
 import { statusOf, values } from "../runtime/messages.ts";
@@ -30,13 +31,7 @@ function routeWith(
   const chain = compileChain(createFilters(list, { ...parts, filters }, `web/${route}`))!;
   return (env: Partial<Bindings> = {}, request: RequestDraft = {}): Promise<Wire> =>
     onLightPair(
-      (seen, forward) =>
-        chain(seen, {
-          ...{ remoteAddress: "203.0.113.7", identity: null, listener: "web", route, finished: () => {} },
-          path: new URL(seen.url).pathname,
-          ...env,
-          forward: (sent) => forward(sent),
-        }),
+      (seen, forward) => passThrough(chain, seen, { remoteAddress: "203.0.113.7", route, ...env, forward }),
       request,
       {},
     );

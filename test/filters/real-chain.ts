@@ -2,6 +2,7 @@
 import { compileChain } from "../../src/runtime/chain.ts";
 import { createFilters, type FilterParts } from "../../src/runtime/live-filter.ts";
 import type { Bindings, FilterDefinition, Variables } from "../../src/types.ts";
+import { passThrough } from "../runtime/chain-app.ts";
 import {
   onLightPair,
   type RequestDraft,
@@ -45,13 +46,8 @@ export function realChain(
     send: (request = {}, answer = {}) =>
       onLightPair(
         (seen, forward) =>
-          chain(seen, {
-            remoteAddress: "203.0.113.7",
-            identity: null,
-            listener: "web",
-            route: "orders",
-            path: new URL(seen.url).pathname,
-            finished: () => {},
+          passThrough(chain, seen, {
+            ...{ remoteAddress: "203.0.113.7", route: "orders" },
             ...env,
             forward(sent, context) {
               vars = context.var;

@@ -4,9 +4,9 @@ import { compileChain } from "../../src/runtime/chain.ts";
 import { MessageFailure } from "../../src/runtime/failures.ts";
 import { installGlobals } from "../../src/runtime/fetch/globals.ts";
 import { outgoingResponse } from "../../src/runtime/fetch/outgoing.ts";
-import type { ChainEnd } from "../../src/runtime/filter-context.ts";
 import type { LiveFilter } from "../../src/runtime/live-filter.ts";
 import type { BodySink, Middleware, Variables } from "../../src/types.ts";
+import { passThrough, type TestEnd } from "./chain-app.ts";
 import { ManualBody, requestFrom, responseFrom } from "./fetch/messages.ts";
 import { makeFilter, makeFilters, testParts } from "./filter-parts.ts";
 
@@ -15,7 +15,7 @@ beforeAll(installGlobals);
 const reasonHeader = "x-clearway-reason";
 const answer = () => responseFrom(["X-Kept: yes"], { body: new ManualBody(["from the service"]) });
 
-interface End extends ChainEnd {
+interface End extends TestEnd {
   readonly forwarded: { readonly request: Request; readonly vars: Variables }[];
 }
 
@@ -40,8 +40,8 @@ function run(
   filters: readonly LiveFilter[],
   end: End,
   request = requestFrom(["Host: shop.example"]),
-): Response | Promise<Response> {
-  return compileChain(filters)!(request, end);
+): Promise<Response> {
+  return passThrough(compileChain(filters)!, request, end);
 }
 
 const down = (middleware: Middleware) => ({ middleware: () => middleware });
@@ -50,9 +50,10 @@ const boom = (): never => {
 };
 
 describe("compileChain", () => {
-  test("is null without a downstream filter", () => {
+  test("is null without a filter, and goes straight on without a downstream one", async () => {
     expect(compileChain([])).toBeNull();
-    expect(compileChain([makeFilter("up", { upstream: () => (_, send) => send() }, testParts())])).toBeNull();
+    const upstream = makeFilter("up", { upstream: () => (_, send) => send() }, testParts());
+    expect(await (await run([upstream], chainEnd())).text()).toBe("from the service");
   });
 
   test("runs filters in order, forwards c.req.raw and hands on what they set", async () => {
@@ -161,7 +162,7 @@ describe("compileChain", () => {
     );
     const chain = compileChain([filter, filter], "/:shop/orders/:id")!;
     for (const path of ["/a%2fb/orders/1", "/x/orders/%2541"]) {
-      await chain(requestFrom([]), { ...chainEnd(), path });
+      await passThrough(chain, requestFrom([]), { ...chainEnd(), path });
     }
     await run([filter], chainEnd());
     const first = ["a/b", { shop: "a/b", id: "1" }];
