@@ -11,6 +11,8 @@ const METHOD_MAX = 32;
 const HOST_MAX = 255;
 const PATH_MAX = 2048;
 const TEXT_MAX = 256;
+/** Endpoints whose texts are kept. */
+const PLACES_MAX = 1_000;
 
 const options = z.strictObject({
   format: z.enum(["json", "text"]).default("json").describe("form of a line"),
@@ -48,7 +50,7 @@ export default defineFilter({
   middleware: ({ format, to, sample }, tools) => {
     const { clock, random } = tools;
     const appender = tools.file(to);
-    const [write, time] = format === "json" ? [jsonLine, jsonTimes()] : [textLine, combinedTimes()];
+    const [write, time] = format === "json" ? [jsonLines(), jsonTimes()] : [textLine, combinedTimes()];
     return (c, next) => {
       const { method, url, headers } = c.req.raw;
       const referer = format === "text" ? headers.get("referer") : null;
@@ -66,18 +68,68 @@ export default defineFilter({
   },
 });
 
-function jsonLine({ time, env, seen, summary, requestId }: Entry): string {
-  const [host, path] = hostAndPath(seen.url);
-  return (
-    `{"time":"${time}","remoteAddress":${json(env.remoteAddress)}` +
-    `,"identity":${json(env.identity)},"method":${json(seen.method, METHOD_MAX)},"host":${json(host, HOST_MAX)}` +
-    `,"path":${json(path, PATH_MAX)},"status":${summary.status},"reason":${json(summary.reason)}` +
+/** What is the same in line after line is kept in its quoted form: a line is put together from half as many pieces. */
+function jsonLines(): (entry: Entry) => string {
+  const callerText = keptCaller();
+  const targetText = keptTarget();
+  const placeText = keptPlaces();
+  return ({ time, env, seen, summary, requestId }) =>
+    `{"time":"${time}"${callerText(env.remoteAddress, env.identity)}${targetText(seen)}` +
+    `,"status":${summary.status},"reason":${json(summary.reason)}` +
     `,"complete":${summary.complete},"requestBytes":${summary.requestBytes}` +
     `,"responseBytes":${summary.responseBytes},"durationMs":${thousandths(summary.durationMs)}` +
-    `,"listener":${json(summary.listener)},"route":${json(summary.route)},"service":${json(summary.service)}` +
-    `,"endpoint":${json(summary.endpoint)},"attempts":${summary.attempts}` +
-    `,"requestId":${json(requestId, TEXT_MAX)},"userAgent":${json(seen.userAgent, TEXT_MAX)}}`
-  );
+    `${placeText(summary)},"attempts":${summary.attempts}` +
+    `,"requestId":${json(requestId)},"userAgent":${json(seen.userAgent)}}`;
+}
+
+function keptCaller(): (address: string, identity: string | null) => string {
+  let latest: { readonly address: string; readonly identity: string | null } | null = null;
+  let text = "";
+  return (address, identity) => {
+    if (latest === null || latest.address !== address || latest.identity !== identity) {
+      latest = { address, identity };
+      text = `,"remoteAddress":${json(address)},"identity":${json(identity)}`;
+    }
+    return text;
+  };
+}
+
+/** Method, host and path, of which the path is mostly another one. */
+function keptTarget(): (seen: Seen) => string {
+  let latestMethod = "";
+  let latestOrigin: string | null = null;
+  let text = "";
+  return ({ method, url }) => {
+    const isSame =
+      latestOrigin !== null &&
+      method === latestMethod &&
+      url.startsWith(latestOrigin) &&
+      // One host may be the begin of another.
+      url.charCodeAt(latestOrigin.length) === SLASH;
+    if (!isSame) {
+      const [host, path] = hostAndPath(url);
+      latestMethod = method;
+      latestOrigin = url.slice(0, url.length - path.length);
+      text = `,"method":${json(method, METHOD_MAX)},"host":${json(host, HOST_MAX)},"path":"`;
+    }
+    return `${text}${quoted(url.slice(latestOrigin!.length), PATH_MAX)}"`;
+  };
+}
+
+/** Where requests went: as many texts as there are endpoints, while these are few. */
+function keptPlaces(): (summary: RequestSummary) => string {
+  const places = new Map<string | null, { readonly summary: RequestSummary; readonly text: string }>();
+  return (summary) => {
+    const { listener, route, service, endpoint } = summary;
+    const kept = places.get(endpoint);
+    const isSame =
+      kept?.summary.route === route && kept.summary.service === service && kept.summary.listener === listener;
+    if (isSame) return kept.text;
+    if (places.size >= PLACES_MAX) places.clear();
+    const text = `,"listener":${json(listener)},"route":${json(route)},"service":${json(service)},"endpoint":${json(endpoint)}`;
+    places.set(endpoint, { summary, text });
+    return text;
+  };
 }
 
 function textLine({ time, env, seen, summary, requestId }: Entry): string {
@@ -99,6 +151,7 @@ function hostAndPath(url: string): [host: string, path: string] {
   return slash < 0 ? [url.slice(start), ""] : [url.slice(start, slash), url.slice(slash)];
 }
 
+const SLASH = 0x2f;
 const UNSAFE = /[^\x20-\x7e]|["\\]/;
 const NOT_ASCII = /[\x7f-\uffff]/g;
 
@@ -133,7 +186,8 @@ function thousandths(milliseconds: number): number {
 /** `2025-11-22T23:52:01.234Z` (RFC 3339) */
 function jsonTimes(): (epochMs: number) => string {
   const second = perSecond((epochMs) => new Date(epochMs).toISOString().slice(0, 19));
-  return (epochMs) => `${second(epochMs)}.${String(Math.floor(epochMs) % 1000).padStart(3, "0")}Z`;
+  const fractions = Array.from({ length: 1000 }, (_, ms) => `.${String(ms).padStart(3, "0")}Z`);
+  return (epochMs) => `${second(epochMs)}${fractions[Math.floor(epochMs) % 1000]}`;
 }
 
 /** `22/Nov/2025:23:52:01 +0000` */

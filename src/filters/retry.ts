@@ -7,7 +7,7 @@
  * together stay within a budget, and waits are drawn from a range that doubles.
  */
 import { type Call, type Clock, defineFilter, duration, percent, size, type Tools, z } from "../plugin.ts";
-import { dropAnswer, type Outcome, outcomeOf, passedOn } from "./sending/outcome.ts";
+import { dropAnswer, failedOutcome, type Outcome, passedOn } from "./sending/outcome.ts";
 import { pause } from "./sending/pause.ts";
 import { routeBudget, type TryBudget } from "./sending/try-budget.ts";
 
@@ -61,15 +61,25 @@ export default defineFilter({
   options,
   upstream: (given, tools) => {
     let budget: TryBudget | null = null;
+    const unwanted = new Set(given.when);
     return async (call, send) => {
       budget ??= routeBudget(tools, call.route, { share: given.budget, perSecond: given.perSecond });
       budget.addRequest();
       const held = await call.replayable(given.bodyBytes);
       // A body on its way takes the time that it takes.
       const change = held && given.perTry !== undefined ? { timeoutMs: given.perTry } : undefined;
-      const retries = new Retries(given, tools, { call, budget, held });
+      // Most answers are good: it is not made for those.
+      let retries: Retries | null = null;
       for (let attempt = 1; ; attempt++) {
-        const outcome = await outcomeOf(send(change));
+        let outcome: Outcome;
+        try {
+          const response = await send(change);
+          if (response.status < 500 && !unwanted.has(response.status)) return response;
+          outcome = { response, failure: null };
+        } catch (error) {
+          outcome = failedOutcome(error);
+        }
+        retries ??= new Retries(given, tools, { call, budget, held });
         const waitMs = retries.waitAfter(outcome, attempt);
         if (waitMs === null) return passedOn(outcome);
         dropAnswer(outcome);

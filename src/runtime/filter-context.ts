@@ -7,10 +7,10 @@
  * taken off (`const { header } = c`); one that is called at once costs nothing.
  */
 import { type Context, Context as HonoContext } from "hono";
-import { HonoRequest } from "hono/request";
-import type { ParamIndexMap } from "hono/router";
+import type { HonoRequest } from "hono/request";
 import type { Bindings, FilterEnvironment, Variables } from "../types.ts";
 import { isFromSource } from "./fetch/response.ts";
+import { filterRequest, type Matching } from "./filter-request.ts";
 import type { LiveFilter } from "./live-filter.ts";
 
 /** The env object of one request: what filters see, and the end of the chain. */
@@ -39,14 +39,9 @@ export interface PassedFilter extends LiveFilter {
   readonly middleware: NonNullable<LiveFilter["middleware"]>;
 }
 
-/** Hono's result of a match: the handlers, each with where its params are, and the params. */
-export type Matched = [[never, ParamIndexMap][], string[]];
-
 /** What a route's filters are run by. */
-export interface FilterRoute {
+export interface FilterRoute extends Matching {
   readonly filters: readonly PassedFilter[];
-  /** Of a request with this path. */
-  matched(path: string): Matched;
   /** The answer to an error that the filter or, without one, the sending failed with. */
   failed(error: unknown, c: Context, filter: PassedFilter | null): Response;
   /** The answer when the filters ended without one; `last` is the one that was entered last. */
@@ -90,7 +85,7 @@ class FilterContext implements ChainContext {
   #req: HonoRequest | null = null;
   #res: Response | null = null;
   #finalized = false;
-  #vars: Map<string, unknown> | null = null;
+  #vars: Variables | null = null;
   /** The filter that was entered last; their number when the request was sent. */
   #entered = -1;
   /** Whether it is known what came of the request; and whom to tell, where somebody waits for that. */
@@ -103,7 +98,7 @@ class FilterContext implements ChainContext {
     begin = (context) => {
       const going = context.#enter(0);
       if (going === null) context.#answer();
-      else going.then(() => context.#answer());
+      else context.#answerAfter(going);
     };
   }
 
@@ -115,12 +110,17 @@ class FilterContext implements ChainContext {
 
   // ---- its way ----
 
+  // A method with a function in it makes a scope whenever it is called: those have none that need not.
+
   /** Goes into filter `at`, or out to the service behind the last. Null when all that is inside is done already. */
   #enter(at: number): Promise<void> | null {
     this.#entered = at;
     if (this.#req !== null) this.#req.routeIndex = at;
-    const filter = this.#route.filters[at];
-    if (filter === undefined) return this.#send();
+    const { filters } = this.#route;
+    return at === filters.length ? this.#send() : this.#run(filters[at]!, at);
+  }
+
+  #run(filter: PassedFilter, at: number): Promise<void> | null {
     let inside: Promise<void> | null = null;
     const next = (): Promise<void> => {
       if (at < this.#entered) return Promise.reject(new Error("next() called multiple times"));
@@ -134,7 +134,7 @@ class FilterContext implements ChainContext {
       this.#fail(error, filter);
       return null;
     }
-    // Most filters hand on the promise that they got: it says all that another one would.
+    // Many filters hand on the promise that they got: it says all that another one would.
     if (answer === inside && inside !== null) return inside === DONE ? null : inside;
     if (answer instanceof Promise) {
       return answer.then(
@@ -153,7 +153,10 @@ class FilterContext implements ChainContext {
       this.#fail(error, null);
       return null;
     }
-    if (this.#settled) return null;
+    return this.#settled ? null : this.#settling();
+  }
+
+  #settling(): Promise<void> {
     return new Promise((resolve) => {
       this.#goOn = resolve;
     });
@@ -191,6 +194,10 @@ class FilterContext implements ChainContext {
     this.res = this.#route.failed(error, this.#face, filter);
   }
 
+  #answerAfter(going: Promise<void>): void {
+    going.then(() => this.#answer());
+  }
+
   #answer(): void {
     const response = this.finalized ? this.res : this.#unfinished();
     // What a filter made for HEAD as for GET goes out without its body.
@@ -211,8 +218,8 @@ class FilterContext implements ChainContext {
 
   get req(): HonoRequest {
     if (this.#req === null) {
-      this.#req = new HonoRequest(this.#request, this.env.path, this.#route.matched(this.env.path) as never);
-      this.#req.routeIndex = this.#entered;
+      const place = { index: this.#entered, matching: this.#route };
+      this.#req = filterRequest(this.#request, this.env.path, place);
     }
     return this.#req;
   }
@@ -253,17 +260,17 @@ class FilterContext implements ChainContext {
 
   get set(): (key: string, value: unknown) => void {
     return (key, value) => {
-      this.#vars ??= new Map();
-      this.#vars.set(key, value);
+      this.#vars ??= Object.create(null) as Variables;
+      this.#vars[key] = value;
     };
   }
 
   get get(): (key: string) => unknown {
-    return (key) => this.#vars?.get(key);
+    return (key) => this.#vars?.[key];
   }
 
   get var(): Variables {
-    return this.#vars === null ? {} : Object.fromEntries(this.#vars);
+    return { ...this.#vars };
   }
 
   // ---- all others ----

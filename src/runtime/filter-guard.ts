@@ -4,7 +4,7 @@
  */
 import type { Context, Next } from "hono";
 import type { FilterEntry } from "../snapshot.ts";
-import type { FilterEnvironment, Log, Middleware, Send, UpstreamFilter } from "../types.ts";
+import type { Call, FilterEnvironment, Log, Middleware, Send, UpstreamFilter } from "../types.ts";
 import { type FailureKind, MessageFailure } from "./failures.ts";
 import { FilterTimer, type Stopwatch, type TimerParts } from "./filter-timer.ts";
 import { refusalResponse } from "./own-response.ts";
@@ -24,6 +24,18 @@ const MISHAPS: ReadonlySet<FailureKind> = new Set(["caller-left", "bad-body", "b
 
 function isMishap(error: unknown): boolean {
   return error instanceof MessageFailure && MISHAPS.has(error.kind);
+}
+
+/** Failures of messages are never a filter's own; anything else is a sending's when the last one rejected with it. */
+async function isOfSending(error: unknown, latest: Promise<Response> | null): Promise<boolean> {
+  if (error instanceof MessageFailure || latest === null) return error instanceof MessageFailure;
+  let failure: unknown = latest;
+  latest.catch((reason: unknown) => {
+    failure = reason;
+  });
+  // One that has ended says so first; one that has not is not waited for.
+  await null;
+  return failure === error;
 }
 
 const thrownByFilters = new WeakSet<Error>();
@@ -84,38 +96,56 @@ export class FilterGuard {
   }
 
   upstream(run: UpstreamFilter): UpstreamFilter {
-    return async (call, send) => {
+    return (call, send) => {
       const stopwatch = this.#timer.begin();
-      const failures: unknown[] = [];
+      if (stopwatch !== null || this.#onError === "open")
+        return this.#watchedUpstream(run, call, { send, stopwatch });
       let latest: Promise<Response> | null = null;
-      const onward: Send = async (change) => {
-        stopwatch?.pause();
+      const onward: Send = (change) => {
         latest = send(change);
-        try {
-          return await latest;
-        } catch (error) {
-          failures.push(error);
-          throw error;
-        } finally {
-          stopwatch?.resume();
-        }
+        return latest;
       };
       try {
-        return await run(call, onward);
+        return run(call, onward).catch((error: unknown) => this.#failed(error, latest));
       } catch (error) {
-        // What the sending failed with is passed on as it is: the filter only let it through.
-        if (failures.includes(error) || isMishap(error)) throw error;
-        return await this.#recover(error, latest ?? send);
-      } finally {
-        stopwatch?.stop();
+        return this.#failed(error, latest);
       }
     };
   }
 
-  #recover(error: unknown, latest: Promise<Response> | Send): Promise<Response> | Response {
+  /** `upstream`, following what the filter does with `send`. */
+  async #watchedUpstream(
+    run: UpstreamFilter,
+    call: Call,
+    { send, stopwatch }: { readonly send: Send; readonly stopwatch: Stopwatch | null },
+  ): Promise<Response> {
+    let latest: Promise<Response> | null = null;
+    const onward: Send = async (change) => {
+      stopwatch?.pause();
+      latest = send(change);
+      try {
+        return await latest;
+      } finally {
+        stopwatch?.resume();
+      }
+    };
+    try {
+      return await run(call, onward);
+    } catch (error) {
+      if (this.#onError === "fail" || (await isOfSending(error, latest)))
+        return await this.#failed(error, latest);
+      const failure = this.blame(error);
+      return isRefusal(failure) ? refusalResponse(failure.getResponse()) : await (latest ?? send());
+    } finally {
+      stopwatch?.stop();
+    }
+  }
+
+  /** What a sending failed with is passed on as it is: the filter only let it through. */
+  async #failed(error: unknown, latest: Promise<Response> | null): Promise<Response> {
+    if (await isOfSending(error, latest)) throw error;
     const failure = this.blame(error);
     if (isRefusal(failure)) return refusalResponse(failure.getResponse());
-    if (this.#onError === "open") return typeof latest === "function" ? latest() : latest;
     throw new MessageFailure("filter-error", `the filter "${this.#name}" failed: ${failure.message}`, {
       side: "downstream",
     });

@@ -173,6 +173,28 @@ describe("access-log", () => {
     expect(line).toContain("route=a\\u0020b ");
   });
 
+  test("says of each request what it was, however alike the one before was", async () => {
+    const tools = testTools();
+    const sent = [
+      { method: "GET", url: "http://http/a", endpoint: "10.0.0.1:1", remoteAddress: "192.0.2.1" },
+      { method: "GET", url: "http://http.example/a", endpoint: "10.0.0.2:1", remoteAddress: "192.0.2.1" },
+      { method: "GET", url: "http://http/b?c=d", endpoint: "10.0.0.1:1", remoteAddress: "192.0.2.11" },
+      { method: "PUT", url: "http://http/b", endpoint: null, remoteAddress: "192.0.2.1" },
+    ];
+    const middleware = createMiddleware(accessLog, { to: "a.log" }, tools);
+    for (const { method, url, endpoint, remoteAddress } of sent) {
+      const env = testEnv({ remoteAddress });
+      await appOf([middleware]).request(url, { method }, env);
+      env.finish({ endpoint });
+    }
+    const lines = [...tools.lines.values()].flat().map((line) => JSON.parse(line));
+    expect(
+      lines.map(({ method, host, path, endpoint, remoteAddress }) => ({
+        ...{ method, url: `http://${host}${path}`, endpoint, remoteAddress },
+      })),
+    ).toEqual(sent);
+  });
+
   test("cuts what callers choose", async () => {
     const url = `http://shop.example/${"a".repeat(5000)}`;
     const [line] = await linesOf({ url, headers: { "user-agent": "u".repeat(5000) } });

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { Context, Hono } from "hono";
 import { routePath } from "hono/route";
 import { usesApp } from "./chain-app.ts";
-import { honoApp, onLightPair, onNativePair, type Uses } from "./fetch/both-pairs.ts";
+import { honoApp, onLightPair, onNativePair } from "./fetch/both-pairs.ts";
 import { after, type Case, cookies, text } from "./fetch/case.ts";
 import { handlerCases } from "./fetch/handler-cases.ts";
 
@@ -240,40 +240,46 @@ describe("filters of a route do as under Hono's own app:", () => {
   }
 });
 
-describe("a filter's context", () => {
-  test("has every member of Hono's, of the same kind", async () => {
-    const kinds = async (run: (uses: Uses) => unknown): Promise<Record<string, string>> => {
-      let found: Record<string, string> = {};
-      await run([
-        (c: Context) => {
-          found = Object.fromEntries(memberNames.map((name) => [name, kindOf(c, name)]));
-          return c.text("seen");
-        },
-      ]);
-      return found;
-    };
-    const own = await kinds((uses) => onNativePair(honoApp(uses), {}, {}));
-    expect(await kinds((uses) => onLightPair(usesApp(uses), {}, {}))).toEqual(own);
-  });
+/** Found in Hono's own, so that a newer version's are tested too; but for `env`, which every route gives. */
+const { context: contextMembers, request: requestMembers } = await membersOf();
+
+describe("has every member of Hono's, of the same kind:", () => {
+  for (const [what, names, object] of [
+    ["the context", contextMembers, (c: Context) => c],
+    ["its request", requestMembers, (c: Context) => c.req],
+  ] as const) {
+    test(what, async () => {
+      let found: unknown;
+      const look = (c: Context) => {
+        found = names.map((name) => [String(name), kindOf(object(c), name)]);
+        return c.text("seen");
+      };
+      await onNativePair(honoApp([look]), {}, {});
+      const wanted = found;
+      await onLightPair(usesApp([look]), {}, {});
+      expect(found).toEqual(wanted);
+    });
+  }
 });
 
-/** Found in one of Hono's own, so that a newer version's are tested too; but for `env`, which every route gives. */
-const memberNames = await new Promise<readonly string[]>((resolve) => {
-  const app = new Hono();
-  app.all("*", (c) => {
-    resolve(
-      [...Object.keys(c), ...Object.getOwnPropertyNames(Context.prototype)]
-        .filter((name) => name !== "env")
-        .sort(),
-    );
-    return c.text("seen");
+function membersOf(): Promise<Record<"context" | "request", readonly PropertyKey[]>> {
+  const named = (object: object) => [
+    ...Reflect.ownKeys(object),
+    ...Reflect.ownKeys(Object.getPrototypeOf(object)),
+  ];
+  return new Promise((resolve) => {
+    const app = new Hono();
+    app.all("*", (c) => {
+      resolve({ context: named(c).filter((name) => name !== "env"), request: named(c.req) });
+      return c.text("seen");
+    });
+    app.request("/");
   });
-  app.request("/");
-});
+}
 
-function kindOf(c: Context, name: string): string {
+function kindOf(object: object, name: PropertyKey): string {
   try {
-    return typeof (c as unknown as Record<string, unknown>)[name];
+    return typeof Reflect.get(object, name);
   } catch (error) {
     return String(error);
   }

@@ -11,9 +11,14 @@ export async function outcomeOf(sending: Promise<Response>): Promise<Outcome> {
   try {
     return { response: await sending, failure: null };
   } catch (error) {
-    if (isFailure(error)) return { response: null, failure: error };
-    throw error;
+    return failedOutcome(error);
   }
+}
+
+/** That of a sending that rejected; throws what is no failure of a message. */
+export function failedOutcome(error: unknown): Outcome {
+  if (isFailure(error)) return { response: null, failure: error };
+  throw error;
 }
 
 /** The answer; or the failure, thrown. */

@@ -13,6 +13,12 @@ export interface BudgetLimits {
 
 /** Tries that may be saved up: what a sudden outage costs the services at most beyond the rate. */
 const savedMax = 500;
+/**
+ * Requests that are added to what the node shares in one go: each addition there costs as much as the rest of a filter.
+ * A worker adds what it has before it takes anything, so its own are never missed; what all others have not added yet is
+ * less than one try for each of them at the default share.
+ */
+const addedTogether = 4;
 /** In the future by more than several workers at the same moment can make it: the system's clock was set back. */
 const aheadMaxUs = 60_000_000;
 
@@ -25,6 +31,8 @@ export class TryBudget {
   readonly #clock: Clock;
   readonly #requestUs: number;
   readonly #tryUs: number;
+  /** Requests that are not added yet. */
+  #requests = 0;
 
   constructor(spent: Counter, clock: Clock, { share, perSecond }: BudgetLimits) {
     this.#spent = spent;
@@ -37,11 +45,18 @@ export class TryBudget {
 
   /** A caller's request came. */
   addRequest(): void {
-    this.#spent.add(-this.#requestUs);
+    this.#requests += 1;
+    if (this.#requests === addedTogether) this.#addRequests();
+  }
+
+  #addRequests(): void {
+    if (this.#requests > 0) this.#spent.add(-this.#requestUs * this.#requests);
+    this.#requests = 0;
   }
 
   /** False when there is nothing left. */
   take(): boolean {
+    this.#addRequests();
     const now = this.#nowUs;
     const spent = this.#spent.value;
     const earliest = now - savedMax * this.#tryUs;

@@ -26,10 +26,11 @@ export let sourceOf: (headers: LightHeaders) => MessageSource | null;
 
 export class LightHeaders {
   #source: MessageSource | null = null;
-  /** Both lists are replaced, never changed, while `#shared`: a copy uses them too. */
+  /** A list is replaced, never changed, while it is shared: it is everybody's empty one, or a copy uses it too. */
   #removed: number[] = noIndices as number[];
   #added: string[] = noPairs as string[];
-  #shared = true;
+  #removedShared = true;
+  #addedShared = true;
   #sorted: [string, string][] | null = null;
 
   static {
@@ -54,7 +55,8 @@ export class LightHeaders {
     this.#source = other.#source;
     this.#removed = other.#removed;
     this.#added = other.#added;
-    other.#shared = true;
+    other.#removedShared = true;
+    other.#addedShared = true;
   }
 
   #fill(input: object): void {
@@ -111,13 +113,12 @@ export class LightHeaders {
     if (this.#source !== null) {
       const table = this.#source.fields;
       for (let i = this.#next(table, lower, 0); i >= 0; i = this.#next(table, lower, i + 1)) {
-        this.#own();
-        this.#removed.push(i);
+        this.#remove(i);
       }
     }
     for (let i = this.#added.length - 2; i >= 0; i -= 2) {
       if (lowerName(this.#added[i]!) !== lower) continue;
-      this.#own();
+      this.#ownAdded();
       this.#added.splice(i, 2);
     }
   }
@@ -195,17 +196,28 @@ export class LightHeaders {
   }
 
   #add(name: string, value: string): void {
-    this.#own();
+    // Most messages get one field more: a list that begins with it is cheaper than one that grows.
+    if (this.#added === noPairs) {
+      this.#sorted = null;
+      this.#added = [String(name), value];
+      this.#addedShared = false;
+      return;
+    }
+    this.#ownAdded();
     this.#added.push(String(name), value);
   }
 
-  /** Makes the lists our own before they change. */
-  #own(): void {
+  #ownAdded(): void {
     this.#sorted = null;
-    if (!this.#shared) return;
-    this.#removed = this.#removed.slice();
-    this.#added = this.#added.slice();
-    this.#shared = false;
+    if (this.#addedShared) this.#added = this.#added.slice();
+    this.#addedShared = false;
+  }
+
+  #remove(index: number): void {
+    this.#sorted = null;
+    if (this.#removedShared) this.#removed = this.#removed.slice();
+    this.#removedShared = false;
+    this.#removed.push(index);
   }
 
   #each(visit: (lower: string, value: string) => void): void {
