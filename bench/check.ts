@@ -15,18 +15,21 @@ export interface CheckedPath {
   readonly path: string;
   /** 0 for a GET. */
   readonly uploadBytes: number;
+  /** That the variant wants of its callers. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Throws an Error that says what was wanted and what came. */
 export async function checkWork(variant: Variant, subject: Subject, work: CheckedPath): Promise<void> {
   const { origin } = subject;
-  const answer = await ask(`${origin}${work.path}`, work.uploadBytes);
+  const { headers = {} } = work;
+  const answer = await ask(`${origin}${work.path}`, work.uploadBytes, headers);
   if (answer.headers.get("x-backend") !== "bench") {
     throw new Error(`${variant.name}: the answer did not come from the backend: x-backend is missing`);
   }
   checkBody(variant, work, answer.body);
   if (variant.template !== null) {
-    const { body } = await ask(`${origin}/forwarded`, 0);
+    const { body } = await ask(`${origin}/forwarded`, 0, headers);
     const caller = body.toString();
     // Envoy tells the machine's first address in the place of a loopback one.
     const told = variant.name === "envoy" && isIP(caller) !== 0 ? "127.0.0.1" : caller;
@@ -35,10 +38,15 @@ export async function checkWork(variant: Variant, subject: Subject, work: Checke
   if (variant.name === "clearway, 3 filters") await checkFilters(subject, answer.headers);
 }
 
-async function ask(url: string, uploadBytes: number): Promise<{ headers: Headers; body: Buffer }> {
+async function ask(
+  url: string,
+  uploadBytes: number,
+  headers: Readonly<Record<string, string>>,
+): Promise<{ headers: Headers; body: Buffer }> {
   const upload = uploadBytes > 0 ? { method: "POST", body: Buffer.alloc(uploadBytes, "x") } : {};
   const answer = await fetch(url, {
     ...upload,
+    headers,
     keepalive: false,
     signal: AbortSignal.timeout(answerWaitMs),
     tls: { rejectUnauthorized: false },

@@ -24,23 +24,31 @@ const answer = Buffer.from(
     "hello world, this is a small body of some bytes\n\n",
 );
 
-/** One end of a connection: counts what the program writes there. */
+/** One end of a connection: counts what the program writes there, and has the last of it. */
 class MemorySocket implements ByteSocket {
   readonly remoteAddress = "127.0.0.1";
   readonly localPort = 1;
   readonly tls = null;
   writes = 0;
-  /** What was written last, while somebody wants to see it. */
-  last: string | null = null;
+  readonly owner: SocketOwner;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #start = 0;
+  #end = 0;
 
-  constructor(
-    readonly owner: SocketOwner,
-    readonly kept: "kept" | "dropped",
-  ) {}
+  constructor(owner: SocketOwner) {
+    this.owner = owner;
+  }
+
+  /** As text; true until somebody writes to any socket. */
+  get last(): string {
+    return Buffer.from(this.#bytes.subarray(this.#start, this.#end)).toString("latin1");
+  }
 
   write(bytes: Uint8Array, start: number, end: number): number {
     this.writes += 1;
-    if (this.kept === "kept") this.last = Buffer.from(bytes.subarray(start, end)).toString("latin1");
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
     return end - start;
   }
 
@@ -97,9 +105,9 @@ export class MemoryRequests {
       files: {
         read: async () => `
 listeners:
-  web: { bind: "127.0.0.1:1", routes: [{ match: {}, to: shop, filters: ${filters} }] }
+  web: { bind: "127.0.0.1:1", routes: [{ match: {}, to: backend, filters: ${filters} }] }
 services:
-  shop: { endpoints: ["127.0.0.1:2"] }
+  backend: { endpoints: ["127.0.0.1:2"] }
 `,
         list: async () => [],
       },
@@ -130,7 +138,7 @@ services:
     if (!result.ok) throw new Error(result.problems.map(({ message }) => message).join("\n"));
     for (let count = 0; count < callers; count++) {
       const owner = this.#accept!();
-      const socket = new MemorySocket(owner, "dropped");
+      const socket = new MemorySocket(owner);
       this.#accepted.push(socket);
       owner.onOpen(socket);
     }
@@ -144,7 +152,7 @@ services:
       },
       connect: (_address, owner) => {
         queueMicrotask(() => {
-          const socket = new MemorySocket(owner, "dropped");
+          const socket = new MemorySocket(owner);
           this.#dialed.push(socket);
           owner.onOpen(socket);
         });
@@ -186,6 +194,12 @@ services:
       answered = 0;
       for (const caller of this.#accepted) if (caller.writes > 0) answered += 1;
     }
+  }
+
+  /** What the last caller is answered. */
+  async answer(): Promise<string> {
+    await this.turn();
+    return this.#accepted.at(-1)!.last;
   }
 
   /** Nanoseconds of CPU for each request, of all threads of this process. */

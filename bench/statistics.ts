@@ -66,6 +66,18 @@ export function pairedRatio(
   return ratios.length === 0 ? null : spreadOf(ratios);
 }
 
+/** What the rows of a round differ by. Null when no round has both. */
+export function differences(
+  row: ReadonlyMap<number, number>,
+  reference: ReadonlyMap<number, number>,
+): Spread | null {
+  const found = [...row].flatMap(([round, value]) => {
+    const other = reference.get(round);
+    return other === undefined ? [] : [value - other];
+  });
+  return found.length === 0 ? null : spreadOf(found);
+}
+
 export type Verdict = "within" | "over" | "undecided";
 
 /** Undecided when the margin lies inside the interval of the median, or there are too few rounds. */

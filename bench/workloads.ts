@@ -1,6 +1,7 @@
 /** All workloads, in the order of a run and of its summary. */
 import type { Workload } from "./workload.ts";
 import { balance } from "./workloads/balance.ts";
+import { chain } from "./workloads/chain.ts";
 import { chainPeers } from "./workloads/chain-peers.ts";
 import { connections } from "./workloads/connections.ts";
 import { http1 } from "./workloads/http1.ts";
@@ -20,6 +21,7 @@ import { workers } from "./workloads/workers.ts";
 export const workloads = [
   http1,
   tls,
+  chain,
   chainPeers,
   latency,
   start,

@@ -15,6 +15,8 @@ export interface WrkOptions {
   readonly uploadBytes: number;
   /** Asks for `pathOf` of any route from the first to the last, instead of the URL's path. */
   readonly routes?: readonly [first: number, last: number];
+  /** A header whose values, the lines of a file, the requests have in turn. */
+  readonly inTurn?: { readonly header: string; readonly file: string };
   /** A new connection for each request. */
   readonly connection?: "close";
 }
@@ -39,6 +41,7 @@ export async function runWrk(options: WrkOptions): Promise<WrkResult> {
     ...(options.connection === undefined ? [] : ["--header", `connection: ${options.connection}`]),
     ...["--script", script, options.url, "--", String(options.uploadBytes)],
     ...(options.routes ?? []).map(String),
+    ...(options.inTurn === undefined ? [] : [options.inTurn.header, options.inTurn.file]),
   ]);
   const line = stdout.split("\n").find((each) => each.startsWith("{"));
   if (line === undefined) throw new Error(`wrk printed no figures for ${options.url}:\n${stdout}`);

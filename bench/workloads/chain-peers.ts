@@ -3,7 +3,7 @@ import { checkWork } from "../check.ts";
 import { failureText } from "../machine.ts";
 import type { PeerName } from "../peers.ts";
 import { cpuBetween, proxyCores, readCpu } from "../processes.ts";
-import { median, pairedRatio, type Spread, spreadOf } from "../statistics.ts";
+import { differences, median, pairedRatio } from "../statistics.ts";
 import { describeSpread, figure } from "../table.ts";
 import {
   clearway,
@@ -215,14 +215,6 @@ function lineOf(rows: readonly ChainPeersRow[], work: string, proxy: Proxy): str
 
 function cpuByRound(rows: readonly ChainPeersRow[]): Map<number, number> {
   return new Map(rows.map((row) => [row.round, row.cpuUs / row.requests]));
-}
-
-function differences(own: ReadonlyMap<number, number>, without: ReadonlyMap<number, number>): Spread | null {
-  const found = [...own].flatMap(([round, value]) => {
-    const other = without.get(round);
-    return other === undefined ? [] : [value - other];
-  });
-  return found.length === 0 ? null : spreadOf(found);
 }
 
 export const chainPeers: Workload<ChainPeersRow> = {
