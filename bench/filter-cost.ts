@@ -15,12 +15,14 @@ interface Asked {
   readonly rounds: number;
 }
 
+const warmCalls = 100_000;
 const { filters, requests, file, calls, rounds }: Asked = await Bun.stdin.json();
 const own = file === null ? [] : [(await import(file)).default];
 const without = await MemoryRequests.start({ filters: "[]", requests });
 const within = await MemoryRequests.start({ filters, own, requests });
 // For the compiler.
-await measure();
+await within.measure(warmCalls);
+await without.measure(warmCalls);
 const measured = [];
 for (let round = 0; round < rounds; round++) measured.push(await measure());
 console.log(JSON.stringify(measured));
