@@ -10,6 +10,7 @@ import {
   listenerGrammar,
   logGrammar,
   matchGrammar,
+  nodeLimitsGrammar,
   pathsGrammar,
   redirectGrammar,
   respondGrammar,
@@ -17,7 +18,7 @@ import {
   rootGrammar,
   routeGrammar,
 } from "../../src/config/grammar.ts";
-import { defaultLimits, limitNames } from "../../src/config/limits.ts";
+import { defaultLimits, limitNames, workerMemoryBytes } from "../../src/config/limits.ts";
 import { formatDuration, formatSize } from "../../src/units.ts";
 import { type Elsewhere, rowsOf, table } from "./rows.ts";
 import { values } from "./values.ts";
@@ -28,6 +29,8 @@ interface Section {
   readonly title: string;
   readonly lead: string;
   readonly schema: z.ZodType;
+  /** One with fewer keys, at another place, that has no section of its own. */
+  readonly part?: z.ZodType;
 }
 
 const head = `# Reference: config
@@ -85,8 +88,9 @@ const sections: readonly Section[] = [
   },
   {
     title: "limits",
-    lead: "At the top level for all listeners and services; of a listener where it differs.",
-    schema: limitsGrammar,
+    lead: "At the top level for all listeners and services; all but `workerMemory` also of a listener, where it differs.",
+    schema: nodeLimitsGrammar,
+    part: limitsGrammar,
   },
   { title: "paths", lead: "[paths.md](../paths.md) is the guide.", schema: pathsGrammar },
   { title: "resolver", lead: "Who is asked where a service has `dns`.", schema: resolverGrammar },
@@ -102,9 +106,9 @@ export function configPage(): string {
 }
 
 function elsewhereOf(here: Section): Elsewhere {
-  const isLimits = here.schema === limitsGrammar || here.schema === serviceLimitsGrammar;
+  const isLimits = here.schema === nodeLimitsGrammar || here.schema === serviceLimitsGrammar;
   return {
-    section: (schema) => linkTo(sections.find((one) => one !== here && isSame(one.schema, schema)) ?? null),
+    section: (schema) => linkTo(sections.find((one) => one !== here && isOf(one, schema)) ?? null),
     type: (name) => types[name] ?? null,
     default: (name) => (isLimits ? limitDefault(name) : null),
   };
@@ -116,9 +120,10 @@ const types: Readonly<Record<string, string>> = {
 };
 
 /** A description makes a new schema, of the same keys. */
-function isSame(one: z.ZodType, other: z.core.$ZodType): boolean {
-  const [a, b] = [one, other].map(({ _zod }) => (_zod.def as z.core.$ZodObjectDef).shape);
-  return a !== undefined && a === b;
+function isOf({ schema, part }: Section, other: z.core.$ZodType): boolean {
+  const shapeOf = (one: z.core.$ZodType) => (one._zod.def as z.core.$ZodObjectDef).shape;
+  const shapes = [schema, ...(part === undefined ? [] : [part])].map(shapeOf);
+  return shapes.includes(shapeOf(other));
 }
 
 function linkTo(section: Section | null): string | null {
@@ -135,6 +140,7 @@ function anchorOf(title: string): string {
 
 /** They are not the schema's, because a listener's and a service's own go over the general ones. */
 function limitDefault(name: string): string | null {
+  if (name === "workerMemory") return code(formatSize(workerMemoryBytes));
   const field = limitNames.find(([written]) => written === name)?.[1];
   if (field === undefined) return null;
   const value = defaultLimits[field];

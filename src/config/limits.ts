@@ -27,7 +27,7 @@ export const defaultLimits: MessageLimits = {
 };
 
 /** Ten times what a worker has under load, and less than a machine that carries such a load. */
-const workerMemoryBytes = 2 ** 30;
+export const workerMemoryBytes = 2 ** 30;
 
 /** What is set for all at the root of the config. */
 export interface NodeLimits {

@@ -21,6 +21,11 @@ describe("docs/reference", () => {
     const page = configPage();
     expect(page).toContain("| `headerBytes` | [a size](#values) from `1KiB` to `1MiB` | `60KiB` |");
     expect(page).toContain("| `routeTimeout` | [a duration](#values) from `1ms` to `24h` | `15s` |");
+    const [limits = ""] = /^## limits\n.*?(?=^## )/ms.exec(page) ?? [];
+    const rows = limits.split("\n").filter((line) => line.startsWith("| `"));
+    expect(rows.length).toBeGreaterThan(10);
+    expect(rows.filter((row) => !/\| `[^`]+` \| [^|]+ \|$/.test(row))).toEqual([]);
+    expect(page).toContain("| `limits` | [limits](#limits) |");
     expect(page).toContain("| `pending` | a whole number from 0 to 1000000 | `1024` |");
   });
 });
