@@ -34,7 +34,9 @@ test("targets compare with each peer in the same round, and with the best of the
     cost("hono proxy()", round, 50_000 * round),
     cost("clearway", round, 20_000 * round),
   ]);
-  const lines = targetsTable(kept("http1", rows)).rows.map(([, ...line]) => line.join(" "));
+  const table = targetsTable(kept("http1", rows));
+  expect(table.notes.filter((note) => note.includes("of haproxy: "))).toHaveLength(1);
+  const lines = table.rows.map(([, ...line]) => line.join(" "));
   expect(lines).toEqual([
     "nginx 1.00 1.00..1.00 9 1.05 within",
     "haproxy 1.25 1.25..1.25 9 1 over",
