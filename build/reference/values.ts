@@ -9,6 +9,6 @@ export const values = `## Values
 | key | \`ip\`, \`route\`, \`identity\`, \`header:NAME\`, \`cookie:NAME\`, \`query:NAME\`, \`claim:NAME\` | what tells callers apart; claims are those that \`jwt\` found |
 | secret | \`file:PATH\`, \`\${NAME}\`, or the text itself | shown neither by \`check --resolved\` nor by \`/snapshot\` |
 
-In every value \`\${NAME}\` and \`\${NAME:-default}\` stand for the environment, and text that begins with \`file:\` for what is in
-that file. Paths are relative to the file that names them.
+In every value \`\${NAME}\` and \`\${NAME:-default}\` stand for the environment. In the options of filters, and in \`respond\`, text that
+begins with \`file:\` stands for what is in that file. Paths are relative to the file that names them.
 `;
