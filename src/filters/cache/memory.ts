@@ -34,6 +34,7 @@ export class CacheMemory {
 
   /** Waiting for it would have been for nothing. */
   noteUnshared(key: string): void {
+    if (this.isUnshared(key)) return;
     this.#unshared.set(key, this.#clock.now() + UNSHARED_MS);
   }
 
