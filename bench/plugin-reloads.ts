@@ -81,7 +81,7 @@ const pool = new WorkerPool(
 );
 if (bound === "bounded") {
   guard = new PluginGuard({
-    ...{ clock, log, pool, memory: new NodeMemory(memory.bytes, random), totals: () => [] },
+    ...{ clock, log, pool, memory: new NodeMemory(memory, random), totals: () => [] },
     usage: (pid) => processes.usage(pid),
     live: () => live,
     change: () => {},

@@ -223,9 +223,14 @@ export interface ChildProcess {
   kill(): void;
 }
 
+/** Memory of which a part that nobody asked for costs nothing. */
+export interface PartedMemory {
+  /** Offset and size are whole pages. Whoever asks for the same part sees the same bytes, zeroed at first. */
+  part(offsetBytes: number, sizeBytes: number): Uint8Array<ArrayBuffer>;
+}
+
 /** Memory that processes see at the same time, and that is gone with the last of them. */
-export interface SharedMemory {
-  readonly bytes: ArrayBuffer;
+export interface SharedMemory extends PartedMemory {
   /** What a process inherits to see it too. */
   readonly descriptor: number;
 }

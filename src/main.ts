@@ -139,7 +139,7 @@ async function run({ file, workers }: RunOptions): Promise<number> {
   const patient = patientTerminal(appenders.open, appenders.flush);
   const { tryBind } = host;
   const serviceManager = await host.serviceManager(environment.NOTIFY_SOCKET);
-  const seen = memory === null ? null : new NodeMemory(memory.bytes, random);
+  const seen = memory === null ? null : new NodeMemory(memory, random);
   const parts = { clock, files, processes, terminal: patient, tryBind, stderr: appenders.open("stderr") };
   const resolver = new Resolver({ ...parts, random, sockets, datagrams: systemDatagrams });
   const probe = createProbe({ sockets, clock, programVersion });

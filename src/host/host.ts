@@ -1,6 +1,7 @@
 import type {
   Address,
   Modules,
+  PartedMemory,
   ProcessEnd,
   Processes,
   ProvidedModules,
@@ -23,7 +24,7 @@ export interface Host {
   /** Zeroed memory for this process and those that it starts; null where they cannot share any. */
   createSharedMemory(sizeBytes: number): Promise<SharedMemory | null>;
   /** That of the process that started this one, or zeroed memory of its own. */
-  inheritSharedMemory(sizeBytes: number): Promise<ArrayBuffer>;
+  inheritSharedMemory(sizeBytes: number): Promise<PartedMemory>;
   /** To the outside: follows no redirect and obeys no proxy variable. */
   directFetch(url: string, init?: RequestInit): Promise<Response>;
   /** `path`: NOTIFY_SOCKET of the environment. It does nothing where none is named, or the host cannot reach it. */

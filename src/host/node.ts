@@ -15,7 +15,10 @@ export const nodeHost: Host = {
   userCode: async (provided) => (await import("./modules/node-code.ts")).nodeUserCode(provided),
   processes: nodeProcesses,
   createSharedMemory: async () => null,
-  inheritSharedMemory: async (sizeBytes) => new ArrayBuffer(sizeBytes),
+  async inheritSharedMemory(sizeBytes) {
+    const bytes = new ArrayBuffer(sizeBytes);
+    return { part: (offsetBytes, length) => new Uint8Array(bytes, offsetBytes, length) };
+  },
   directFetch,
   serviceManager: async () => nobody,
   pluginKit: null,

@@ -38,7 +38,7 @@ export function leaseLimit(parts: LimitParts, { table, scope }: LimitName, rules
   checkRules(rules);
   const name = `${table} ${[rules.requests, rules.perMs, rules.burst, rules.keys].join("/")}`;
   const lease = parts.share.limits(name, rules.keys);
-  const counted = lease?.value ?? new LimitTable(new ArrayBuffer(ownSlots * slotBytes), 0, ownSlots);
+  const counted = lease?.value ?? new LimitTable(new Uint8Array(ownSlots * slotBytes));
   return {
     limit: new CountedLimit(parts, { table: counted, seed: parts.share.hash(`${scope} ${name}`), rules }),
     shared: lease !== null,

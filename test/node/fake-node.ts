@@ -71,7 +71,7 @@ if (file === workerVerb) {
     probe: () => Promise.reject(new Error("this node has no endpoints to check")),
     serviceManager: { notify() {} },
     startWorker,
-    memory: new NodeMemory(memory.bytes, systemRandom()),
+    memory: new NodeMemory(memory, systemRandom()),
     load,
     formatProblem: ({ file, line, column, message }: Problem) => `${file}:${line}:${column} ${message}`,
     async serve(

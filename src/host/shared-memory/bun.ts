@@ -1,10 +1,10 @@
 /**
  * Memory that processes share is a file without a name: nothing is left of it when the last process that mapped it is
  * gone, however it went. A child inherits its descriptor, which takes neither a path nor a right to look into another
- * process.
+ * process. It is mapped part by part: the collector takes what is mapped for used, and lets as much garbage lie.
  */
-import { closeSync, ftruncateSync } from "node:fs";
-import type { SharedMemory } from "../../machine.ts";
+import { fstatSync, ftruncateSync } from "node:fs";
+import type { PartedMemory, SharedMemory } from "../../machine.ts";
 import { inheritedDescriptor } from "../processes/bun.ts";
 
 /** Zeroed. */
@@ -13,18 +13,28 @@ export async function createSharedMemory(sizeBytes: number): Promise<SharedMemor
   const { openNamelessFile } = await import("./nameless-file.ts");
   const descriptor = openNamelessFile();
   ftruncateSync(descriptor, sizeBytes);
-  return { bytes: mapped(descriptor, sizeBytes), descriptor };
+  return { ...partsOf(descriptor), descriptor };
 }
 
 /** What the process that started this one created. */
-export function inheritSharedMemory(sizeBytes: number): ArrayBuffer {
-  const bytes = mapped(inheritedDescriptor, sizeBytes);
-  closeSync(inheritedDescriptor);
-  return bytes;
+export function inheritSharedMemory(sizeBytes: number): PartedMemory {
+  const { size } = fstatSync(inheritedDescriptor);
+  if (size !== sizeBytes) throw new Error(`cannot share memory: it has ${size} bytes, wanted ${sizeBytes}`);
+  return partsOf(inheritedDescriptor);
 }
 
-function mapped(descriptor: number, sizeBytes: number): ArrayBuffer {
-  const { buffer, byteLength } = Bun.mmap(`/dev/fd/${descriptor}`, { shared: true });
-  if (byteLength === sizeBytes) return buffer as ArrayBuffer;
-  throw new Error(`cannot share memory: it has ${byteLength} bytes, wanted ${sizeBytes}`);
+/** The type that Bun declares for the options of mmap knows neither. */
+interface MapOptions {
+  readonly shared: true;
+  readonly offset: number;
+  readonly size: number;
+}
+
+function partsOf(descriptor: number): PartedMemory {
+  return {
+    part(offset, size) {
+      const options: MapOptions = { shared: true, offset, size };
+      return Bun.mmap(`/dev/fd/${descriptor}`, options);
+    },
+  };
 }

@@ -2,7 +2,7 @@
  * The memory that all processes of a node see: which bytes mean what. It holds what must be right for the node as a
  * whole while its workers only know themselves. There are no locks: a process that is killed holds nothing.
  */
-import type { Random } from "../../machine.ts";
+import type { PartedMemory, Random } from "../../machine.ts";
 import type { Counter } from "../../types.ts";
 import { ConnectionCount } from "./connection-count.ts";
 import { KeyTable } from "./key-table.ts";
@@ -28,6 +28,8 @@ const large = { slots: 1_048_576, tables: 2 };
 const slotsOfKey = 2;
 /** Keys that the largest table holds. */
 export const limitKeysMax = large.slots / slotsOfKey;
+/** On ARM64; a table is one at least. */
+const pageBytesMax = 64 * 1024;
 /** Bytes of a word of 64 bits. */
 const wordBytes = 8;
 /** The node as a whole, then each listener. */
@@ -52,18 +54,25 @@ const regionBytes = {
   /** What is under way: which names the rooms have, who uses them, and in each room 32 bits for each process. */
   ...{ flightRooms: inFlightMax * wordBytes, flightNotes: inFlightMax * processesMax * 4 },
   flights: inFlightMax * processesMax * 4,
-  /** The tables of keyed limits: names and users for each size, then the tables. */
+  /** The tables of keyed limits: names and users for each size. */
   ...{ smallRooms: small.tables * wordBytes, smallNotes: small.tables * processesMax * 4 },
   ...{ middleRooms: middle.tables * wordBytes, middleNotes: middle.tables * processesMax * 4 },
   ...{ largeRooms: large.tables * wordBytes, largeNotes: large.tables * processesMax * 4 },
-  smallTables: small.tables * small.slots * slotBytes,
-  middleTables: middle.tables * middle.slots * slotBytes,
-  largeTables: large.tables * large.slots * slotBytes,
 };
+
+/** What every process maps, in whole pages. */
+const baseBytes = pages(Object.values(regionBytes).reduce((sum, bytes) => sum + bytes, 0));
+/** Behind it, in this order; a table is mapped by those who use it. */
+const tableSizes = [
+  { ...small, rooms: "smallRooms", notes: "smallNotes" },
+  { ...middle, rooms: "middleRooms", notes: "middleNotes" },
+  { ...large, rooms: "largeRooms", notes: "largeNotes" },
+] as const;
 
 type Region = keyof typeof regionBytes;
 
-export const nodeMemoryBytes = Object.values(regionBytes).reduce((sum, bytes) => sum + bytes, 0);
+export const nodeMemoryBytes =
+  baseBytes + tableSizes.reduce((sum, { slots, tables }) => sum + slots * tables * slotBytes, 0);
 
 /** What one process counts together with the others. */
 export interface NodeShare {
@@ -86,7 +95,9 @@ export interface NodeShare {
 }
 
 export class NodeMemory {
-  readonly #bytes: ArrayBuffer;
+  readonly #memory: PartedMemory;
+  /** The base. */
+  readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #cells: Int32Array;
   readonly #flights: Int32Array;
   readonly #running: Int32Array;
@@ -96,21 +107,23 @@ export class NodeMemory {
   readonly #flightRooms: Rooms;
   readonly #limitRooms: readonly LimitRooms[];
 
-  /** Zeroed bytes, or those that another process of the node uses already; `nodeMemoryBytes` of them. */
-  constructor(bytes: ArrayBuffer, random: Random) {
-    this.#bytes = bytes;
-    this.#cells = new Int32Array(bytes, offsetOf("connections"), rowsMax * processesMax);
-    this.#flights = new Int32Array(bytes, offsetOf("flights"), inFlightMax * processesMax);
-    this.#running = new Int32Array(bytes, offsetOf("runningFilters"), processesMax);
+  /** Zeroed, or what another process of the node uses already; `nodeMemoryBytes` in all. */
+  constructor(memory: PartedMemory | ArrayBuffer, random: Random) {
+    this.#memory = memory instanceof ArrayBuffer ? whole(memory) : memory;
+    this.#bytes = this.#memory.part(0, baseBytes);
+    this.#cells = this.#numbers("connections");
+    this.#flights = this.#numbers("flights");
+    this.#running = this.#numbers("runningFilters");
     this.#seed = agreedSeed(this.#words("seed"), random);
     this.#listeners = new KeyTable(this.#words("listenerKeys"), this.#seed);
     this.#counters = new KeyTable(this.#words("counterKeys"), this.#seed);
     this.#flightRooms = this.#rooms("flightRooms", "flightNotes");
-    this.#limitRooms = [
-      { rooms: this.#rooms("smallRooms", "smallNotes"), slots: small.slots, region: "smallTables" },
-      { rooms: this.#rooms("middleRooms", "middleNotes"), slots: middle.slots, region: "middleTables" },
-      { rooms: this.#rooms("largeRooms", "largeNotes"), slots: large.slots, region: "largeTables" },
-    ];
+    let offset = baseBytes;
+    this.#limitRooms = tableSizes.map(({ slots, tables, rooms, notes }) => {
+      const made = { rooms: this.#rooms(rooms, notes), slots, offset };
+      offset += slots * tables * slotBytes;
+      return made;
+    });
   }
 
   /** For the process that has this number, from 0 to `processesMax` - 1, alone. */
@@ -120,9 +133,9 @@ export class NodeMemory {
     const row = (cells: Int32Array, number: number) =>
       new ConnectionCount(rowOf(cells, number), process, used);
     const flights = new Leases(this.#flightRooms, process, (room) => row(this.#flights, room));
-    const tables = this.#limitRooms.map(({ rooms, slots, region }) => {
-      const offset = offsetOf(region);
-      const open = (room: number) => new LimitTable(this.#bytes, offset + room * slots * slotBytes, slots);
+    const tables = this.#limitRooms.map(({ rooms, slots, offset }) => {
+      const bytes = slots * slotBytes;
+      const open = (room: number) => new LimitTable(this.#memory.part(offset + room * bytes, bytes));
       return { slots, leases: new Leases(rooms, process, open) };
     });
     const hash = (text: string) => textHash(text, this.#seed);
@@ -179,12 +192,17 @@ export class NodeMemory {
   }
 
   #words(region: Region): BigInt64Array {
-    return new BigInt64Array(this.#bytes, offsetOf(region), regionBytes[region] / wordBytes);
+    const { buffer, byteOffset } = this.#bytes;
+    return new BigInt64Array(buffer, byteOffset + offsetOf(region), regionBytes[region] / wordBytes);
+  }
+
+  #numbers(region: Region): Int32Array {
+    const { buffer, byteOffset } = this.#bytes;
+    return new Int32Array(buffer, byteOffset + offsetOf(region), regionBytes[region] / 4);
   }
 
   #rooms(words: Region, notes: Region): Rooms {
-    const noted = new Int32Array(this.#bytes, offsetOf(notes), regionBytes[notes] / 4);
-    return new Rooms(this.#words(words), noted);
+    return new Rooms(this.#words(words), this.#numbers(notes));
   }
 
   #listener(address: string): number {
@@ -208,7 +226,8 @@ export class NodeMemory {
 interface LimitRooms {
   readonly rooms: Rooms;
   readonly slots: number;
-  readonly region: Region;
+  /** Of the first one. */
+  readonly offset: number;
 }
 
 class SharedCounter implements Counter {
@@ -231,6 +250,15 @@ class SharedCounter implements Counter {
   get value(): number {
     return Number(Atomics.load(this.#words, this.#place));
   }
+}
+
+function whole(bytes: ArrayBuffer): PartedMemory {
+  return { part: (offsetBytes, sizeBytes) => new Uint8Array(bytes, offsetBytes, sizeBytes) };
+}
+
+/** As many bytes in whole pages, of whatever size a system has. */
+function pages(bytes: number): number {
+  return Math.ceil(bytes / pageBytesMax) * pageBytesMax;
 }
 
 function offsetOf(region: Region): number {

@@ -36,11 +36,12 @@ export class LimitTable {
   readonly #bits = new BigInt64Array(this.#doubles.buffer);
   #dropped = 0;
 
-  /** The number of slots is a power of two, eight at least. */
-  constructor(bytes: ArrayBuffer, offset: number, slots: number) {
-    this.#hashes = new Int32Array(bytes, offset, slots * 4);
-    this.#words = new BigInt64Array(bytes, offset, slots * 2);
-    this.#times = new Float64Array(bytes, offset, slots * 2);
+  /** The number of slots, of `slotBytes` each, is a power of two, eight at least. */
+  constructor({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>) {
+    const slots = byteLength / slotBytes;
+    this.#hashes = new Int32Array(buffer, byteOffset, slots * 4);
+    this.#words = new BigInt64Array(buffer, byteOffset, slots * 2);
+    this.#times = new Float64Array(buffer, byteOffset, slots * 2);
     this.#setMask = slots / slotsOfSet - 1;
   }
 

@@ -127,7 +127,7 @@ describe("NodeMemory", () => {
 
   test("is exact over processes, one of which is killed while it counts", async () => {
     const shared = (await createSharedMemory(nodeMemoryBytes))!;
-    const own = new NodeMemory(shared.bytes, new SeededRandom(9));
+    const own = new NodeMemory(shared, new SeededRandom(9));
     const counting = [0, 1, 2, 3].map((number) => child(number, "100000", shared));
     const killed = child(4, "forever", shared);
     await killed.said;

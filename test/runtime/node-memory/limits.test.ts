@@ -38,7 +38,7 @@ interface Hammering {
 /** Three processes that take, while a fourth is killed and replaced; returns what was allowed, and the memory. */
 async function hammer({ keys, timesOfEach, kills }: Hammering) {
   const shared = (await createSharedMemory(nodeMemoryBytes))!;
-  const memory = new NodeMemory(shared.bytes, new SeededRandom(9));
+  const memory = new NodeMemory(shared, new SeededRandom(9));
   const steady = [0, 1, 2].map((number) => child(number, [keys, timesOfEach], shared));
   for (let kill = 0; kill < kills; kill++) {
     const killed = child(3, [keys, "forever"], shared);
