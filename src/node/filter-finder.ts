@@ -50,6 +50,7 @@ class Finding {
     const ours = others.filter((name) => !isForeign(name));
     const found = await Promise.all(ours.map((name) => this.#findIn(families, name)));
     for (const [index, one] of found.entries()) this.#note(ours[index]!, one);
+    if (others.some(isFile)) (await this.#sources.userFilters()).next();
     // One after another: whoever watches knows whose turn it is.
     for (const name of others.filter(isForeign)) {
       if (isFile(name)) await this.#findFile(name);

@@ -104,6 +104,16 @@ test("data and text are part of the bundle", async () => {
   expect(paths).toEqual(["own.ts", "table.json", "words.txt"]);
 });
 
+test("JSX is Hono's, unless the file says otherwise", async () => {
+  const text = "export default String(<b>{1 + 1}</b>);\n";
+  expect((await run({ "page.tsx": text }, "page.tsx")).exported.default).toBe("<b>2</b>");
+  const other = await read({ "page.tsx": `/** @jsxImportSource elsewhere */\n${text}` }, "page.tsx");
+  expect(other).toMatchObject({
+    ok: false,
+    faults: [{ message: 'cannot find "elsewhere/jsx-runtime"', place: { line: 1, column: 1, text: null } }],
+  });
+});
+
 test("the version is another one after a change of what is imported, and the same when it is undone", async () => {
   const text = 'import { value } from "./value.ts";\nexport default value;\n';
   const first = await run({ "own.ts": text, "value.ts": "export const value = 1;\n" });

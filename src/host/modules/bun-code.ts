@@ -14,6 +14,8 @@ const lineCharactersMax = 400;
 
 /** Of modules that the program provides. */
 const namespace = "clearway";
+/** What `.tsx` means unless the file or its tsconfig.json says otherwise. Bun takes it; its types do not have it yet. */
+const jsxOfHono: object = { jsx: { runtime: "automatic", importSource: "hono/jsx", development: false } };
 
 /** Made by Bun's bundler, which is in the compiled program too. */
 export function bunUserCode(provided: ProvidedModules): UserCode {
@@ -57,6 +59,7 @@ class Bundling {
       sourcemap: "inline",
       throw: false,
       plugins: [this.#plugin],
+      ...jsxOfHono,
     });
     if (!result.success) {
       const faults = result.logs.filter(({ level }) => level === "error").slice(0, faultsMax);
@@ -123,7 +126,10 @@ class Bundling {
   #fault({ message, position }: BuildMessage | ResolveMessage): CodeFault {
     const said = faultText(message);
     if (position === null || position.file === "") return { message: said, place: null };
-    const { line, column, length, lineText } = position;
+    // Without a line where what is missing was not written: the runtime of JSX.
+    const [line, column] = position.line < 1 ? [1, 1] : [position.line, position.column];
+    const { length } = position;
+    const lineText = position.line < 1 ? null : position.lineText;
     const place = { line, column, text: shownLine(lineText), length: Math.max(1, length) };
     return { message: said, place: { file: this.#spelled(position.file), ...place } };
   }
@@ -168,8 +174,8 @@ function othersFault(paths: readonly string[]): string {
   return `it imports what is not code and cannot go to other processes: ${names.join(", ")}`;
 }
 
-function shownLine(text: string): string | null {
-  return text.length > lineCharactersMax ? null : text;
+function shownLine(text: string | null): string | null {
+  return text === null || text.length > lineCharactersMax ? null : text;
 }
 
 function faultText(message: string): string {

@@ -5,8 +5,8 @@ import type { CodeToRead, FilterDefinition, PluginCode, RefusedFilter } from "..
 import { definitionIn } from "./default-export.ts";
 import { placeOfError, thrownText } from "./thrown.ts";
 
-/** Versions that a process can go back to without running them once more. */
-const keptMax = 1_000;
+/** Configurations in a row that may be without a version before it is let go of: whoever goes back soon runs nothing again. */
+const unusedMax = 4;
 
 export type LoadedFilter =
   | { readonly plugin: PluginCode; readonly definition: FilterDefinition }
@@ -14,11 +14,20 @@ export type LoadedFilter =
 
 export class UserFilters {
   readonly #code: UserCode;
-  /** By name and version. */
-  readonly #kept = new Map<string, FilterDefinition>();
+  /** By name and version; as many as so many configurations name. */
+  readonly #kept = new Map<string, { readonly definition: FilterDefinition; usedIn: number }>();
+  #configuration = 0;
 
   constructor(code: UserCode) {
     this.#code = code;
+  }
+
+  /** What runs from now on is of another configuration. */
+  next(): void {
+    this.#configuration += 1;
+    for (const [key, { usedIn }] of this.#kept) {
+      if (usedIn < this.#configuration - unusedMax) this.#kept.delete(key);
+    }
   }
 
   /** Reads the file and runs it. `folder` is the main config file's. */
@@ -49,7 +58,10 @@ export class UserFilters {
   async run(plugin: PluginCode, texts: ReadonlyMap<string, string> = new Map()): Promise<LoadedFilter> {
     const key = `${plugin.version} ${plugin.name}`;
     const kept = this.#kept.get(key);
-    if (kept !== undefined) return { plugin, definition: kept };
+    if (kept !== undefined) {
+      kept.usedIn = this.#configuration;
+      return { plugin, definition: kept.definition };
+    }
     let exported: Readonly<Record<string, unknown>>;
     try {
       exported = await this.#code.run(plugin.source, plugin.version);
@@ -59,8 +71,7 @@ export class UserFilters {
     const found = definitionIn(exported);
     if ("refused" in found) return { refusal: found };
     const definition: FilterDefinition = { ...found, name: plugin.name, version: plugin.version };
-    if (this.#kept.size === keptMax) this.#kept.delete(this.#kept.keys().next().value!);
-    this.#kept.set(key, definition);
+    this.#kept.set(key, { definition, usedIn: this.#configuration });
     return { plugin, definition };
   }
 }
