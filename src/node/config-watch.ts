@@ -3,7 +3,7 @@
  * and the swap of a Kubernetes `..data` link all leave a watch on the file itself behind.
  */
 import type { Clock, Files } from "../machine.ts";
-import { hasChanged, type Reading } from "./readings.ts";
+import { type Reading, readAgain, sameReading } from "./readings.ts";
 
 /** A save is often several events: it is over when nothing happened for so long, */
 const quietMs = 100;
@@ -31,6 +31,8 @@ class FolderWatch implements ConfigWatch {
   readonly #watches = new Map<string, () => void>();
   readonly #stopPolling: () => void;
   #reading: Reading = { files: new Map(), folders: new Map() };
+  /** What was told of and is not followed yet, because what reads it takes its time: it is not told twice. */
+  #told: Reading | null = null;
   #firstEventMs: number | null = null;
   #cancelCheck: () => void = () => {};
   #checking: Promise<void> = Promise.resolve();
@@ -45,6 +47,7 @@ class FolderWatch implements ConfigWatch {
 
   async follow(reading: Reading): Promise<void> {
     this.#reading = reading;
+    this.#told = null;
     await this.#watchFolders();
     // What happened between the reading and the watch is told by no event.
     this.#event();
@@ -72,7 +75,11 @@ class FolderWatch implements ConfigWatch {
   /** One after another: reading everything may take longer than the next event. */
   #check(then: "keep watching" | "watch anew"): void {
     this.#checking = this.#checking.then(async () => {
-      if (this.#closed || !(await hasChanged(this.#files, this.#reading)) || this.#closed) return;
+      if (this.#closed) return;
+      const known = this.#reading;
+      const now = await readAgain(this.#files, known);
+      if (this.#closed || known !== this.#reading || sameReading(this.#told ?? known, now)) return;
+      this.#told = now;
       if (then === "watch anew") this.#unwatch();
       await this.#watchFolders();
       this.#changed();

@@ -36,15 +36,20 @@ export function recordReads(
   };
 }
 
-/** Reads everything once more; false when all of it is as it was. */
-export async function hasChanged(files: Files, reading: Reading): Promise<boolean> {
+/** Reads all of it once more. */
+export async function readAgain(files: Files, reading: Reading): Promise<Reading> {
   const now = recordReads(files);
   const all = [
     ...[...reading.files.keys()].map((path) => now.files.read(path)),
     ...[...reading.folders.keys()].map((folder) => now.files.list(folder)),
   ];
   await Promise.allSettled(all);
-  return !sameContents(reading, now.reading) || !sameEntries(reading.folders, now.reading.folders);
+  return now.reading;
+}
+
+/** Whether nothing changed at all. */
+export function sameReading(left: Reading, right: Reading): boolean {
+  return sameContents(left, right) && sameEntries(left.folders, right.folders);
 }
 
 /** Whether the same files say the same; a folder may have got names that did not matter. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "../../src/host/clock/node.ts";
 import { systemFiles } from "../../src/host/files/node.ts";
 import { type ConfigWatch, watchConfig } from "../../src/node/config-watch.ts";
-import { hasChanged, recordReads, sameContents } from "../../src/node/readings.ts";
+import { type Reading, readAgain, recordReads, sameContents, sameReading } from "../../src/node/readings.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 
 let watch: ConfigWatch | null = null;
@@ -140,7 +140,9 @@ test("watchConfig waits for the end of a burst of events, and not for ever", asy
   expect(reads).toBe(2);
 });
 
-test("hasChanged sees contents, new names in a folder, and files that come and go", async () => {
+const hasChanged = async (reading: Reading) => !sameReading(reading, await readAgain(systemFiles, reading));
+
+test("readAgain sees contents, new names in a folder, and files that come and go", async () => {
   const place = folder();
   const main = join(place, "clearway.yaml");
   const missing = join(place, "missing.yaml");
@@ -153,16 +155,45 @@ test("hasChanged sees contents, new names in a folder, and files that come and g
     return reading;
   };
   const first = await read();
-  expect(await hasChanged(systemFiles, first)).toBe(false);
+  expect(await hasChanged(first)).toBe(false);
   writeFileSync(main, "1");
-  expect(await hasChanged(systemFiles, first)).toBe(true);
+  expect(await hasChanged(first)).toBe(true);
   writeFileSync(main, "0");
-  expect(await hasChanged(systemFiles, first)).toBe(false);
+  expect(await hasChanged(first)).toBe(false);
   writeFileSync(join(parts, "a.yaml"), "");
-  expect(await hasChanged(systemFiles, first)).toBe(true);
+  expect(await hasChanged(first)).toBe(true);
   expect(sameContents(first, await read())).toBe(true);
   rmSync(parts, { recursive: true });
   mkdirSync(parts);
   writeFileSync(missing, "");
-  expect(await hasChanged(systemFiles, first)).toBe(true);
+  expect(await hasChanged(first)).toBe(true);
+});
+
+test("watchConfig tells of a change once, however long it takes to be followed, and of the next one", async () => {
+  const path = join(folder(), "clearway.yaml");
+  writeFileSync(path, "0");
+  const clock = new VirtualClock();
+  let told = 0;
+  watch = watchConfig(systemFiles, clock, () => {
+    told += 1;
+  });
+  await watch.follow(await readingOf(path));
+  const polls = async (count: number) => {
+    for (let poll = 0; poll < count; poll++) {
+      clock.advance(5000);
+      await Bun.sleep(20);
+    }
+  };
+  writeFileSync(path, "1");
+  await polls(4);
+  expect(told).toBe(1);
+  writeFileSync(path, "2");
+  await polls(4);
+  expect(told).toBe(2);
+  await watch.follow(await readingOf(path));
+  await polls(4);
+  expect(told).toBe(2);
+  writeFileSync(path, "1");
+  await polls(4);
+  expect(told).toBe(3);
 });
