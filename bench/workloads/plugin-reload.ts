@@ -31,6 +31,7 @@ const pollMs = 5;
 const seenMsMax = 20_000;
 /** What the last trial held is gone by then. */
 const restMs = 1_000;
+const memoryTriesMax = 5;
 const connections = 16;
 const requestsPerSecond = 1_000;
 const filter = readFileSync(join(repository, "bench/filters/stamp.ts"), "utf8");
@@ -102,8 +103,15 @@ async function load({ subject }: Scene, during: () => Promise<void>): Promise<Lo
 }
 
 async function memoryOf({ subject }: Scene): Promise<Memory> {
-  await sleep(restMs);
-  return readMemory(subject.running!.pid);
+  for (let tries = 1; ; tries++) {
+    await sleep(restMs);
+    try {
+      return readMemory(subject.running!.pid);
+    } catch (error) {
+      // A trial that ended just then.
+      if (tries === memoryTriesMax) throw error;
+    }
+  }
 }
 
 async function savingUnderLoad(scene: Scene, saves: number) {

@@ -3,7 +3,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import denoJson from "../../deno.json" with { type: "json" };
 import honoPackage from "../../node_modules/hono/package.json" with { type: "json" };
+import packageJson from "../../package.json" with { type: "json" };
 import { systemFiles } from "../../src/host/files/node.ts";
 import { bunUserCode } from "../../src/host/modules/bun-code.ts";
 import { pluginImports } from "../../src/plugin-imports.ts";
@@ -164,5 +166,15 @@ test("more than 8 MiB is refused", async () => {
   expect(result).toMatchObject({
     ok: false,
     faults: [{ message: "with all that it imports it has 8.0 MiB: wanted at most 8 MiB" }],
+  });
+});
+
+test("deno.json names the versions of package.json", () => {
+  const { hono, zod } = packageJson.dependencies;
+  expect(denoJson.imports).toMatchObject({
+    hono: `npm:hono@${hono}`,
+    "hono/": `npm:/hono@${hono}/`,
+    zod: `npm:zod@${zod}`,
+    "zod/": `npm:/zod@${zod}/`,
   });
 });
