@@ -30,7 +30,8 @@ export interface TrialProcessParts {
 /** Never resolves: who started it ends it. */
 export async function runTrial(parts: TrialProcessParts): Promise<never> {
   const { processes, parent } = parts;
-  for (const name of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const) processes.onSignal(name, () => {});
+  // What ends a node ends its trial too; what only changes it does not.
+  for (const name of ["SIGHUP", "SIGUSR2"] as const) processes.onSignal(name, () => {});
   parent.onClosed(() => processes.exit(1));
   // A loop hears nothing of that.
   await processes.endWithParent();

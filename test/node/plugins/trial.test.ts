@@ -1,6 +1,11 @@
 /** Filters that do harm before they serve, tried by the real program: each is a problem, and nothing else happens. */
 import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { checkFiles, configText, defineHead, filterText, shown } from "../../check-with-filters.ts";
+import { program, until } from "../../program.ts";
 
 const problemsOf = async (text: string, more: Readonly<Record<string, string>> = {}) => {
   const { problems, code } = await checkFiles({ "own.ts": text, ...more });
@@ -120,3 +125,34 @@ test("what a filter prints while it is tried is not on stdout", async () => {
   expect(code).toBe(0);
   expect(printed).toContain("said while loading");
 });
+
+test("a trial that hangs keeps nobody from stopping", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "clearway-trial-"));
+  await writeFile(join(folder, "clearway.yaml"), configText("./own.ts"));
+  await writeFile(join(folder, "own.ts"), 'console.error("began");\nfor (;;) {}\n');
+  const child = Bun.spawn(["setsid", ...program, "check"], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  for await (const chunk of child.stderr) if (Buffer.from(chunk).includes("began")) break;
+  const inGroup = () =>
+    readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => groupOf(pid) === String(child.pid));
+  expect(inGroup()).toHaveLength(2);
+  // As a terminal does at Ctrl-C.
+  process.kill(-child.pid, "SIGINT");
+  await child.exited;
+  await until(inGroup, (pids) => pids.length === 0);
+  await rm(folder, { recursive: true });
+});
+
+function groupOf(pid: string): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const [state, , group = null] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return state === "Z" ? null : group;
+  } catch {
+    return null;
+  }
+}
