@@ -53,19 +53,43 @@ export interface KeyFacts extends CallerFacts {
 }
 
 /** A request as filters made it. */
-export function messageFacts({ headers, url }: Request, caller: CallerFacts): KeyFacts {
-  return {
-    remoteAddress: caller.remoteAddress,
-    routeName: caller.routeName,
-    identity: caller.identity,
-    get claims() {
-      return caller.claims;
-    },
-    get query() {
-      return new URL(url).search.slice(1);
-    },
-    header: (name) => headers.get(name),
-  };
+export function messageFacts(request: Request, caller: CallerFacts): KeyFacts {
+  return new MessageFacts(request, caller);
+}
+
+/** Made for each request, of which one fact is asked for: the others are not looked up. */
+class MessageFacts implements KeyFacts {
+  readonly #request: Request;
+  readonly #caller: CallerFacts;
+
+  constructor(request: Request, caller: CallerFacts) {
+    this.#request = request;
+    this.#caller = caller;
+  }
+
+  get remoteAddress(): string {
+    return this.#caller.remoteAddress;
+  }
+
+  get routeName(): string {
+    return this.#caller.routeName;
+  }
+
+  get identity(): string | null {
+    return this.#caller.identity;
+  }
+
+  get claims(): unknown {
+    return this.#caller.claims;
+  }
+
+  get query(): string {
+    return new URL(this.#request.url).search.slice(1);
+  }
+
+  header(name: string): string | null {
+    return this.#request.headers.get(name);
+  }
 }
 
 /** Null when the request has no such thing, or nothing in it. */

@@ -206,8 +206,18 @@ function filterLog(log: Log, filter: string): Log {
 
 function filterMetrics(meters: Meters, filter: string): FilterMetrics {
   const help = `Made by the filter ${filter}`;
+  // Filters count at each request, and mostly the same thing.
+  let latest = "";
+  let latestTotal = "";
+  const total = (name: string): string => {
+    if (name !== latest) {
+      latestTotal = `clearway_filter_${metricName(name)}_total`;
+      latest = name;
+    }
+    return latestTotal;
+  };
   return {
-    count: (name, labels) => meters.count(`clearway_filter_${metricName(name)}_total`, help, labels),
+    count: (name, labels) => meters.count(total(name), help, labels),
     observe: (name, milliseconds) =>
       meters.observe(`clearway_filter_${metricName(name)}_seconds`, help, milliseconds),
   };

@@ -43,8 +43,17 @@ function headerPlace(name: string): CredentialPlace {
 }
 
 function isBearer(value: string): boolean {
-  return value.charCodeAt(6) === 0x20 && value.slice(0, 6).toLowerCase() === "bearer";
+  if (value.charCodeAt(6) !== SPACE) return false;
+  for (let i = 0; i < SCHEME.length; i++) {
+    if ((value.charCodeAt(i) | LOWER_BIT) !== SCHEME.charCodeAt(i)) return false;
+  }
+  return true;
 }
+
+const SCHEME = "bearer";
+const SPACE = 0x20;
+/** What tells a letter of ASCII in lower case from the same in upper case. */
+const LOWER_BIT = 0x20;
 
 function cookiePlace(name: string): CredentialPlace {
   const mine = (pair: string) => pair.slice(0, Math.max(0, pair.indexOf("="))).trim() === name;
