@@ -39,7 +39,7 @@ beforeAll(async () => {
     });
   });
   await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
-});
+}, 120_000);
 
 const running: Running[] = [];
 afterEach(() => Promise.all(running.splice(0).map((each) => each.stop())));

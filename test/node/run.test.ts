@@ -18,7 +18,7 @@ beforeAll(async () => {
   });
   const text = await new Response(build.stdout).text();
   expect([await build.exited, text]).toEqual([0, expect.stringMatching(/clearway {2}\d+\.\d MiB\n$/)]);
-});
+}, 120_000);
 
 afterEach(async () => {
   for (const node of nodes) node.signal("SIGKILL");
