@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { checkWork } from "../check.ts";
 import { IdleConnections } from "../idle-connections.ts";
+import { failureText } from "../machine.ts";
 import { type Memory, proxyCores, readMemory } from "../processes.ts";
 import { median } from "../statistics.ts";
 import { figure } from "../table.ts";
@@ -44,6 +45,8 @@ export interface ConnectionsRow {
   readonly closedByPeer: number;
   /** `x-clearway-reason` of what one more connection was told; null for a peer. */
   readonly oneMore: string | null;
+  /** Only where it did not do the work: then the figures are none. */
+  readonly error?: string;
 }
 
 async function* run(options: BenchOptions): AsyncGenerator<ConnectionsRow, void, void> {
@@ -57,12 +60,26 @@ async function* run(options: BenchOptions): AsyncGenerator<ConnectionsRow, void,
     for (const round of roundsOf(options, { full: 3, quick: 1 })) {
       for (const variant of round % 2 === 1 ? variants : variants.toReversed()) {
         options.say(`connections: round ${round}, ${variant.name}`);
-        yield { variant: variant.name, round, ...(await measure(variant, backend.port)) };
+        yield { variant: variant.name, round, ...(await measured(variant, backend.port)) };
       }
     }
   } finally {
     await backend.running.stop();
     removeFolder(folder);
+  }
+}
+
+/** One that cannot serve so many does not end the others' turn. */
+async function measured(
+  variant: Variant,
+  backendPort: number,
+): Promise<Omit<ConnectionsRow, "variant" | "round">> {
+  try {
+    return await measure(variant, backendPort);
+  } catch (error) {
+    const none = { rssBytes: 0, pssBytes: 0 };
+    const told = { closedByPeer: 0, oneMore: null, error: failureText(error as Error) };
+    return { first: none, second: none, ...told };
   }
 }
 
@@ -130,7 +147,8 @@ function checkOpenFiles(): void {
   );
 }
 
-function report(rows: readonly ConnectionsRow[]): Report {
+function report(all: readonly ConnectionsRow[]): Report {
+  const rows = all.filter(({ error }) => error === undefined);
   const variants = [...new Set(rows.map((row) => row.variant))];
   const lines = variants.map((variant) => {
     const mine = rows.filter((row) => row.variant === variant);
@@ -166,13 +184,14 @@ function report(rows: readonly ConnectionsRow[]): Report {
   ];
   return {
     tables: [{ title: "Idle connections", columns, rows: lines, notes }],
-    problems: rows.flatMap(problemsOf),
+    problems: all.flatMap(problemsOf),
   };
 }
 
-function problemsOf({ variant, round, closedByPeer, oneMore }: ConnectionsRow): string[] {
+function problemsOf({ variant, round, closedByPeer, oneMore, error }: ConnectionsRow): string[] {
   const where = `connections: round ${round}, ${variant}`;
   return [
+    ...(error === undefined ? [] : [`${where}: ${error}`]),
     ...(closedByPeer > 0 ? [`${where}: ${closedByPeer} were closed`] : []),
     ...(oneMore !== null && oneMore !== "too-many-connections" ? [`${where}: one more got ${oneMore}`] : []),
   ];
