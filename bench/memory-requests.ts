@@ -8,7 +8,8 @@ import { certificates } from "../src/host/certificates/node.ts";
 import { systemClock } from "../src/host/clock/node.ts";
 import { systemRandom } from "../src/host/random/node.ts";
 import type { Address, ByteSocket, SocketOwner, Sockets } from "../src/machine.ts";
-import { NodeMemory, nodeMemoryBytes } from "../src/runtime/node-memory/index.ts";
+import { NodeMemory } from "../src/runtime/node-memory/index.ts";
+import { privateMemory } from "../src/runtime/node-memory/private-memory.ts";
 import { createRuntime } from "../src/runtime/runtime.ts";
 import { createWorkerMeters } from "../src/telemetry/worker-meters.ts";
 import type { FilterDefinition, FindFilters } from "../src/types.ts";
@@ -131,7 +132,7 @@ services:
         dropped: 0,
       }),
       fetch,
-      share: new NodeMemory(new ArrayBuffer(nodeMemoryBytes), systemRandom()).share(0),
+      share: new NodeMemory(privateMemory(), systemRandom()).share(0),
       nodeId: "bench",
     });
     const result = await runtime.apply(snapshot);

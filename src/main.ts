@@ -20,6 +20,7 @@ import { recordReads } from "./node/readings.ts";
 import type { NodeParts } from "./node/supervisor.ts";
 import { type WorkerPlace, WorkerProcess, workersMax, workerVerb } from "./node/worker-process.ts";
 import { NodeMemory, nodeMemoryBytes } from "./runtime/node-memory/index.ts";
+import { privateMemory } from "./runtime/node-memory/private-memory.ts";
 import type { Problem } from "./snapshot.ts";
 import type { FilterFamily, FindFilters } from "./types.ts";
 
@@ -82,7 +83,9 @@ async function carryRequests({ nodeId, number, seat }: WorkerPlace & { nodeId: s
     ...parts,
     parent: processes.parent!,
     number,
-    share: new NodeMemory(await host.inheritSharedMemory(nodeMemoryBytes), random).share(seat),
+    share: new NodeMemory((await host.inheritSharedMemory(nodeMemoryBytes)) ?? privateMemory(), random).share(
+      seat,
+    ),
     findFilters,
     meters: createWorkerMeters(),
     nodeId,

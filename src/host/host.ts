@@ -23,8 +23,8 @@ export interface Host {
   processes(entry: string): HostProcesses;
   /** Zeroed memory for this process and those that it starts; null where they cannot share any. */
   createSharedMemory(sizeBytes: number): Promise<SharedMemory | null>;
-  /** That of the process that started this one, or zeroed memory of its own. */
-  inheritSharedMemory(sizeBytes: number): Promise<PartedMemory>;
+  /** That of the process that started this one; null where they cannot share any. */
+  inheritSharedMemory(sizeBytes: number): Promise<PartedMemory | null>;
   /** To the outside: follows no redirect and obeys no proxy variable. */
   directFetch(url: string, init?: RequestInit): Promise<Response>;
   /** `path`: NOTIFY_SOCKET of the environment. It does nothing where none is named, or the host cannot reach it. */

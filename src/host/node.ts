@@ -15,10 +15,7 @@ export const nodeHost: Host = {
   userCode: async (provided) => (await import("./modules/node-code.ts")).nodeUserCode(provided),
   processes: nodeProcesses,
   createSharedMemory: async () => null,
-  async inheritSharedMemory(sizeBytes) {
-    const bytes = new ArrayBuffer(sizeBytes);
-    return { part: (offsetBytes, length) => new Uint8Array(bytes, offsetBytes, length) };
-  },
+  inheritSharedMemory: async () => null,
   directFetch,
   serviceManager: async () => nobody,
   pluginKit: null,

@@ -3,7 +3,8 @@
 import { defaultLimits } from "../config/limits.ts";
 import type { Certificates } from "../machine.ts";
 import { Deadlines } from "../runtime/deadlines.ts";
-import { NodeMemory, nodeMemoryBytes } from "../runtime/node-memory/index.ts";
+import { NodeMemory } from "../runtime/node-memory/index.ts";
+import { privateMemory } from "../runtime/node-memory/private-memory.ts";
 import { createRuntime, type Runtime } from "../runtime/runtime.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { FilterDefinition, FindFilters, RequestSummary, Variables } from "../types.ts";
@@ -179,7 +180,7 @@ export class ChainTest implements FilterTest {
       log,
       open: (path) => this.#recorders.open(path),
       fetch: (url, init) => this.#fetch(new Request(url, init)),
-      share: new NodeMemory(new ArrayBuffer(nodeMemoryBytes), random).share(0),
+      share: new NodeMemory(privateMemory(), random).share(0),
       nodeId: "test",
     });
   }

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import concurrency from "../../src/filters/concurrency.ts";
-import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
+import { NodeMemory } from "../../src/runtime/node-memory/index.ts";
+import { privateMemory } from "../../src/runtime/node-memory/private-memory.ts";
 import type { FilterDefinition } from "../../src/types.ts";
 import { statusOf, values } from "../runtime/messages.ts";
 import { caller, closeAll, proxyTo, upstreamWith } from "../runtime/setting.ts";
@@ -36,7 +37,7 @@ describe("concurrency", () => {
   });
 
   test("holds for the node, and forgets what a worker had that was killed", async () => {
-    const bytes = new ArrayBuffer(nodeMemoryBytes);
+    const bytes = privateMemory();
     const memory = [0, 1].map((worker) => new NodeMemory(bytes, new SeededRandom(worker)));
     const [one, other] = memory.map((each, worker) => {
       const share = each.share(worker);

@@ -2,7 +2,8 @@ import { afterEach, describe, expect, test } from "bun:test";
 import rateLimit from "../../src/filters/rate-limit.ts";
 import { compileChain } from "../../src/runtime/chain.ts";
 import { createFilters } from "../../src/runtime/live-filter.ts";
-import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
+import { NodeMemory } from "../../src/runtime/node-memory/index.ts";
+import { privateMemory } from "../../src/runtime/node-memory/private-memory.ts";
 import type { Bindings } from "../../src/types.ts";
 import { passThrough } from "../runtime/chain-app.ts";
 import { onLightPair, type RequestDraft, type Wire } from "../runtime/fetch/both-pairs.ts";
@@ -186,7 +187,7 @@ describe("several rate-limits", () => {
   });
 
   test("of two workers are one, and warn where the node has no room", async () => {
-    const bytes = new ArrayBuffer(nodeMemoryBytes);
+    const bytes = privateMemory();
     const parts = [0, 1].map((worker) =>
       testParts({ share: new NodeMemory(bytes, new SeededRandom(worker)).share(worker) }),
     );

@@ -2,7 +2,8 @@
 import { type Context, Hono } from "hono";
 import type { Random } from "../../src/machine.ts";
 import { leaseLimit } from "../../src/runtime/limits.ts";
-import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
+import { NodeMemory } from "../../src/runtime/node-memory/index.ts";
+import { privateMemory } from "../../src/runtime/node-memory/private-memory.ts";
 import type {
   Appender,
   Bindings,
@@ -39,7 +40,7 @@ export function testTools(given: Partial<Tools> = {}): TestTools {
   const shared = new Map<string, Counter>();
   const closers: (() => void)[] = [];
   const { clock = new VirtualClock() } = given;
-  const share = new NodeMemory(new ArrayBuffer(nodeMemoryBytes), countingRandom()).share(0);
+  const share = new NodeMemory(privateMemory(), countingRandom()).share(0);
   return {
     lines,
     logged,

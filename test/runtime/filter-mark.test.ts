@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { markedMiddleware, markedUpstream } from "../../src/runtime/filter-mark.ts";
-import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
+import { NodeMemory } from "../../src/runtime/node-memory/index.ts";
+import { privateMemory } from "../../src/runtime/node-memory/private-memory.ts";
 import type { Call, Middleware, UpstreamFilter } from "../../src/types.ts";
 import { SeededRandom } from "../seeded-random.ts";
 import { makeFilter, testParts } from "./filter-parts.ts";
@@ -8,7 +9,7 @@ import { makeFilter, testParts } from "./filter-parts.ts";
 const name = "./own.ts";
 
 function bench() {
-  const memory = new NodeMemory(new ArrayBuffer(nodeMemoryBytes), new SeededRandom(1));
+  const memory = new NodeMemory(privateMemory(), new SeededRandom(1));
   const share = memory.share(0);
   const seen = () => memory.filterOf(0, [{ name, version: "c0de" }])?.state ?? "nobody";
   return { share, seen, mark: share.filterMark(name, "c0de") };

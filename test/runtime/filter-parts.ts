@@ -2,7 +2,8 @@
 
 import { z } from "../../src/plugin.ts";
 import { createFilters, type FilterParts, type LiveFilter } from "../../src/runtime/live-filter.ts";
-import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
+import { NodeMemory } from "../../src/runtime/node-memory/index.ts";
+import { privateMemory } from "../../src/runtime/node-memory/private-memory.ts";
 import { FilterMemory } from "../../src/runtime/tools.ts";
 import type { FilterEntry } from "../../src/snapshot.ts";
 import type { FilterDefinition, LogFields, Meters } from "../../src/types.ts";
@@ -42,7 +43,7 @@ export function testParts(given: Partial<FilterParts> = {}): TestParts {
     meters: meters as Meters,
     sockets: { listen: refuse, connect: refuse },
     memory: new FilterMemory(),
-    share: new NodeMemory(new ArrayBuffer(nodeMemoryBytes), random).share(0),
+    share: new NodeMemory(privateMemory(), random).share(0),
     filters: new Map(),
     open: refuse,
     call: refuse,

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { leaseLimit } from "../../src/runtime/limits.ts";
-import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
+import { NodeMemory } from "../../src/runtime/node-memory/index.ts";
+import { privateMemory } from "../../src/runtime/node-memory/private-memory.ts";
 import type { LimitRules, Taken } from "../../src/types.ts";
 import { SeededRandom } from "../seeded-random.ts";
 import { VirtualClock } from "../virtual-clock.ts";
@@ -15,7 +16,7 @@ const perSecond = (requests: number, burst = requests): LimitRules => ({
 
 /** A node of several workers on one clock. */
 function node() {
-  const bytes = new ArrayBuffer(nodeMemoryBytes);
+  const bytes = privateMemory();
   const clock = new VirtualClock();
   let dropped = 0;
   const share = (worker: number) => new NodeMemory(bytes, new SeededRandom(worker + 1)).share(worker);

@@ -4,7 +4,8 @@ import { certificates } from "../../src/host/certificates/node.ts";
 import { systemClock } from "../../src/host/clock/node.ts";
 import { host } from "../../src/host/index.ts";
 import type { Clock, Random, Sockets } from "../../src/machine.ts";
-import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
+import { NodeMemory } from "../../src/runtime/node-memory/index.ts";
+import { privateMemory } from "../../src/runtime/node-memory/private-memory.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
 import type { EndpointCounts, FilterRegistry, FindFilters, LogFields, Meters } from "../../src/types.ts";
@@ -66,7 +67,7 @@ export class RunningProxy {
       log: this.#logger(),
       open: () => ({ line: () => {}, dropped: 0 }),
       fetch,
-      share: new NodeMemory(new ArrayBuffer(nodeMemoryBytes), new SeededRandom(2)).share(0),
+      share: new NodeMemory(privateMemory(), new SeededRandom(2)).share(0),
       nodeId: "test",
     });
   }

@@ -1,7 +1,8 @@
 /** Tools for a filter that is created only to see that it can be: nothing is sent, opened, counted or called back. */
 
 import type { Clock, Random } from "../../machine.ts";
-import { NodeMemory, nodeMemoryBytes } from "../../runtime/node-memory/index.ts";
+import { NodeMemory } from "../../runtime/node-memory/index.ts";
+import { privateMemory } from "../../runtime/node-memory/private-memory.ts";
 import { createTools, FilterMemory, type FilterTools, type ToolParts } from "../../runtime/tools.ts";
 import type { Log, Meters } from "../../types.ts";
 
@@ -21,7 +22,7 @@ export function inertTools(
     sockets: { connect: () => nothing } as unknown as ToolParts["sockets"],
     memory: new FilterMemory(),
     // What nobody touches of it takes no memory.
-    share: new NodeMemory(new ArrayBuffer(nodeMemoryBytes), host.random).share(0),
+    share: new NodeMemory(privateMemory(), host.random).share(0),
     open: () => ({ line: nothing, dropped: 0 }),
     fetch: never,
     call: never,

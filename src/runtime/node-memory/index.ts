@@ -108,9 +108,9 @@ export class NodeMemory {
   readonly #limitRooms: readonly LimitRooms[];
 
   /** Zeroed, or what another process of the node uses already; `nodeMemoryBytes` in all. */
-  constructor(memory: PartedMemory | ArrayBuffer, random: Random) {
-    this.#memory = memory instanceof ArrayBuffer ? whole(memory) : memory;
-    this.#bytes = this.#memory.part(0, baseBytes);
+  constructor(memory: PartedMemory, random: Random) {
+    this.#memory = memory;
+    this.#bytes = memory.part(0, baseBytes);
     this.#cells = this.#numbers("connections");
     this.#flights = this.#numbers("flights");
     this.#running = this.#numbers("runningFilters");
@@ -250,10 +250,6 @@ class SharedCounter implements Counter {
   get value(): number {
     return Number(Atomics.load(this.#words, this.#place));
   }
-}
-
-function whole(bytes: ArrayBuffer): PartedMemory {
-  return { part: (offsetBytes, sizeBytes) => new Uint8Array(bytes, offsetBytes, sizeBytes) };
 }
 
 /** As many bytes in whole pages, of whatever size a system has. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { routeBudget } from "../../../src/filters/sending/try-budget.ts";
-import { NodeMemory, nodeMemoryBytes } from "../../../src/runtime/node-memory/index.ts";
+import { NodeMemory } from "../../../src/runtime/node-memory/index.ts";
+import { privateMemory } from "../../../src/runtime/node-memory/private-memory.ts";
 import { SeededRandom } from "../../seeded-random.ts";
 import { VirtualClock } from "../../virtual-clock.ts";
 import { testTools } from "../tools.ts";
@@ -41,7 +42,7 @@ describe("a budget of tries", () => {
   });
 
   test("is one for all workers and generations of a route, and another for another route", () => {
-    const memory = new NodeMemory(new ArrayBuffer(nodeMemoryBytes), new SeededRandom(1));
+    const memory = new NodeMemory(privateMemory(), new SeededRandom(1));
     const budgetOf = (worker: number, route: string) => {
       const share = memory.share(worker);
       return routeBudget(testTools({ shared: (key) => share.counter(key) }), route, limits);

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { PluginGuard } from "../../../src/node/guard/plugin-guard.ts";
 import { type ReloadParts, Reloads } from "../../../src/node/reloads.ts";
 import { WorkerPool } from "../../../src/node/worker-pool.ts";
-import { NodeMemory, nodeMemoryBytes } from "../../../src/runtime/node-memory/index.ts";
+import { NodeMemory } from "../../../src/runtime/node-memory/index.ts";
+import { privateMemory } from "../../../src/runtime/node-memory/private-memory.ts";
 import type { Snapshot } from "../../../src/snapshot.ts";
 import type { FilterTotals } from "../../../src/telemetry/index.ts";
 import type { PluginCode } from "../../../src/types.ts";
@@ -17,7 +18,7 @@ const limitBytes = 100 * mebibyte;
 async function node(workers: number, plugins: readonly PluginCode[] = [code("a"), code("b")]) {
   const fake = fakeParts();
   const { clock, children, said, parts } = fake;
-  const memory = new NodeMemory(new ArrayBuffer(nodeMemoryBytes), new SeededRandom(1));
+  const memory = new NodeMemory(privateMemory(), new SeededRandom(1));
   const resident = new Map<number, number>();
   const state = { live: null as Snapshot | null, totals: [] as FilterTotals[], rollbacks: [] as unknown[] };
   let guard: PluginGuard;

@@ -3,15 +3,16 @@ import { join } from "node:path";
 import { createSharedMemory } from "../../../src/host/shared-memory/bun.ts";
 import type { SharedMemory } from "../../../src/machine.ts";
 import { NodeMemory, nodeMemoryBytes, processesMax } from "../../../src/runtime/node-memory/index.ts";
+import { privateMemory } from "../../../src/runtime/node-memory/private-memory.ts";
 import { SeededRandom } from "../../seeded-random.ts";
 
 function memory(): NodeMemory {
-  return new NodeMemory(new ArrayBuffer(nodeMemoryBytes), new SeededRandom(1));
+  return new NodeMemory(privateMemory(), new SeededRandom(1));
 }
 
 /** Two views of the same bytes, as two processes have them. */
 function two(): [NodeMemory, NodeMemory] {
-  const bytes = new ArrayBuffer(nodeMemoryBytes);
+  const bytes = privateMemory();
   return [new NodeMemory(bytes, new SeededRandom(1)), new NodeMemory(bytes, new SeededRandom(2))];
 }
 
