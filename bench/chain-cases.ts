@@ -56,6 +56,7 @@ export async function chainCases(): Promise<readonly ChainCase[]> {
     { name: "jwt, one token", quick: false, filters: `[${jwt}]`, header: one, against: "no filter, a token" },
     ...whoCases,
     { name: "rate-limit", quick: false, filters: `[${rateLimit}]` },
+    { name: "concurrency", quick: false, filters: "[{ concurrency: { limit: 10000 } }]" },
     { name: "retry", quick: false, filters: `[${retry}]` },
     ...furtherCases,
     { name: "a user's filter, one header", quick: true, filters: "[./stamp.ts]", file: "filters/stamp.ts" },
