@@ -44,6 +44,8 @@ async function build(kit: readonly string[]): Promise<void> {
     target: "bun",
     format: "esm",
     bytecode: true,
+    // What only a plugin imports is loaded by nobody else: in one piece it cost every process of a node 25 ms at its start.
+    splitting: true,
   });
 }
 
