@@ -7,7 +7,7 @@ import type { FilterDefinition, FilterEnvironment, Middleware, Tools, UpstreamFi
 import type { Mark } from "./units.ts";
 
 export { z } from "zod";
-export { key } from "./keys.ts";
+export { key } from "./key-schema.ts";
 export type { Address, ByteSocket, Clock, Random, SocketError, SocketOwner } from "./machine.ts";
 export type { RequestKey as Key } from "./snapshot.ts";
 export type {

@@ -1,6 +1,6 @@
 /** The grammar of how a service's endpoints share its requests. */
 import { z } from "zod";
-import { key } from "../../keys.ts";
+import { key } from "../../key-schema.ts";
 import type { LoadBalancing } from "../../snapshot.ts";
 import { duration } from "../../units.ts";
 import { count, deadline, share } from "./values.ts";
