@@ -8,13 +8,15 @@ interface Allowed {
   readonly packages: readonly string[];
 }
 
-const nouns = ["machine.ts", "types.ts", "snapshot.ts"];
+const nouns = ["machine.ts", "types.ts", "snapshot.ts", "mesh.ts"];
 
 /** By the file or folder of `src/` in which an import stands. A folder may always import itself. */
 export const importTable: Readonly<Record<string, Allowed>> = {
   "machine.ts": { ours: [], packages: [] },
   "types.ts": { ours: ["machine.ts"], packages: ["hono", "zod"] },
   "snapshot.ts": { ours: ["machine.ts", "types.ts"], packages: [] },
+  "mesh.ts": { ours: ["machine.ts", "types.ts", "snapshot.ts"], packages: [] },
+  "identity.ts": { ours: [], packages: [] },
   "units.ts": { ours: [], packages: ["zod"] },
   "keys.ts": { ours: nouns, packages: [] },
   "key-schema.ts": { ours: [...nouns, "units.ts"], packages: ["zod"] },
@@ -31,11 +33,17 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   "testing/": { ours: [...nouns, "plugin.ts", "config/", "runtime/"], packages: [] },
   "filters/": { ours: ["plugin.ts"], packages: ["clearway", "jose", "@redis/client"] },
   "filters/hono/": { ours: ["plugin.ts", "filters/factory.ts"], packages: ["hono"] },
-  "config/": { ours: [...nouns, "units.ts", "key-schema.ts"], packages: ["zod", "yaml"] },
-  "runtime/": { ours: [...nouns, "keys.ts"], packages: ["hono"] },
+  "config/": { ours: [...nouns, "units.ts", "key-schema.ts", "identity.ts"], packages: ["zod", "yaml"] },
+  "runtime/": { ours: [...nouns, "keys.ts", "identity.ts"], packages: ["hono"] },
   "telemetry/": { ours: nouns, packages: ["@opentelemetry"] },
-  "node/": { ours: [...nouns, "config/", "runtime/", "telemetry/"], packages: ["hono", "pino"] },
-  "coordinator/": { ours: [...nouns, "config/"], packages: ["hono", "jose", "@peculiar/x509"] },
+  "node/": {
+    ours: [...nouns, "identity.ts", "config/", "runtime/", "telemetry/"],
+    packages: ["hono", "pino"],
+  },
+  "coordinator/": {
+    ours: [...nouns, "identity.ts", "units.ts", "config/"],
+    packages: ["hono", "jose", "zod", "@peculiar/x509", "reflect-metadata"],
+  },
   "host/": { ours: nouns, packages: ["node:", "bun:", "bun"] },
   "dashboard/": { ours: [], packages: ["preact", "@preact/signals", "uplot", "@dagrejs/dagre"] },
   "cli/": { ours: nouns, packages: ["commander", "picocolors", "cli-table3"] },
