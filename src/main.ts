@@ -138,7 +138,7 @@ async function run({ file, workers }: RunOptions): Promise<number> {
     problemFormatter("error"),
   ]);
   const serve: NodeParts["serve"] = (address, app, log) =>
-    serveApp({ sockets, clock, log }, { address, limits }, (request) => app.fetch(request));
+    serveApp({ sockets, clock, log }, { name: "admin", address, limits }, (request) => app.fetch(request));
   const patient = patientTerminal(appenders.open, appenders.flush);
   const { tryBind } = host;
   const serviceManager = await host.serviceManager(environment.NOTIFY_SOCKET);

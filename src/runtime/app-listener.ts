@@ -1,6 +1,6 @@
-/** Our own listener in front of a Hono app: admin, and whatever else Clearway serves itself. */
+/** Our own listener in front of a Hono app: admin, the coordinator, and whatever else Clearway serves itself. */
 
-import type { Address, Clock, ListeningSocket, Sockets } from "../machine.ts";
+import type { Address, Clock, ListeningSocket, SocketOwner, Sockets } from "../machine.ts";
 import type { MessageLimits } from "../snapshot.ts";
 import type { Bindings, Failure, FieldTable, Log, RequestSummary } from "../types.ts";
 import { CallerBody } from "./caller-body.ts";
@@ -14,8 +14,13 @@ import { HttpDate } from "./http-date.ts";
 import { ownHead } from "./http1/caller-answer.ts";
 import { DownstreamConnection, type RequestTaker } from "./http1/downstream.ts";
 import type { RequestOwner } from "./http1/request-owner.ts";
+import { OccasionalNote } from "./occasional-note.ts";
 import { ownResponse } from "./own-response.ts";
 import { reasonCode, respond, type SentBody } from "./respond.ts";
+import { identityOf } from "./tls/identity.ts";
+import { ServerCertificates, serverCertificate, type TlsEntry } from "./tls/server-certificates.ts";
+import { type GateKeeper, TlsGate } from "./tls/tls-gate.ts";
+import { TurnedAway } from "./turned-away.ts";
 
 export interface AppParts {
   readonly sockets: Sockets;
@@ -30,55 +35,128 @@ export interface AppBindings extends Bindings {
 
 export type App = (request: Request, env: AppBindings) => Response | Promise<Response>;
 
+/** What its callers are shown, and what they have to prove; every name is taken for this listener's. */
+export type AppTls = Omit<TlsEntry, "names">;
+
+export interface AppOptions {
+  /** What `env.listener` and the log call it. */
+  readonly name: string;
+  readonly address: Address;
+  readonly limits: MessageLimits;
+  /** Without it plain HTTP is spoken. */
+  readonly tls?: AppTls;
+}
+
 export interface AppListener {
   /** As bound. */
   readonly address: Address;
+  /**
+   * The next handshake gets this; connections that are open go on. Where callers have to prove themselves to others
+   * than before, those are served once more. Throws an Error that says what is wrong, and then nothing changed.
+   */
+  renew(tls: AppTls): void;
   /** Stops accepting, lets answers end, and after `timeoutMs` resets what is left. */
   drain(timeoutMs: number): Promise<void>;
 }
 
-/** Rejects with an Error that has a `code` when the address cannot be bound. */
-export async function serveApp(
-  parts: AppParts,
-  options: { readonly address: Address; readonly limits: MessageLimits },
-  app: App,
-): Promise<AppListener> {
+/**
+ * Rejects with an Error that has a `code` when the address cannot be bound, and with one that says what is wrong with the
+ * certificates.
+ */
+export async function serveApp(parts: AppParts, options: AppOptions, app: App): Promise<AppListener> {
   installGlobals();
-  const taker = new AppTaker(parts, options.limits, app);
+  const taker = new AppTaker(parts, options, app);
   taker.socket = await parts.sockets.listen(options.address, "exclusive", () => taker.accept());
-  return { address: taker.socket.address, drain: (timeoutMs) => taker.drain(timeoutMs) };
+  return {
+    address: taker.socket.address,
+    renew: (tls) => taker.renew(tls),
+    drain: (timeoutMs) => taker.drain(timeoutMs),
+  };
 }
 
-class AppTaker implements RequestTaker {
+class AppTaker implements RequestTaker, GateKeeper {
   readonly deadlines: Deadlines;
   readonly date: HttpDate;
+  readonly name: string;
+  readonly limits: MessageLimits;
+  certificates: ServerCertificates | null;
   draining: "yes" | "no" = "no";
   socket: ListeningSocket | null = null;
-  readonly #open = new Set<DownstreamConnection>();
+  /** With those whose handshake goes on. */
+  readonly #open = new Set<DownstreamConnection | TlsGate>();
+  readonly #turnedAway: TurnedAway;
+  readonly #failures: OccasionalNote;
   #emptied: () => void = () => {};
 
   constructor(
     readonly parts: AppParts,
-    readonly limits: MessageLimits,
+    { name, limits, tls }: AppOptions,
     readonly app: App,
   ) {
+    this.name = name;
+    this.limits = limits;
     this.deadlines = new Deadlines(parts.clock);
     this.date = new HttpDate(parts.clock);
+    this.#turnedAway = new TurnedAway(this.deadlines);
+    this.#failures = new OccasionalNote(this.deadlines);
+    this.certificates = tls === undefined ? null : this.#made(tls);
   }
 
-  accept(): DownstreamConnection {
-    const connection = new DownstreamConnection(this);
+  get sockets(): Sockets {
+    return this.parts.sockets;
+  }
+
+  renew(tls: AppTls): void {
+    if (this.certificates === null) throw new Error(`${this.name} speaks plain HTTP: it has no certificate`);
+    this.certificates = this.#made(tls);
+  }
+
+  #made(tls: AppTls): ServerCertificates {
+    const entry = { ...tls, names: [] };
+    return new ServerCertificates([
+      this.certificates?.madeFor(entry) ?? serverCertificate(entry, this.parts.sockets),
+    ]);
+  }
+
+  accept(): SocketOwner {
+    const protocol = this.certificates === null ? "http" : "https";
+    if (this.#open.size >= this.limits.connections) return this.#turnedAway.owner(protocol);
+    const connection = protocol === "https" ? new TlsGate(this) : new DownstreamConnection(this);
     this.#open.add(connection);
     return connection;
   }
 
+  passed(gate: TlsGate): SocketOwner {
+    const connection = new DownstreamConnection(this);
+    connection.entrance = gate.entrance;
+    this.#open.delete(gate);
+    this.#open.add(connection);
+    return connection;
+  }
+
+  failed(gate: TlsGate, problem: string | null): void {
+    this.closed(gate);
+    if (problem === null) return;
+    this.#failures.note((unsaid) =>
+      this.parts.log.info(`no TLS connection with a caller: ${problem}`, {
+        listener: this.name,
+        serverName: gate.entrance?.serverName ?? null,
+        remoteAddress: gate.remoteAddress,
+        unsaid,
+      }),
+    );
+  }
+
   take(connection: DownstreamConnection): RequestOwner {
+    const { entrance } = connection;
+    // Who was let in by an older proof is served to the end of this request.
+    if (entrance !== null && !this.certificates!.asksAsThen(entrance)) connection.answer.connection = "close";
     return new AppExchange(this, connection);
   }
 
   refused(): void {}
 
-  closed(connection: DownstreamConnection): void {
+  closed(connection: DownstreamConnection | TlsGate): void {
     this.#open.delete(connection);
     if (this.#open.size === 0) this.#emptied();
   }
@@ -106,8 +184,8 @@ class AppExchange implements RequestOwner, RequestSource, AppBindings {
   readonly fields: FieldTable;
   readonly body: CallerBody | null;
   readonly remoteAddress: string;
-  readonly identity = null;
-  readonly listener = "admin";
+  readonly identity: string | null;
+  readonly listener: string;
   readonly route = null;
   readonly #taker: AppTaker;
   readonly #connection: DownstreamConnection;
@@ -125,11 +203,14 @@ class AppExchange implements RequestOwner, RequestSource, AppBindings {
     this.#connection = connection;
     this.#startedAtMs = taker.deadlines.now;
     this.method = facts.method;
+    this.listener = taker.name;
+    this.identity = identityOf(connection.tls?.peer);
     this.remoteAddress = connection.remoteAddress;
     this.fields = head.detached();
     this.body = facts.bodyBytes === 0 ? null : new CallerBody(connection);
     const target = facts.rawPath === "*" ? "/*" : facts.rawPath;
-    this.url = `http://${facts.authority || "localhost"}${target}${facts.hasQuery ? `?${facts.query}` : ""}`;
+    const scheme = connection.tls === null ? "http" : "https";
+    this.url = `${scheme}://${facts.authority || "localhost"}${target}${facts.hasQuery ? `?${facts.query}` : ""}`;
   }
 
   get signal(): AbortSignal {
@@ -151,7 +232,7 @@ class AppExchange implements RequestOwner, RequestSource, AppBindings {
       (response) => this.#answer(response),
       (error: unknown) => {
         const message = error instanceof Error ? error.message : String(error);
-        this.#taker.parts.log.error(`an admin request failed: ${message}`);
+        this.#taker.parts.log.error(`a request to ${this.listener} failed: ${message}`);
         this.#answer(ownResponse(ANSWERS["internal-error"]));
       },
     );

@@ -60,13 +60,17 @@ export class TestServices {
       network.silence(address);
       return;
     }
-    await serveApp({ sockets: network, clock, log }, { address, limits }, async (request, env) => {
-      const call = await this.#record(request, place);
-      const reply = await this.#reply(endpoint, request, call);
-      if (reply !== "reset") return reply;
-      env.abort();
-      return new Promise<Response>(() => {});
-    });
+    await serveApp(
+      { sockets: network, clock, log },
+      { name: place.service, address, limits },
+      async (request, env) => {
+        const call = await this.#record(request, place);
+        const reply = await this.#reply(endpoint, request, call);
+        if (reply !== "reset") return reply;
+        env.abort();
+        return new Promise<Response>(() => {});
+      },
+    );
   }
 
   async #record(request: Request, place: EndpointPlace): Promise<ServiceCall> {

@@ -85,6 +85,7 @@ if (file === workerVerb) {
       });
       return {
         address: { host: address.host, port: server.port! },
+        renew() {},
         drain: async () => void (await server.stop(true)),
       };
     },

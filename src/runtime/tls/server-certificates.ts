@@ -3,8 +3,14 @@
 import type { Sockets, TlsContext, TlsHandshake } from "../../machine.ts";
 import type { ListenerCertificate } from "../../snapshot.ts";
 
+/** What a handshake needs of an entry of `tls`. */
+export type TlsEntry = Pick<
+  ListenerCertificate,
+  "certificate" | "key" | "clientCa" | "clientAuth" | "versionMin" | "names"
+>;
+
 export interface ServerCertificate {
-  readonly config: ListenerCertificate;
+  readonly config: TlsEntry;
   readonly context: TlsContext;
   readonly clientCertificate: TlsHandshake["clientCertificate"];
 }
@@ -36,7 +42,7 @@ export class ServerCertificates {
   }
 
   /** The one made for an entry that says the same: with it sessions go on that callers may resume. */
-  madeFor(entry: ListenerCertificate): ServerCertificate | null {
+  madeFor(entry: TlsEntry): ServerCertificate | null {
     const made = this.#byText.get(entry.certificate);
     return made !== undefined && isSame(made.config, entry) ? made : null;
   }
@@ -66,7 +72,7 @@ export class ServerCertificates {
 }
 
 /** Throws an Error that says what is wrong with it. */
-export function serverCertificate(config: ListenerCertificate, sockets: Sockets): ServerCertificate {
+export function serverCertificate(config: TlsEntry, sockets: Sockets): ServerCertificate {
   const { certificate, key, clientCa, clientAuth, versionMin } = config;
   return {
     config,
@@ -79,7 +85,7 @@ function provesAsMuch(one: ServerCertificate, other: ServerCertificate): boolean
   return one.config.clientCa === other.config.clientCa && one.clientCertificate === other.clientCertificate;
 }
 
-function isSame(one: ListenerCertificate, other: ListenerCertificate): boolean {
+function isSame(one: TlsEntry, other: TlsEntry): boolean {
   return (
     one.certificate === other.certificate &&
     one.key === other.key &&
