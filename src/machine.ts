@@ -199,6 +199,22 @@ export interface Files {
   watch(folder: string, changed: () => void): () => void;
 }
 
+/** A folder of one process: nobody else uses it as long as this one lives, and no other user may look into it. */
+export interface PrivateFolder {
+  /** Null when there is no such file. */
+  read(name: string): Promise<string | null>;
+  /** Whoever reads it, after a crash too, sees the old text or the new one, never a part. */
+  replace(name: string, text: string): Promise<void>;
+  /** Lets the folder go, as the end of the process does, however it ends. */
+  release(): void;
+}
+
+/**
+ * Null when another process has it. It is made when it is not there, with those above it. Rejects with an Error that has
+ * a `code`, e.g. EACCES.
+ */
+export type OpenPrivateFolder = (path: string) => Promise<PrivateFolder | null>;
+
 export interface ProcessEnd {
   /** Null when a signal ended it. */
   readonly code: number | null;

@@ -19,6 +19,7 @@ export const bunHost: Host = {
   serviceManager: async (path) =>
     path === undefined ? nobody : (await import("./service-manager/bun.ts")).serviceManager(path),
   pluginKit: async () => (await import("./plugin-kit/bun.ts")).bunPluginKit,
+  openPrivateFolder: async (path) => (await import("./files/private-folder.ts")).openPrivateFolder(path),
   // Only a supervisor needs it, and it loads the foreign function interface.
   tryBind: async (address) => (await import("./binding/bun.ts")).tryBind(address),
 };

@@ -1,6 +1,7 @@
 import type {
   Address,
   Modules,
+  OpenPrivateFolder,
   PartedMemory,
   ProcessEnd,
   Processes,
@@ -31,6 +32,8 @@ export interface Host {
   serviceManager(path: string | undefined): Promise<ServiceManager>;
   /** For who writes filters; null where only Bun can. */
   readonly pluginKit: (() => Promise<PluginKit>) | null;
+  /** Null where only Bun can. */
+  readonly openPrivateFolder: OpenPrivateFolder | null;
   /** Binds an address alone and releases it; returns it as bound. Rejects as `Sockets.listen` does. */
   tryBind(address: Address): Promise<Address>;
 }

@@ -19,5 +19,6 @@ export const nodeHost: Host = {
   directFetch,
   serviceManager: async () => nobody,
   pluginKit: null,
+  openPrivateFolder: null,
   tryBind,
 };
