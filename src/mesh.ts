@@ -35,6 +35,8 @@ export interface CalleeRules {
   readonly mtls: "strict" | "permissive";
   /** In the order in which they run: the policy first. */
   readonly inbound: readonly FilterEntry[];
+  /** Services that these filters may send to. */
+  readonly others: readonly string[];
   /** What the sidecar asks its app; the answer is the instance's health in the registry. */
   readonly healthCheck: HealthCheckConfig | null;
 }
@@ -186,4 +188,55 @@ export interface DocumentVersion {
   readonly restores: number | null;
   readonly files: readonly DocumentFile[];
   readonly config: MeshConfig;
+  /** The document in its own grammar, every default filled in, without secrets: what people see and compare. */
+  readonly resolved: ResolvedDocument;
+}
+
+/** YAML as data, `{ trustDomain, defaults, services: { NAME: { KEY: … } } }`. */
+export type ResolvedDocument = Readonly<Record<string, unknown>>;
+
+/** What a list of versions says of each. */
+export type VersionSummary = Omit<DocumentVersion, "files" | "config" | "resolved">;
+
+/** A mesh document that was checked where its files, its secrets and its filters' code are. */
+export type CheckedDocument = Pick<DocumentVersion, "files" | "config" | "resolved">;
+
+/** `PUT /v1/document`: with files alone these are checked by the coordinator. */
+export interface ApplyRequest {
+  readonly files: readonly DocumentFile[];
+  readonly checked: Omit<CheckedDocument, "files"> | null;
+  /** The version that the operator saw, 0 for none: if another one holds by now, nothing changes. Null asks for none. */
+  readonly base: number | null;
+}
+
+/** `POST /v1/rollback` */
+export interface RollbackRequest {
+  /** The one whose content comes back. */
+  readonly version: number;
+  readonly base: number | null;
+}
+
+/** The answer to both. */
+export interface ApplyAnswer {
+  /** What holds now: a new version, or the one before where nothing differs. */
+  readonly version: number;
+  readonly difference: Difference;
+}
+
+/** What differs between two documents. */
+export interface Difference {
+  readonly changes: readonly DocumentChange[];
+}
+
+export interface DocumentChange {
+  /** Null for what is no service's: `trustDomain`, `defaults`, the code of a filter. */
+  readonly service: string | null;
+  /** Below the service, `routes[1].timeout`; empty for the whole service. */
+  readonly key: string;
+  readonly kind: "added" | "removed" | "changed";
+  /** In the document's grammar; null for nothing, and where it must not be shown. */
+  readonly before: unknown;
+  readonly after: unknown;
+  /** What a value cannot say, such as that a secret is another one. */
+  readonly note: string | null;
 }
