@@ -60,7 +60,7 @@ export function route(to: string, changed: Partial<RouteConfig> = {}): RouteConf
 export function meshService(name: string, changed: Partial<MeshService> = {}): MeshService {
   return {
     name,
-    callee: { mtls: "strict", inbound: [], healthCheck: null },
+    callee: { mtls: "strict", inbound: [], others: [], healthCheck: null },
     caller: { routes: [route(name)], service: serviceConfig(name), others: [] },
     place,
     ...changed,
