@@ -152,6 +152,7 @@ async function run({ file, workers }: RunOptions): Promise<number> {
       random,
       resolver,
       probe,
+      registry: null,
       serviceManager,
       memory: seen,
       programVersion,

@@ -109,10 +109,18 @@ export interface Rewrite {
   readonly host: string | null;
 }
 
+/** Where a share of a route's requests goes. */
+export interface ForwardTarget {
+  readonly service: string;
+  /** Of its endpoints only those of this version; null for all. */
+  readonly version: string | null;
+  readonly weight: number;
+}
+
 export type RouteAction =
   | {
       readonly kind: "forward";
-      readonly to: readonly { readonly service: string; readonly weight: number }[];
+      readonly to: readonly ForwardTarget[];
       readonly rewrite: Rewrite;
     }
   | {
@@ -164,6 +172,12 @@ export interface ListenerCertificate extends CertificateConfig {
   readonly versionMin: "1.2" | "1.3";
 }
 
+/** What the callers of a listener may ask of it beside its routes, with CONNECT and with absolute targets. */
+export interface ForwardProxyConfig {
+  /** Whether they may reach hosts that are not in the mesh. */
+  readonly egress: "allow" | "deny";
+}
+
 export interface ListenerConfig {
   readonly name: string;
   readonly bind: Address;
@@ -171,6 +185,8 @@ export interface ListenerConfig {
   /** For `https` at least one, in the config's order: the first is for callers that name no host, or an unknown one. */
   readonly tls: readonly ListenerCertificate[];
   readonly trustedHops: number;
+  /** Null unless it is its callers' HTTP proxy too. */
+  readonly proxy: ForwardProxyConfig | null;
   readonly limits: MessageLimits;
   readonly filters: readonly FilterEntry[];
   readonly routes: readonly RouteConfig[];
@@ -181,6 +197,8 @@ export interface EndpointConfig {
   readonly address: Address;
   readonly weight: number;
   readonly zone: string | null;
+  /** Of what runs there: a route may send a share of its requests to one version only. */
+  readonly version: string | null;
 }
 
 /** What requests are spread by, or what a limit counts by. */
@@ -247,9 +265,11 @@ export interface ServiceTls {
 
 export interface ServiceConfig {
   readonly name: string;
-  /** Empty where `dns` names them. */
+  /** Empty where `dns` or `registry` names them. */
   readonly endpoints: readonly EndpointConfig[];
   readonly dns: DnsConfig | null;
+  /** The service as the mesh's registry knows it, where that says who its endpoints are; never beside `dns`. */
+  readonly registry: string | null;
   readonly loadBalancing: LoadBalancing;
   /** A new endpoint gets its full share only after this long; 0 for at once. */
   readonly slowStartMs: number;
@@ -274,7 +294,7 @@ export interface ServiceState {
   readonly discovered: readonly EndpointConfig[] | null;
   /** Why there is no discovered endpoint, in words; null when there is one, or none is wanted. */
   readonly discoveryProblem: string | null;
-  /** By the endpoints' addresses as text. */
+  /** By the endpoints' addresses as text: those that fail the node's own checks, or are registered so. */
   readonly unhealthy: readonly string[];
   /** Ejected by another worker of this node, with the end of it. */
   readonly ejected: readonly { readonly endpoint: string; readonly untilEpochMs: number }[];

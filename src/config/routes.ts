@@ -177,7 +177,7 @@ function readForward(part: Part, route: RouteSoFar, context: FilterContext): Rou
   if (rewrite === null || unknown.length > 0 || total === 0) return null;
   return {
     kind: "forward",
-    to: Object.entries(targets).map(([service, weight]) => ({ service, weight })),
+    to: Object.entries(targets).map(([service, weight]) => ({ service, version: null, weight })),
     rewrite: { path: rewrite.path ?? null, host: rewrite.host ?? null },
   };
 }

@@ -62,11 +62,14 @@ export function readService(
 }
 
 /** Where its endpoints come from: exactly one of the two keys says so. */
-function readSource(service: Part, report: Report): Pick<ServiceConfig, "endpoints" | "dns"> | null {
+function readSource(
+  service: Part,
+  report: Report,
+): Pick<ServiceConfig, "endpoints" | "dns" | "registry"> | null {
   const dnsPart = childOf(service, "dns");
   if (dnsPart === null) {
     const endpoints = readEndpoints(service, report);
-    return endpoints === null ? null : { endpoints, dns: null };
+    return endpoints === null ? null : { endpoints, dns: null, registry: null };
   }
   const dns = readDns(dnsPart, report);
   const list = childOf(service, "endpoints");
@@ -76,7 +79,7 @@ function readSource(service: Part, report: Report): Pick<ServiceConfig, "endpoin
     report.add(dnsPart.key, dnsPart.path, { message, hints });
     return null;
   }
-  return dns === null ? null : { endpoints: [], dns };
+  return dns === null ? null : { endpoints: [], dns, registry: null };
 }
 
 function readEndpoints(service: Part, report: Report): readonly EndpointConfig[] | null {
@@ -110,7 +113,7 @@ function readEndpoint(part: Part, report: Report): EndpointConfig | null {
   const written = checked.value;
   const whole = "address" in written ? written : { address: written, weight: 1, zone: undefined };
   const address = placeAddress(whole.address, childOf(part, "address") ?? part, report);
-  return address === null ? null : { address, weight: whole.weight, zone: whole.zone ?? null };
+  return address === null ? null : { address, weight: whole.weight, zone: whole.zone ?? null, version: null };
 }
 
 function checkUnique(

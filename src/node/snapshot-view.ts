@@ -108,6 +108,6 @@ function endpointView({ ejectedUntilEpochMs, ...endpoint }: EndpointReport) {
 }
 
 /** While no worker answers. */
-function namedView({ address, weight, zone }: EndpointConfig) {
-  return { address: addressText(address), weight, zone };
+function namedView({ address, weight, zone, version }: EndpointConfig) {
+  return { address: addressText(address), weight, zone, version };
 }

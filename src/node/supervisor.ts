@@ -30,6 +30,7 @@ import { type NotedFiles, recordReads } from "./readings.ts";
 import { type Activation, type Loaded, Reloads, type RightConfig } from "./reloads.ts";
 import { ServiceStatus } from "./service-status.ts";
 import { watchGauges } from "./service-watch/gauges.ts";
+import type { Registry } from "./service-watch/registry.ts";
 import { ServiceWatch } from "./service-watch/service-watch.ts";
 import { snapshotView } from "./snapshot-view.ts";
 import { systemNotes } from "./system-notes.ts";
@@ -47,6 +48,8 @@ export interface NodeParts {
   readonly random: Random;
   readonly resolver: Pick<Resolver, "find" | "configure">;
   readonly probe: Probe;
+  /** Null outside a mesh. */
+  readonly registry: Registry | null;
   readonly serviceManager: ServiceManager;
   /** Null when workers share none: then there is one. */
   readonly memory: NodeMemory | null;

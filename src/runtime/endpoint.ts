@@ -60,6 +60,7 @@ export function addressText(address: Address): string {
 export class Endpoint implements ConnectionKeeper {
   readonly name: string;
   zone: string | null;
+  version: string | null;
   readonly load: EndpointLoad;
   /** Shared with the endpoint of an earlier config: how it does is no matter of configuration. */
   readonly standing: Standing;
@@ -78,13 +79,14 @@ export class Endpoint implements ConnectionKeeper {
   /** `before`: the same address under the service's former config, if it had it. */
   constructor(
     service: EndpointOwner,
-    { address, weight, zone }: EndpointConfig,
+    { address, weight, zone, version }: EndpointConfig,
     before: Endpoint | undefined = undefined,
   ) {
     this.#service = service;
     this.#address = address;
     this.name = addressText(address);
     this.zone = zone;
+    this.version = version;
     this.load = new EndpointLoad(weight, service.parts.clock, before?.load);
     this.standing = before?.standing ?? new Standing();
     this.#meter = service.parts.meters.endpoint(service.config.name, this.name);

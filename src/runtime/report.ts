@@ -9,6 +9,7 @@ export interface EndpointReport {
   readonly address: string;
   readonly weight: number;
   readonly zone: string | null;
+  readonly version: string | null;
   /** The verdict of active checks. */
   readonly health: "healthy" | "unhealthy";
   /** Null when it is not ejected. */
@@ -99,6 +100,7 @@ function serviceReport(service: Service, { now, epochMs }: ReportSources): Servi
         address: endpoint.name,
         weight: load.weight,
         zone: endpoint.zone,
+        version: endpoint.version,
         health: standing.health,
         ejectedUntilEpochMs: ejectedForMs > 0 ? Math.round(epochMs + ejectedForMs) : null,
         weightInEffect: Math.round(roster.weightInEffect(endpoint) * 1000) / 1000,

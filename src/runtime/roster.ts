@@ -83,9 +83,10 @@ export class Roster {
   /** Endpoints come and go, and are well or not. One that stays keeps its connections and what was measured of it. */
   update(state: ServiceState | null): void {
     const before = this.endpoints;
-    this.#enter(state, before, (endpoint, { weight, zone }) => {
+    this.#enter(state, before, (endpoint, { weight, zone, version }) => {
       endpoint.load.weight = weight;
       endpoint.zone = zone;
+      endpoint.version = version;
       return endpoint;
     });
     const present = new Set(this.endpoints);
@@ -140,7 +141,8 @@ export class Roster {
     const now = deadlines.touch();
     const known = new Map(before.map((endpoint) => [endpoint.name, endpoint]));
     const endpoints = new Map<string, Endpoint>();
-    const named = config.dns === null ? config.endpoints : (state?.discovered ?? []);
+    const isDiscovered = config.dns !== null || config.registry !== null;
+    const named = isDiscovered ? (state?.discovered ?? []) : config.endpoints;
     for (const one of named.slice(0, endpointsMax)) {
       const name = addressText(one.address);
       if (endpoints.has(name)) continue;

@@ -96,8 +96,8 @@ test("loadConfig makes the snapshot of the whole grammar", async () => {
     action: {
       kind: "forward",
       to: [
-        { service: "orders", weight: 90 },
-        { service: "next", weight: 10 },
+        { service: "orders", version: null, weight: 90 },
+        { service: "next", version: null, weight: 10 },
       ],
       rewrite: { path: "/v2/*", host: "orders.internal" },
     },
@@ -128,8 +128,8 @@ test("loadConfig makes the snapshot of the whole grammar", async () => {
   expect(snapshot?.services[0]).toMatchObject({
     name: "orders",
     endpoints: [
-      { address: { host: "10.0.0.1", port: 9000 }, weight: 1, zone: null },
-      { address: { unixPath: "/run/orders.sock" }, weight: 2, zone: "b" },
+      { address: { host: "10.0.0.1", port: 9000 }, weight: 1, zone: null, version: null },
+      { address: { unixPath: "/run/orders.sock" }, weight: 2, zone: "b", version: null },
     ],
     loadBalancing: { policy: "round-robin" },
     limits: { connections: 10, pending: 1024, requests: 1024 },

@@ -69,6 +69,7 @@ if (file === workerVerb) {
     random: systemRandom(),
     resolver: { configure() {}, find: () => Promise.reject(new Error("this node has no names to look up")) },
     probe: () => Promise.reject(new Error("this node has no endpoints to check")),
+    registry: null,
     serviceManager: { notify() {} },
     startWorker,
     memory: new NodeMemory(memory, systemRandom()),

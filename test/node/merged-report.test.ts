@@ -6,6 +6,7 @@ const endpoint: EndpointReport = {
   address: "10.0.0.1:80",
   weight: 2,
   zone: null,
+  version: null,
   health: "healthy",
   ejectedUntilEpochMs: null,
   weightInEffect: 2,

@@ -72,6 +72,7 @@ function serviceOf(check: Partial<HealthCheckConfig> = {}, tls: ServiceTls | nul
   return {
     name: "orders",
     dns: null,
+    registry: null,
     healthCheck: { ...none, ...check },
     tls,
     timeouts: { connectMs: patientMs, idleMs: 1000 },

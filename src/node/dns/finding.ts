@@ -51,6 +51,7 @@ export async function findingOf(found: Found<Place>, name: string, datagrams: Da
       address: { host: address, port },
       weight,
       zone: null,
+      version: null,
     }),
   );
   const problem = found.stale === null ? null : `${name}: ${found.stale}`;

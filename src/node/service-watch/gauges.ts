@@ -25,7 +25,7 @@ export function watchGauges(
       help: "Since DNS last said where the service is. It grows while no server answers, and the last answer holds.",
       labelNames: ["service"],
       samples: known.flatMap(({ name, discovery }) =>
-        discovery === null || discovery.ageSeconds === null
+        discovery?.source !== "dns" || discovery.ageSeconds === null
           ? []
           : [{ labels: [name], value: discovery.ageSeconds }],
       ),

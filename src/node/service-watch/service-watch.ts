@@ -10,22 +10,27 @@ import type {
   ServiceState,
   Snapshot,
 } from "../../snapshot.ts";
-import { Discovery, type DiscoveryParts, type DiscoveryView } from "./discovery.ts";
+import { DnsDiscovery, type DnsDiscoveryParts } from "./dns-discovery.ts";
 import { Ejections } from "./ejections.ts";
 import type { EndpointChecksParts } from "./endpoint-checks.ts";
 import type { HealthView } from "./endpoint-health.ts";
+import type { DiscoveryView, EndpointSource } from "./endpoint-source.ts";
 import { HealthChecks } from "./health-checks.ts";
+import type { Registry } from "./registry.ts";
+import { RegistryDiscovery } from "./registry-discovery.ts";
 
 export interface WatchParts
-  extends Omit<DiscoveryParts, "changed">,
+  extends Omit<DnsDiscoveryParts, "changed">,
     Omit<EndpointChecksParts, "changed" | "lanes"> {
+  /** Null outside a mesh; no service is registered then. */
+  readonly registry: Registry | null;
   /** Whom `find` asks from now on. */
   configureResolver(config: ResolverConfig): void;
   /** Complete each time. */
   update(states: readonly ServiceState[]): void;
 }
 
-/** Names that a config brings are looked up before it is live, in parallel, for at most this long in all. */
+/** Services that a config brings are looked for before it is live, all at once, for at most this long in all. */
 export const FIRST_LOOKUPS_MS = 2_000;
 /** Changes within this time go to the workers together. */
 export const GATHER_MS = 50;
@@ -50,15 +55,15 @@ export interface ServiceKnowledge {
 
 type Watched = Pick<Snapshot, "services" | "resolver">;
 
-/** By service and what is looked up for it. */
-type Discoveries = Map<string, Discovery>;
+/** By service and what is looked for. */
+type Sources = Map<string, EndpointSource>;
 
 export class ServiceWatch {
   readonly #parts: WatchParts;
   readonly #health: HealthChecks;
   readonly #ejections: Ejections;
   #live: Watched = { services: [], resolver: { servers: [], timeoutMs: 0 } };
-  #discoveries: Discoveries = new Map();
+  #sources: Sources = new Map();
   /** While a new config is prepared, its services are known to the workers beside the live ones. */
   #coming: Watched | null = null;
   #sent = "[]";
@@ -77,7 +82,7 @@ export class ServiceWatch {
     this.#parts.configureResolver(coming.resolver);
     const begun = this.#discover(coming.services);
     if (JSON.stringify(coming.resolver) !== JSON.stringify(live.resolver)) this.#lookUpAgain();
-    await this.#within(FIRST_LOOKUPS_MS, Promise.all(begun.map((discovery) => discovery.first)));
+    await this.#within(FIRST_LOOKUPS_MS, Promise.all(begun.map(({ first }) => first)));
     this.#update();
     const settle = (watched: Watched) => {
       this.#live = watched;
@@ -96,10 +101,10 @@ export class ServiceWatch {
   }
 
   knowledge(service: ServiceConfig): ServiceKnowledge {
-    const discovery = this.#discoveryOf(service);
+    const source = this.#sourceOf(service);
     return {
-      endpoints: discovery?.endpoints ?? service.endpoints,
-      discovery: discovery?.view() ?? null,
+      endpoints: source?.endpoints ?? service.endpoints,
+      discovery: source?.view() ?? null,
       health: this.#health.views(service.name),
     };
   }
@@ -110,40 +115,50 @@ export class ServiceWatch {
     this.#health.follow([]);
   }
 
-  #discover(services: readonly ServiceConfig[]): Discovery[] {
-    const begun: Discovery[] = [];
+  #discover(services: readonly ServiceConfig[]): EndpointSource[] {
+    const begun: EndpointSource[] = [];
     for (const service of services) {
-      if (service.dns === null || this.#discoveryOf(service) !== null) continue;
-      const parts = { ...this.#parts, changed: () => this.#discovered() };
-      const known = this.#knownBefore(service);
-      const discovery = new Discovery(parts, { service: service.name, dns: service.dns, known });
-      this.#discoveries.set(keyOf(service), discovery);
-      begun.push(discovery);
+      if (this.#sourceOf(service) !== null) continue;
+      const source = this.#begin(service);
+      if (source === null) continue;
+      this.#sources.set(keyOf(service), source);
+      begun.push(source);
     }
     return begun;
+  }
+
+  /** Null where the config names the endpoints. */
+  #begin(service: ServiceConfig): EndpointSource | null {
+    const { name, dns } = service;
+    const { registry } = this.#parts;
+    const parts = { ...this.#parts, changed: () => this.#discovered() };
+    if (service.registry !== null && registry !== null)
+      return new RegistryDiscovery({ ...parts, registry }, name, service.registry);
+    if (dns === null) return null;
+    return new DnsDiscovery(parts, { service: name, dns, known: this.#knownBefore(service) });
   }
 
   /** The same name and port under other bounds are no reason to forget where they lead. */
   #knownBefore({ name, dns }: ServiceConfig): readonly EndpointConfig[] {
     const before = this.#live.services.find((one) => one.name === name);
     const same = before?.dns?.name === dns?.name && before?.dns?.port === dns?.port;
-    return same && before !== undefined ? (this.#discoveryOf(before)?.endpoints ?? []) : [];
+    return same && before !== undefined ? (this.#sourceOf(before)?.endpoints ?? []) : [];
   }
 
-  #discoveryOf(service: ServiceConfig): Discovery | null {
-    return this.#discoveries.get(keyOf(service)) ?? null;
+  #sourceOf(service: ServiceConfig): EndpointSource | null {
+    return this.#sources.get(keyOf(service)) ?? null;
   }
 
   #lookUpAgain(): void {
-    for (const discovery of this.#discoveries.values()) void discovery.lookUp();
+    for (const source of this.#sources.values()) source.askAgain();
   }
 
   #forgetOthers(services: readonly ServiceConfig[]): void {
     const kept = new Set(services.map(keyOf));
-    for (const [key, discovery] of this.#discoveries) {
+    for (const [key, source] of this.#sources) {
       if (kept.has(key)) continue;
-      discovery.close();
-      this.#discoveries.delete(key);
+      source.close();
+      this.#sources.delete(key);
     }
   }
 
@@ -156,7 +171,7 @@ export class ServiceWatch {
     this.#health.follow(
       this.#live.services.map((service) => ({
         service,
-        endpoints: this.#discoveryOf(service)?.endpoints ?? service.endpoints,
+        endpoints: this.#sourceOf(service)?.endpoints ?? service.endpoints,
       })),
     );
   }
@@ -180,16 +195,17 @@ export class ServiceWatch {
     const services = new Map(this.#live.services.filter(isWatched).map((service) => [service.name, service]));
     for (const service of this.#coming?.services.filter(isWatched) ?? []) {
       const live = services.get(service.name);
-      const named = this.#discoveryOf(service)?.endpoints ?? [];
+      const named = this.#sourceOf(service)?.endpoints ?? [];
       if (live === undefined || named.length > 0) services.set(service.name, service);
     }
     return [...services.values()].map((service): ServiceState => {
-      const discovery = this.#discoveryOf(service);
+      const source = this.#sourceOf(service);
+      const failing = this.#health.unhealthy(service.name);
       return {
         service: service.name,
-        discovered: discovery?.endpoints ?? null,
-        discoveryProblem: discovery?.problem ?? null,
-        unhealthy: this.#health.unhealthy(service.name),
+        discovered: source?.endpoints ?? null,
+        discoveryProblem: source?.problem ?? null,
+        unhealthy: [...new Set([...failing, ...(source?.unhealthy ?? [])])],
         ejected: this.#ejections.of(service.name),
       };
     });
@@ -204,10 +220,10 @@ export class ServiceWatch {
 }
 
 /** Of the others there is nothing to tell. */
-function isWatched({ dns, healthCheck, outlierDetection }: ServiceConfig): boolean {
-  return dns !== null || healthCheck !== null || outlierDetection !== null;
+function isWatched({ dns, registry, healthCheck, outlierDetection }: ServiceConfig): boolean {
+  return dns !== null || registry !== null || healthCheck !== null || outlierDetection !== null;
 }
 
-function keyOf({ name, dns }: ServiceConfig): string {
-  return JSON.stringify([name, dns]);
+function keyOf({ name, dns, registry }: ServiceConfig): string {
+  return JSON.stringify([name, dns, registry]);
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { type RegisteredEndpoint, Registry } from "../../../src/node/service-watch/registry.ts";
 import { FIRST_LOOKUPS_MS, GATHER_MS, ServiceWatch } from "../../../src/node/service-watch/service-watch.ts";
 import type { ResolverConfig, ServiceConfig, ServiceState } from "../../../src/snapshot.ts";
 import { SeededRandom } from "../../seeded-random.ts";
@@ -20,6 +21,7 @@ const accounts = serviceOf("accounts", { dns: dnsOf("accounts.test") });
 function setting() {
   const clock = new SteppedClock();
   const names = new DecidedNames(clock);
+  const registry = new Registry();
   const updates: (readonly ServiceState[])[] = [];
   const resolvers: ResolverConfig[] = [];
   const problems = new Map<string, string>();
@@ -29,6 +31,7 @@ function setting() {
     random: new SeededRandom(1),
     log: new RecordedLog(),
     find: names.find,
+    registry,
     configureResolver: (config) => void resolvers.push(config),
     lookedUp: () => {},
     checked: (service) => void checked.push(service),
@@ -36,7 +39,7 @@ function setting() {
     update: (states) => void updates.push(states),
   });
   return {
-    ...{ clock, names, updates, resolvers, problems, checked, watch },
+    ...{ clock, names, registry, updates, resolvers, problems, checked, watch },
     /** Makes these services live. */
     async live(services: readonly ServiceConfig[], through = resolver): Promise<void> {
       (await watch.prepare({ services, resolver: through })).commit();
@@ -235,3 +238,107 @@ describe("ServiceWatch, while it runs", () => {
     expect([updates.length, clock.waiting]).toEqual([before, 0]);
   });
 });
+
+describe("ServiceWatch, of services that the registry knows", () => {
+  const payments = serviceOf("payments", { registry: "payments" });
+
+  test("ServiceWatch tells the workers who is registered before the config is live", async () => {
+    const { registry, known, watch, clock } = setting();
+    registry.set("payments", registered("10.0.0.1", "10.0.0.2"));
+    await watch.prepare({ services: [payments], resolver });
+    expect(clock.now()).toBe(0);
+    expect(known()).toEqual(["payments 10.0.0.1,10.0.0.2"]);
+  });
+
+  test("ServiceWatch waits for the registry's first word for so long, and hears of it later", async () => {
+    const { registry, known, updates, watch, clock } = setting();
+    const prepared = watch.prepare({ services: [payments], resolver });
+    await clock.pass(FIRST_LOOKUPS_MS - 50);
+    registry.set("payments", registered("10.0.0.1"));
+    await turns();
+    (await prepared).commit();
+    expect(known()).toEqual(["payments 10.0.0.1"]);
+    const late = watch.prepare({
+      services: [payments, serviceOf("refunds", { registry: "refunds" })],
+      resolver,
+    });
+    await clock.pass(FIRST_LOOKUPS_MS);
+    (await late).commit();
+    expect(updates.at(-1)?.[1]?.discoveryProblem).toBe("the registry has not said yet where refunds is");
+    registry.set("refunds", []);
+    await clock.pass(GATHER_MS);
+    expect(updates.at(-1)?.[1]?.discoveryProblem).toBe("no instance of refunds is registered");
+    registry.set("refunds", registered("10.0.0.9"));
+    await clock.pass(GATHER_MS);
+    expect(known()).toEqual(["payments 10.0.0.1", "refunds 10.0.0.9"]);
+    expect(updates.at(-1)?.[1]?.discoveryProblem).toBeNull();
+  });
+
+  test("ServiceWatch leaves draining instances out, and says which are unwell", async () => {
+    const { registry, known, live, updates, clock, watch } = setting();
+    const [first, second, third] = registered("10.0.0.1", "10.0.0.2", "10.0.0.3");
+    registry.set("payments", [first!, { ...second!, state: "unhealthy" }, third!]);
+    await live([payments]);
+    expect(known()).toEqual(["payments 10.0.0.1,10.0.0.2,10.0.0.3 -10.0.0.2:80"]);
+    registry.set("payments", [first!, second!, { ...third!, state: "draining" }]);
+    await clock.pass(GATHER_MS);
+    expect(known()).toEqual(["payments 10.0.0.1,10.0.0.2"]);
+    expect(watch.knowledge(payments).discovery).toMatchObject({
+      ...{ source: "registry", name: "payments", instances: 3, unhealthy: 0, draining: 1, problem: null },
+    });
+    registry.set("payments", [{ ...third!, state: "draining" }]);
+    await clock.pass(GATHER_MS);
+    expect(updates.at(-1)?.[0]).toMatchObject({
+      discovered: [],
+      discoveryProblem: "every instance of payments that is registered is draining (1)",
+    });
+  });
+
+  test("ServiceWatch takes the instance that is well of two at one address", async () => {
+    const { registry, known, live } = setting();
+    const [old, now] = [registered("10.0.0.1")[0]!, registered("10.0.0.1")[0]!];
+    registry.set("payments", [now, { ...old, state: "unhealthy" }]);
+    await live([payments]);
+    expect(known()).toEqual(["payments 10.0.0.1"]);
+    registry.set("payments", [{ ...old, state: "draining" }, now]);
+    expect(known()).toEqual(["payments 10.0.0.1"]);
+  });
+
+  test("ServiceWatch keeps what the registry said over a reload, also when it is forgotten", async () => {
+    const { registry, known, live, updates, clock } = setting();
+    registry.set("payments", registered("10.0.0.1"));
+    await live([payments]);
+    const before = updates.length;
+    registry.forget("payments");
+    await live([{ ...payments, slowStartMs: 1 }]);
+    await clock.pass(GATHER_MS);
+    expect([known(), updates.length]).toEqual([["payments 10.0.0.1"], before]);
+  });
+
+  test("ServiceWatch tells of no change where the registry repeats itself, and follows nothing after close", async () => {
+    const { registry, live, updates, clock, watch } = setting();
+    registry.set("payments", registered("10.0.0.1", "10.0.0.2"));
+    await live([payments]);
+    const before = updates.length;
+    registry.set("payments", registered("10.0.0.2", "10.0.0.1"));
+    await clock.pass(GATHER_MS * 2);
+    watch.close();
+    registry.set("payments", registered("10.0.0.3"));
+    await clock.pass(GATHER_MS * 2);
+    expect([updates.length, clock.waiting]).toEqual([before, 0]);
+  });
+
+  test("ServiceWatch knows both who fails its own checks and who is registered as unwell", async () => {
+    const { registry, known, live, problems, clock } = setting();
+    const [first, second] = registered("10.0.0.1", "10.0.0.2");
+    registry.set("payments", [first!, { ...second!, state: "unhealthy" }]);
+    problems.set("10.0.0.1", "gone");
+    await live([{ ...payments, healthCheck }]);
+    await clock.pass(GATHER_MS);
+    expect(known()).toEqual(["payments 10.0.0.1,10.0.0.2 -10.0.0.1:80 -10.0.0.2:80"]);
+  });
+});
+
+function registered(...hosts: readonly string[]): RegisteredEndpoint[] {
+  return endpointsAt(...hosts).map((config) => ({ config, state: "healthy" }));
+}

@@ -20,7 +20,7 @@ export function dnsOf(name: string, port: number | null = 80): DnsConfig {
 
 /** `10.0.0.1` is an endpoint on port 80. */
 export function endpointsAt(...hosts: readonly string[]): EndpointConfig[] {
-  return hosts.map((host) => ({ address: { host, port: 80 }, weight: 1, zone: null }));
+  return hosts.map((host) => ({ address: { host, port: 80 }, weight: 1, zone: null, version: null }));
 }
 
 export function serviceOf(name: string, parts: Partial<ServiceConfig> = {}): ServiceConfig {
@@ -28,6 +28,7 @@ export function serviceOf(name: string, parts: Partial<ServiceConfig> = {}): Ser
     name,
     endpoints: [],
     dns: null,
+    registry: null,
     healthCheck: null,
     outlierDetection: null,
     ...parts,

@@ -14,7 +14,7 @@ afterEach(closeAll);
 const get = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 
 function configOf({ port }: RecordingUpstream, weight = 1): EndpointConfig {
-  return { address: { host: "127.0.0.1", port }, weight, zone: null };
+  return { address: { host: "127.0.0.1", port }, weight, zone: null, version: null };
 }
 
 function state(changes: Partial<ServiceState>): ServiceState {

@@ -3,10 +3,10 @@
 import type { Clock } from "../../machine.ts";
 import type { DnsConfig, EndpointConfig } from "../../snapshot.ts";
 import type { Log } from "../../types.ts";
-import { addressText } from "../addresses.ts";
 import type { Finding } from "../dns/finding.ts";
+import { type DnsView, type EndpointSource, endpointChange } from "./endpoint-source.ts";
 
-export interface DiscoveryParts {
+export interface DnsDiscoveryParts {
   readonly clock: Clock;
   readonly log: Log;
   /** Never rejects. */
@@ -14,21 +14,6 @@ export interface DiscoveryParts {
   /** Endpoints came or went. */
   changed(): void;
   lookedUp(service: string, result: Finding["result"]): void;
-}
-
-/** What `/snapshot` shows. */
-export interface DiscoveryView {
-  readonly source: "dns";
-  readonly name: string;
-  readonly records: "A, AAAA" | "SRV";
-  /** When a server last said what holds; null before the first time. */
-  readonly answeredAt: string | null;
-  readonly ageSeconds: number | null;
-  /** Why there is nothing, or nothing newer; null when all is well. */
-  readonly problem: string | null;
-  readonly problemSince: string | null;
-  /** What was left out of the answer, and why. */
-  readonly notes: readonly string[];
 }
 
 /** What is looked up, and for whom. */
@@ -41,13 +26,11 @@ export interface Discovered {
 
 /** Between two lookups, however short the records live. */
 const PAUSE_MS = 100;
-/** Addresses that one log line names. */
-const NAMED_MAX = 5;
 
-export class Discovery {
+export class DnsDiscovery implements EndpointSource {
   /** Settles after the first lookup. */
   readonly first: Promise<void>;
-  readonly #parts: DiscoveryParts;
+  readonly #parts: DnsDiscoveryParts;
   readonly #service: string;
   readonly #dns: DnsConfig;
   #endpoints: readonly EndpointConfig[];
@@ -59,7 +42,7 @@ export class Discovery {
   #cancelTimer: () => void = () => {};
   #closed = false;
 
-  constructor(parts: DiscoveryParts, { service, dns, known }: Discovered) {
+  constructor(parts: DnsDiscoveryParts, { service, dns, known }: Discovered) {
     this.#parts = parts;
     this.#service = service;
     this.#dns = dns;
@@ -68,12 +51,15 @@ export class Discovery {
     this.first = this.lookUp();
   }
 
-  /** In an order that stays. */
   get endpoints(): readonly EndpointConfig[] {
     return this.#endpoints;
   }
 
-  /** Why there is no endpoint; null when there is one. */
+  /** DNS knows nothing of that. */
+  get unhealthy(): readonly string[] {
+    return [];
+  }
+
   get problem(): string | null {
     return this.#endpoints.length > 0 ? null : this.#problem;
   }
@@ -92,12 +78,16 @@ export class Discovery {
     return this.#looking;
   }
 
+  askAgain(): void {
+    void this.lookUp();
+  }
+
   close(): void {
     this.#closed = true;
     this.#cancelTimer();
   }
 
-  view(): DiscoveryView {
+  view(): DnsView {
     const { clock } = this.#parts;
     const at = (ms: number | null) =>
       ms === null ? null : new Date(clock.epochMs() - (clock.now() - ms)).toISOString();
@@ -161,22 +151,10 @@ export class Discovery {
   }
 
   #sayChange(before: readonly EndpointConfig[]): void {
-    const [old, now] = [before.map(nameOf), this.#endpoints.map(nameOf)];
-    this.#parts.log.info(`DNS names ${old.length === 0 ? "the" : "other"} endpoints of a service`, {
+    this.#parts.log.info(`DNS names ${before.length === 0 ? "the" : "other"} endpoints of a service`, {
       service: this.#service,
       dns: this.#dns.name,
-      endpoints: now.length,
-      added: named(now.filter((name) => !old.includes(name))),
-      removed: named(old.filter((name) => !now.includes(name))),
+      ...endpointChange(before, this.#endpoints),
     });
   }
-}
-
-function nameOf({ address }: EndpointConfig): string {
-  return addressText(address);
-}
-
-function named(names: readonly string[]): string {
-  const shown = names.slice(0, NAMED_MAX).join(", ");
-  return names.length > NAMED_MAX ? `${shown} and ${names.length - NAMED_MAX} more` : shown;
 }

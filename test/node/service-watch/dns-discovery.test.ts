@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Discovery } from "../../../src/node/service-watch/discovery.ts";
+import { DnsDiscovery } from "../../../src/node/service-watch/dns-discovery.ts";
 import { DecidedNames, dnsOf, endpointsAt, RecordedLog, SteppedClock, turns } from "./watching.ts";
 
 const name = "orders.test";
@@ -10,7 +10,7 @@ function setting() {
   const log = new RecordedLog();
   const seen = { changes: 0, results: [] as string[] };
   const begin = (known = endpointsAt()) =>
-    new Discovery(
+    new DnsDiscovery(
       {
         clock,
         log,
@@ -23,10 +23,10 @@ function setting() {
   return { clock, names, log, seen, begin };
 }
 
-const hostsOf = ({ endpoints }: Discovery) =>
+const hostsOf = ({ endpoints }: DnsDiscovery) =>
   endpoints.map(({ address }) => "host" in address && address.host);
 
-test("Discovery looks up at once, and again when the answer is no longer fresh", async () => {
+test("DnsDiscovery looks up at once, and again when the answer is no longer fresh", async () => {
   const { clock, names, seen, begin } = setting();
   names.addresses(name, "10.0.0.1");
   const discovery = begin();
@@ -44,7 +44,7 @@ test("Discovery looks up at once, and again when the answer is no longer fresh",
   expect(seen).toEqual({ changes: 2, results: ["orders found", "orders found"] });
 });
 
-test("Discovery tells of no change where there is none", async () => {
+test("DnsDiscovery tells of no change where there is none", async () => {
   const { clock, names, seen, begin } = setting();
   names.addresses(name, "10.0.0.1");
   begin();
@@ -53,7 +53,7 @@ test("Discovery tells of no change where there is none", async () => {
   expect(seen.changes).toBe(1);
 });
 
-test("Discovery keeps what it knows while nobody answers, and says so once", async () => {
+test("DnsDiscovery keeps what it knows while nobody answers, and says so once", async () => {
   const { clock, names, log, begin } = setting();
   names.addresses(name, "10.0.0.1");
   const discovery = begin();
@@ -77,7 +77,7 @@ test("Discovery keeps what it knows while nobody answers, and says so once", asy
   expect(discovery.view()).toMatchObject({ problem: null, problemSince: null });
 });
 
-test("Discovery has no endpoint after a server said that there is nothing, and says why", async () => {
+test("DnsDiscovery has no endpoint after a server said that there is nothing, and says why", async () => {
   const { clock, names, log, seen, begin } = setting();
   names.addresses(name, "10.0.0.1");
   const discovery = begin();
@@ -96,7 +96,7 @@ test("Discovery has no endpoint after a server said that there is nothing, and s
   expect(seen.changes).toBe(2);
 });
 
-test("Discovery says once what of an answer cannot be used", async () => {
+test("DnsDiscovery says once what of an answer cannot be used", async () => {
   const { clock, names, log, begin } = setting();
   const endpoints = endpointsAt("10.0.0.1");
   names.set(name, { result: "found", endpoints, notes: ["1000 addresses: the first 256 are used"] });
@@ -107,7 +107,7 @@ test("Discovery says once what of an answer cannot be used", async () => {
   expect(discovery.view().notes.length).toBe(1);
 });
 
-test("Discovery names a few of many endpoints in its log", async () => {
+test("DnsDiscovery names a few of many endpoints in its log", async () => {
   const { log, names, begin } = setting();
   names.addresses(name, ...Array.from({ length: 8 }, (_, at) => `10.0.0.${at}`));
   await begin().first;
@@ -120,7 +120,7 @@ test("Discovery names a few of many endpoints in its log", async () => {
   });
 });
 
-test("Discovery begins with what was known, and keeps it while nobody answers", async () => {
+test("DnsDiscovery begins with what was known, and keeps it while nobody answers", async () => {
   const { names, seen, begin } = setting();
   names.set(name, { result: "failed", problem: "away" });
   const discovery = begin(endpointsAt("10.0.0.1"));
@@ -129,7 +129,7 @@ test("Discovery begins with what was known, and keeps it while nobody answers", 
   expect([hostsOf(discovery), seen.changes]).toEqual([["10.0.0.1"], 0]);
 });
 
-test("Discovery pauses between lookups, however short the records live", async () => {
+test("DnsDiscovery pauses between lookups, however short the records live", async () => {
   const { clock, names, begin } = setting();
   names.set(name, { result: "found", endpoints: endpointsAt("10.0.0.1"), freshUntilMs: 0 });
   begin();
@@ -138,7 +138,7 @@ test("Discovery pauses between lookups, however short the records live", async (
   expect(names.asked.length).toBeLessThanOrEqual(11);
 });
 
-test("Discovery does one lookup at a time, and none after close", async () => {
+test("DnsDiscovery does one lookup at a time, and none after close", async () => {
   const { clock, names, seen, begin } = setting();
   names.addresses(name, "10.0.0.1");
   names.hold(name);
