@@ -17,12 +17,14 @@ export interface CheckedPath {
   readonly uploadBytes: number;
   /** That the variant wants of its callers. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** In a row; one when not given. Each tells the next one who called it. */
+  readonly proxies?: 1 | 2;
 }
 
 /** Throws an Error that says what was wanted and what came. */
 export async function checkWork(variant: Variant, subject: Subject, work: CheckedPath): Promise<void> {
   const { origin } = subject;
-  const { headers = {} } = work;
+  const { headers = {}, proxies = 1 } = work;
   const answer = await ask(`${origin}${work.path}`, work.uploadBytes, headers);
   if (answer.headers.get("x-backend") !== "bench") {
     throw new Error(`${variant.name}: the answer did not come from the backend: x-backend is missing`);
@@ -30,10 +32,11 @@ export async function checkWork(variant: Variant, subject: Subject, work: Checke
   checkBody(variant, work, answer.body);
   if (variant.template !== null) {
     const { body } = await ask(`${origin}/forwarded`, 0, headers);
-    const caller = body.toString();
+    const callers = body.toString().split(/, ?/);
     // Envoy tells the machine's first address in the place of a loopback one.
-    const told = variant.name === "envoy" && isIP(caller) !== 0 ? "127.0.0.1" : caller;
-    expect(`${variant.name}: x-forwarded-for at the backend`, told, "127.0.0.1");
+    const told = callers.map((each) => (variant.name === "envoy" && isIP(each) !== 0 ? "127.0.0.1" : each));
+    const wanted = Array(proxies).fill("127.0.0.1").join(", ");
+    expect(`${variant.name}: x-forwarded-for at the backend`, told.join(", "), wanted);
   }
   if (variant.name === "clearway, 3 filters") await checkFilters(subject, answer.headers);
 }

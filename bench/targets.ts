@@ -5,6 +5,7 @@ import { median, pairedRatio, type Spread, verdictOf } from "./statistics.ts";
 import { describeSpread, type Table } from "./table.ts";
 import type { Http1Row } from "./workloads/http1.ts";
 import { type LatencyRow, latencyRatio, margins, type SaturationRow } from "./workloads/latency-report.ts";
+import { type MeshRow, margin as meshMargin, smallMeshCase } from "./workloads/mesh-report.ts";
 import { type ReloadRow, reloadRatio } from "./workloads/reload-report.ts";
 import type { TlsRow } from "./workloads/tls.ts";
 
@@ -17,6 +18,7 @@ const reasons = {
   small:
     "our own code and Bun's are 4 of some 18 us, the rest are the same four system calls; docs/performance.md says where they go",
   tls: "not profiled; what a request without TLS costs more is in it",
+  mesh: "the two nodes speak HTTP/1.1: a system call and a TLS record for each message, where HTTP/2 has one for many",
   bodies: "Bun copies what a socket received into a buffer of its own before our code sees it",
   latency:
     "not profiled; one thread serves and collects garbage, which holds up all requests that are due meanwhile",
@@ -39,6 +41,7 @@ type Results = ReadonlyMap<string, KeptRows>;
 export function targetsOf(results: Results): Target[] {
   const http1 = (results.get("http1")?.rows ?? []) as readonly Http1Row[];
   const tls = (results.get("tls")?.rows ?? []) as readonly TlsRow[];
+  const mesh = (results.get("mesh")?.rows ?? []) as readonly MeshRow[];
   const small = { case: "small, 64 connections", reason: "small" } as const;
   const name = "CPU per request, small GET, 64 connections";
   const overTls = { case: "small, kept, 64 connections", reason: "tls" } as const;
@@ -47,6 +50,10 @@ export function targetsOf(results: Results): Target[] {
     ...cpuTarget(http1, { ...small, work: name, peer: "haproxy", limit: 1 }),
     ...cpuTarget(http1, { ...small, work: name, peer: "envoy", limit: 0.35 }),
     ...cpuTarget(tls, { ...overTls, work: "CPU per request, the same over TLS", peer: "nginx", limit: 1 }),
+    ...cpuTarget(mesh, {
+      ...{ case: smallMeshCase, work: "CPU per request, two nodes with mTLS between them" },
+      ...{ peer: "nginx", limit: meshMargin, reason: "mesh" },
+    }),
     ...["16 KiB", "64 KiB", "1 MiB"].flatMap((size) =>
       cpuTarget(http1, {
         ...{ case: `${size} down`, work: `CPU per request, ${size} down` },

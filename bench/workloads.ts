@@ -9,6 +9,7 @@ import { kill } from "./workloads/kill.ts";
 import { latency } from "./workloads/latency.ts";
 import { limits } from "./workloads/limits.ts";
 import { memory } from "./workloads/memory.ts";
+import { mesh } from "./workloads/mesh.ts";
 import { pluginReload } from "./workloads/plugin-reload.ts";
 import { reload } from "./workloads/reload.ts";
 import { retry } from "./workloads/retry.ts";
@@ -21,6 +22,7 @@ import { workers } from "./workloads/workers.ts";
 export const workloads = [
   http1,
   tls,
+  mesh,
   chain,
   chainPeers,
   latency,

@@ -16,6 +16,11 @@ beforeAll(async () => {
   writeFileSync(join(folder, "cert.pem"), certificate);
   writeFileSync(join(folder, "key.pem"), key);
   writeFileSync(join(folder, "both.pem"), `${certificate}${key}`);
+  writeFileSync(join(folder, "ca.pem"), certificate);
+  for (const name of ["caller", "service"]) {
+    writeFileSync(join(folder, `${name}.pem`), certificate);
+    writeFileSync(join(folder, `${name}.key`), key);
+  }
   mkdirSync(join(folder, "services"));
   writeFileSync(join(folder, "stamp.lua"), readFileSync(join(peersFolder, "stamp.lua")));
 });
@@ -35,10 +40,8 @@ function filled(template: string): string {
   const ports = { port: 23_990, admin: 23_991, backend: 23_992, workerConnections: 64, generation: 1 };
   const servers = serversOf[template] ?? "server 127.0.0.1:23992;";
   const lists = { servers, endpoints: '"127.0.0.1:23992"', routes: "", retry: "{ attempts: 3 }" };
-  writeFileSync(
-    path,
-    fillTemplate(template, { ...names, ...ports, ...lists, cipher: "TLS_AES_128_GCM_SHA256" }),
-  );
+  const tls = { cipher: "TLS_AES_128_GCM_SHA256", protocol: "http2_protocol_options", alpn: "h2" };
+  writeFileSync(path, fillTemplate(template, { ...names, ...ports, ...lists, ...tls }));
   return path;
 }
 
@@ -50,6 +53,8 @@ const checks: Readonly<Record<string, { peer: PeerName; words: (path: string) =>
   "envoy.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
   "envoy-balance.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
   "envoy-lua.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
+  "envoy-outbound.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
+  "envoy-inbound.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
   "envoy-tls.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
   "envoy-reload.yaml": { peer: "envoy", words: (path) => ["--mode", "validate", "-c", path] },
 };
