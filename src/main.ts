@@ -122,6 +122,7 @@ async function run({ file, workers }: RunOptions): Promise<number> {
   installGlobals();
   const [
     { runNode },
+    { FileSource },
     { Resolver },
     { createProbe },
     { serveApp },
@@ -130,6 +131,7 @@ async function run({ file, workers }: RunOptions): Promise<number> {
     formatProblem,
   ] = await Promise.all([
     import("./node/supervisor.ts"),
+    import("./node/config-source.ts"),
     import("./node/dns/resolver.ts"),
     import("./runtime/probe.ts"),
     import("./runtime/app-listener.ts"),
@@ -157,11 +159,11 @@ async function run({ file, workers }: RunOptions): Promise<number> {
       memory: seen,
       programVersion,
       startWorker,
-      load,
+      source: new FileSource({ clock, files, load }, file),
       formatProblem,
       serve,
     },
-    { file, nodeId },
+    { nodeId },
     first,
   );
 }

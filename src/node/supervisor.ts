@@ -6,7 +6,7 @@ import type { NodeMemory } from "../runtime/node-memory/index.ts";
 import type { Probe } from "../runtime/probe.ts";
 import type { ApplyProblem } from "../runtime/runtime.ts";
 import type { Problem, Snapshot, SourcePlace } from "../snapshot.ts";
-import { type Aggregator, createAggregator, type ProcessFacts } from "../telemetry/index.ts";
+import { type Aggregator, createAggregator } from "../telemetry/index.ts";
 import type { Appender } from "../types.ts";
 import {
   type Binding,
@@ -21,13 +21,13 @@ import { type AdminApp, adminApp } from "./admin.ts";
 import { AdminServer, type PreparedMove } from "./admin-server.ts";
 import { Announcements, startFailure } from "./announcements.ts";
 import { CertificateWatch, certificateGauge } from "./certificate-watch.ts";
-import { type ConfigWatch, watchConfig } from "./config-watch.ts";
+import type { ConfigSource } from "./config-source.ts";
 import type { Resolver } from "./dns/resolver.ts";
 import { PluginGuard } from "./guard/plugin-guard.ts";
 import { rollbackHints, rollbackProblems } from "./guard/rollback-problems.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
-import { type NotedFiles, recordReads } from "./readings.ts";
-import { type Activation, type Loaded, Reloads, type RightConfig } from "./reloads.ts";
+import { processFacts } from "./process-facts.ts";
+import { type Activation, Reloads, type RightConfig } from "./reloads.ts";
 import { ServiceStatus } from "./service-status.ts";
 import { watchGauges } from "./service-watch/gauges.ts";
 import type { Registry } from "./service-watch/registry.ts";
@@ -54,15 +54,13 @@ export interface NodeParts {
   /** Null when workers share none: then there is one. */
   readonly memory: NodeMemory | null;
   startWorker(place: WorkerPlace): WorkerProcess;
-  load(files: NotedFiles, version: number): Promise<Omit<Loaded, "reading">>;
+  readonly source: ConfigSource;
   formatProblem(problem: Problem): string;
   /** Rejects as `Sockets.listen` does. */
   serve(address: Address, app: AdminApp, log: NodeLog): Promise<AppListener>;
 }
 
 export interface NodeOptions {
-  /** As the user named it. */
-  readonly file: string;
   readonly nodeId: string;
 }
 
@@ -94,7 +92,6 @@ class Supervisor {
   #live: Snapshot | null = null;
   #resolved: unknown = null;
   #reloads: Reloads | null = null;
-  #watch: ConfigWatch | null = null;
 
   constructor(parts: NodeParts, options: NodeOptions, first: readonly WorkerProcess[]) {
     this.#parts = parts;
@@ -167,7 +164,7 @@ class Supervisor {
     processes.onSignal("SIGUSR2", () => this.#replaceWorkers());
     const problems = await Promise.race([this.#start(), this.#stop.promise.then((): Problem[] => [])]);
     if (problems.length > 0) {
-      this.#parts.terminal.error(startFailure(problems, this.#options.file, this.#parts.formatProblem));
+      this.#parts.terminal.error(startFailure(problems, this.#parts.source.name, this.#parts.formatProblem));
       this.#pool.kill();
       return 1;
     }
@@ -177,20 +174,21 @@ class Supervisor {
   }
 
   async #start(): Promise<readonly Problem[]> {
-    const loaded = await this.#load(1);
+    const { clock, source } = this.#parts;
+    const loaded = await source.load(1);
     if (loaded.snapshot === null) return loaded.problems;
     const activation = await this.#activate({ ...loaded, snapshot: loaded.snapshot });
     if (!activation.ok) return activation.problems;
     this.#reloads = new Reloads(
       {
-        clock: this.#parts.clock,
-        load: (version) => this.#load(version),
+        clock,
+        load: (version) => source.load(version),
         activate: (config) => this.#activate(config),
-        onRead: async (reading) => this.#watch?.follow(reading),
+        onRead: (reading) => source.follow(reading),
         onOutcome: (outcome) => {
           if (outcome.kind === "refused") this.#aggregator.reloadRefused();
           if (outcome.kind === "applied") this.#aggregator.reloadApplied(outcome);
-          this.#announcements.reloaded(outcome, this.#options.file, this.#live!);
+          this.#announcements.reloaded(outcome, source.name, this.#live!);
           if (outcome.kind === "refused") this.#status.refused(outcome.problems.length, this.#live!.version);
           else this.#status.serves(this.#live!.version);
         },
@@ -198,16 +196,11 @@ class Supervisor {
       },
       { reading: loaded.reading, version: loaded.snapshot.version },
     );
-    this.#watch = watchConfig(this.#parts.files, this.#parts.clock, () => this.#reloads?.request("changed"));
+    source.watch(() => this.#reloads?.request("changed"));
     await this.#announceStart(this.#live!);
     this.#status.serves(loaded.snapshot.version);
-    await this.#watch.follow(loaded.reading);
+    await source.follow(loaded.reading);
     return [];
-  }
-
-  async #load(version: number): Promise<Loaded> {
-    const { files, reading } = recordReads(this.#parts.files);
-    return { ...(await this.#parts.load(files, version)), reading };
   }
 
   /** All of it, or nothing and the reasons. */
@@ -263,7 +256,7 @@ class Supervisor {
     const { clock, programVersion } = this.#parts;
     this.#announcements.started({
       programVersion,
-      file: this.#options.file,
+      file: this.#parts.source.name,
       snapshot,
       workers: this.#pool.status.length,
       admin: this.#admin.address,
@@ -307,28 +300,20 @@ class Supervisor {
 
   async #metrics(): Promise<string> {
     await this.#pool.measure();
-    const { processes, programVersion } = this.#parts;
-    const named: [string, number | null][] = [["supervisor", processes.pid]];
-    for (const { number, pid, state } of this.#pool.status) {
-      named.push([state === "leaving" ? `worker-${number}-leaving` : `worker-${number}`, pid]);
-    }
-    const facts: ProcessFacts[] = [];
-    for (const [name, pid] of named) {
-      const usage = pid === null ? null : await processes.usage(pid);
-      if (usage !== null) facts.push({ name, ...usage });
-    }
+    const { processes, programVersion: version } = this.#parts;
+    const facts = await processFacts(processes, this.#pool.status);
     const watched = watchGauges(this.#live?.services ?? [], (service) => this.#services.knowledge(service));
     const gauges = [...watched, certificateGauge(this.#live)];
-    return this.#aggregator.render({ version: programVersion, processes: facts, gauges });
+    return this.#aggregator.render({ version, processes: facts, gauges });
   }
 
   async #view(): Promise<unknown> {
     await this.#pool.measure();
-    const { file, nodeId } = this.#options;
+    const { programVersion, source } = this.#parts;
     return snapshotView({
-      node: nodeId,
-      programVersion: this.#parts.programVersion,
-      file,
+      node: this.#options.nodeId,
+      programVersion,
+      file: source.name,
       live: this.#live,
       resolved: this.#resolved,
       admin: this.#admin.address,
@@ -341,7 +326,7 @@ class Supervisor {
   }
 
   get #wholeFile(): SourcePlace {
-    return { file: this.#options.file, line: 1 };
+    return { file: this.#parts.source.name, line: 1 };
   }
 
   #terminate(): void {
@@ -356,7 +341,7 @@ class Supervisor {
   async #end(): Promise<void> {
     this.#status.stopping();
     this.#guard.close();
-    this.#watch?.close();
+    this.#parts.source.close();
     await this.#reloads?.close();
     const drainMs = this.#live?.drainMs ?? 0;
     this.#parts.terminal.error(

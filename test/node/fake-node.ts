@@ -13,6 +13,7 @@ import { createSharedMemory, inheritSharedMemory } from "../../src/host/shared-m
 import { bunSockets } from "../../src/host/sockets/bun.ts";
 import { systemTerminal } from "../../src/host/terminal/node.ts";
 import type { ByteSocket, Files, ListeningSocket } from "../../src/machine.ts";
+import { FileSource } from "../../src/node/config-source.ts";
 import { runNode } from "../../src/node/supervisor.ts";
 import { runWorker } from "../../src/node/worker.ts";
 import { type WorkerPlace, WorkerProcess, workerVerb } from "../../src/node/worker-process.ts";
@@ -73,7 +74,7 @@ if (file === workerVerb) {
     serviceManager: { notify() {} },
     startWorker,
     memory: new NodeMemory(memory, systemRandom()),
-    load,
+    source: new FileSource({ clock, files: systemFiles, load }, file),
     formatProblem: ({ file, line, column, message }: Problem) => `${file}:${line}:${column} ${message}`,
     async serve(
       address: { host: string; port: number },
@@ -91,7 +92,7 @@ if (file === workerVerb) {
       };
     },
   };
-  const code = await runNode(parts as Parameters<typeof runNode>[0], { file, nodeId: "node" }, first);
+  const code = await runNode(parts as Parameters<typeof runNode>[0], { nodeId: "node" }, first);
   await appenders.flush();
   processes.exit(code);
 }
