@@ -18,6 +18,7 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   "mesh.ts": { ours: ["machine.ts", "types.ts", "snapshot.ts"], packages: [] },
   "identity.ts": { ours: [], packages: [] },
   "database.ts": { ours: [], packages: [] },
+  "certificate-request.ts": { ours: [], packages: ["@peculiar/x509", "reflect-metadata"] },
   "units.ts": { ours: [], packages: ["zod"] },
   "keys.ts": { ours: nouns, packages: [] },
   "key-schema.ts": { ours: [...nouns, "units.ts"], packages: ["zod"] },
@@ -38,11 +39,11 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   "runtime/": { ours: [...nouns, "keys.ts", "identity.ts"], packages: ["hono"] },
   "telemetry/": { ours: nouns, packages: ["@opentelemetry"] },
   "node/": {
-    ours: [...nouns, "identity.ts", "config/", "runtime/", "telemetry/"],
+    ours: [...nouns, "identity.ts", "certificate-request.ts", "config/", "runtime/", "telemetry/"],
     packages: ["hono", "pino"],
   },
   "coordinator/": {
-    ours: [...nouns, "identity.ts", "database.ts", "units.ts", "config/"],
+    ours: [...nouns, "identity.ts", "certificate-request.ts", "database.ts", "units.ts", "config/"],
     packages: ["hono", "jose", "zod", "@peculiar/x509", "reflect-metadata"],
   },
   "host/": { ours: [...nouns, "database.ts"], packages: ["node:", "bun:", "bun"] },
