@@ -184,6 +184,11 @@ export interface ListenerConfig {
   readonly protocol: "http" | "https";
   /** For `https` at least one, in the config's order: the first is for callers that name no host, or an unknown one. */
   readonly tls: readonly ListenerCertificate[];
+  /**
+   * `mesh` admits only who proves to be a service of the mesh; `mesh-or-plain` beside those callers without TLS, who are
+   * nobody. Both need `https` and a `clientCa`.
+   */
+  readonly callers: "anyone" | "mesh" | "mesh-or-plain";
   readonly trustedHops: number;
   /** Null unless it is its callers' HTTP proxy too. */
   readonly proxy: ForwardProxyConfig | null;
@@ -259,6 +264,8 @@ export interface ServiceTls {
   /** Whom the certificate must name, and what SNI says; null for the endpoint's host name. */
   readonly serverName: string | null;
   readonly verification: "full" | "none";
+  /** The one identity that its certificate must have besides; null for any. */
+  readonly identity: string | null;
   /** What this node shows of itself; null for nothing. */
   readonly certificate: CertificateConfig | null;
 }
@@ -308,6 +315,15 @@ export interface Ejection {
   readonly untilEpochMs: number;
 }
 
+/** What a node in a mesh knows of it. */
+export interface MeshPlace {
+  readonly trustDomain: string;
+  /** This node's own. */
+  readonly identity: string;
+  /** Identities of services that were removed: refused although their certificates are right. */
+  readonly removed: readonly string[];
+}
+
 /** One complete, checked, immutable configuration. It crosses process borders: plain data only. */
 export interface Snapshot {
   /** Grows by one with every snapshot of this supervisor. */
@@ -324,6 +340,8 @@ export interface Snapshot {
   readonly workerMemoryBytes: number;
   readonly paths: PathPolicy;
   readonly resolver: ResolverConfig;
+  /** Null outside of a mesh. */
+  readonly mesh: MeshPlace | null;
   readonly log: { readonly level: LogLevel; readonly format: "json" | "text" };
   readonly listeners: readonly ListenerConfig[];
   readonly services: readonly ServiceConfig[];

@@ -42,7 +42,8 @@ export function readListener(
   if (!complete || limits === null || filters === null || routes === null || bind === null) return null;
   if (protocol === undefined || tls === null || trustedHops === undefined) return null;
   const place = { file: part.key.file.name, line: lineOf(part.key) };
-  return { name, bind, protocol, tls, trustedHops, proxy: null, limits, filters, routes, place };
+  const ofMesh = { callers: "anyone", proxy: null } as const;
+  return { name, bind, protocol, tls, ...ofMesh, trustedHops, limits, filters, routes, place };
 }
 
 /** Null when they are wrong. */

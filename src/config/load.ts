@@ -160,6 +160,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
     workerMemoryBytes: nodeLimits.workerMemoryBytes,
     paths: { dotSegments, slashes: merge ? "merge" : "keep", escapedSlash },
     resolver,
+    mesh: null,
     log: log.some as Required<typeof log.some>,
     listeners: listeners
       .map(({ config }) => config)

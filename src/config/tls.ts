@@ -74,6 +74,7 @@ export function readServiceTls(service: Part, context: CertificateContext): Serv
     caFile: ca?.path ?? null,
     serverName: serverName ?? null,
     verification,
+    identity: null,
     certificate,
   };
 }

@@ -11,6 +11,7 @@ const ofTheHost = ["test/host/fetch.test.ts"];
 
 /** Those that stay on Bun, and why. */
 export const onBunAlone: Readonly<Record<string, string>> = {
+  "test/runtime/app-listener-peers.test.ts": "starts other programs by Bun",
   "test/runtime/balance/ring-hash.test.ts": "arithmetic, the same everywhere, and long",
   "test/runtime/fetch/headers-model.test.ts":
     "compares with the host's own Headers: Deno joins cookies otherwise",
@@ -29,6 +30,7 @@ export const onBunAlone: Readonly<Record<string, string>> = {
 
 /** Those whose own side is not what they need where Deno has it; test/hosts/program.test.ts asks the program on Deno from outside. */
 export const notOnDeno: Readonly<Record<string, string>> = {
+  "test/runtime/app-listener.test.ts": "its callers hear no end of some refused handshakes",
   "test/runtime/tls/client-certificates.test.ts": "their callers hear no end of some refused handshakes",
   "test/runtime/tls/handshake.test.ts": "their callers choose no ciphers, and alerts have other words",
   "test/runtime/tls/reload.test.ts": "their callers resume no sessions",

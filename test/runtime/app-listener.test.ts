@@ -1,18 +1,10 @@
 /** Our own listener in front of an app: TLS with live certificates, who its callers proved to be, answers without end. */
-import { afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { defaultLimits } from "../../src/config/limits.ts";
-import { systemClock } from "../../src/host/clock/node.ts";
-import { host } from "../../src/host/index.ts";
-import { type App, type AppListener, type AppTls, serveApp } from "../../src/runtime/app-listener.ts";
-import type { MessageLimits } from "../../src/snapshot.ts";
-import type { LogFields } from "../../src/types.ts";
-import type { Pair } from "../certificates.ts";
+import { afterEach, describe, expect, test } from "bun:test";
+import type { App } from "../../src/runtime/app-listener.ts";
 import { until } from "../program.ts";
 import { RawClient } from "./raw-client.ts";
-import { closeAll, untilEnd } from "./setting.ts";
+import { asking, entry, serving, tell } from "./serving-app.ts";
+import { closeAll } from "./setting.ts";
 import { authority, clientAuthority, rogueAuthority, shop, shown } from "./tls/secured.ts";
 import { asked, TlsCaller } from "./tls/tls-caller.ts";
 import { eventually } from "./waiting.ts";
@@ -22,39 +14,6 @@ afterEach(closeAll);
 const good = await clientAuthority.issue({ uris: ["spiffe://store.example/payments"] });
 const rogue = await rogueAuthority.issue({ uris: ["spiffe://store.example/payments"] });
 const get = "GET /who?a=1 HTTP/1.1\r\nHost: shop.example\r\n\r\n";
-
-function entry(pair: Pair, more: Partial<AppTls> = {}): AppTls {
-  return { ...pair, clientCa: null, clientAuth: "required", versionMin: "1.2", ...more };
-}
-const asking: Partial<AppTls> = { clientCa: clientAuthority.certificate, clientAuth: "optional" };
-
-const tell: App = (request, env) => Response.json([request.url, env.identity, env.listener]);
-
-interface Serving {
-  readonly listener: AppListener;
-  readonly port: number;
-  readonly log: { readonly message: string; readonly fields: LogFields }[];
-}
-
-async function serving(
-  app: App,
-  { tls, limits = {} }: { readonly tls?: AppTls; readonly limits?: Partial<MessageLimits> },
-): Promise<Serving> {
-  const log: Serving["log"] = [];
-  const say = (message: string, fields: LogFields = {}) => void log.push({ message, fields });
-  const listener = await serveApp(
-    { sockets: host.sockets, clock: systemClock, log: { debug: say, info: say, warn: say, error: say } },
-    {
-      name: "coordinator",
-      address: { host: "127.0.0.1", port: 0 },
-      limits: { ...defaultLimits, ...limits },
-      ...(tls === undefined ? {} : { tls }),
-    },
-    app,
-  );
-  untilEnd({ stop: () => listener.drain(0) });
-  return { listener, port: (listener.address as { port: number }).port, log };
-}
 
 async function said(client: RawClient): Promise<unknown> {
   return JSON.parse((await client.exchange(get)).body);
@@ -85,16 +44,14 @@ describe("an app's listener", () => {
     expect(await asked(required.port, {})).toBeNull();
     expect(await asked(required.port, shown(rogue))).toBeNull();
     expect(await asked(required.port, shown(good))).toBe(200);
-    expect(required.log[0]).toMatchObject({
-      message: expect.stringContaining("no TLS connection with a caller: "),
-      fields: { listener: "coordinator" },
-    });
+    expect(required.log[0]!.message).toStartWith("no TLS connection with a caller: ");
+    expect(required.log[0]!.fields.listener).toBe("coordinator");
   });
 
   test("swaps its certificate under open connections, which go on", async () => {
     const { listener, port } = await serving(tell, { tls: entry(shop) });
     const before = await TlsCaller.open(port);
-    expect(await said(before)).toBeArray();
+    expect(await said(before)).toContain("coordinator");
     const other = await authority.issue({ names: ["other.example"] });
     listener.renew(entry(other));
     const after = await TlsCaller.open(port);
@@ -102,8 +59,8 @@ describe("an app's listener", () => {
       "DNS:shop.example, IP Address:127.0.0.1",
       "DNS:other.example",
     ]);
-    expect(await said(before)).toBeArray();
-    expect(await said(after)).toBeArray();
+    expect(await said(before)).toContain("coordinator");
+    expect(await said(after)).toContain("coordinator");
   });
 
   test("keeps the old certificate when the new one cannot be used", async () => {
@@ -144,7 +101,7 @@ describe("an app's listener", () => {
   test("tells a caller that speaks plain HTTP what this port speaks", async () => {
     const { port } = await serving(tell, { tls: entry(shop) });
     const client = await RawClient.open(port);
-    expect(await client.exchange(get)).toMatchObject({ body: expect.stringContaining("tls-required: ") });
+    expect((await client.exchange(get)).body).toStartWith("tls-required: ");
     client.close();
   });
 });
@@ -198,77 +155,5 @@ describe("an answer that does not end", () => {
     await listener.drain(10);
     expect(state.cancelled).toBe(1);
     client.close();
-  });
-});
-
-const curl = Bun.which("curl");
-const openssl = Bun.which("openssl");
-let folder: string;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "clearway-app-"));
-  const texts = { "servers.pem": authority.certificate, "good.pem": good.certificate, "good.key": good.key };
-  for (const [name, text] of Object.entries(texts)) await writeFile(join(folder, name), text);
-  return () => rm(folder, { recursive: true });
-});
-
-async function run(command: readonly string[], input = ""): Promise<string> {
-  const child = Bun.spawn([...command], { cwd: folder, stdio: ["pipe", "pipe", "pipe"] });
-  child.stdin.write(input);
-  child.stdin.end();
-  const texts = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  await child.exited;
-  return texts.join("");
-}
-
-describe("an app's listener with callers that are not ours", () => {
-  const needsCurl = curl === null ? "skipped: needs curl (apt-get install curl): " : "";
-  const needsOpenssl = openssl === null ? "skipped: needs openssl (apt-get install openssl): " : "";
-
-  test.skipIf(curl === null)(`${needsCurl}serves curl, with its certificate and without`, async () => {
-    const { port } = await serving(tell, { tls: entry(shop, asking) });
-    const url = `https://127.0.0.1:${port}/`;
-    const options = ["-sS", "--cacert", "servers.pem"];
-    expect(await run([curl!, ...options, url])).toBe(JSON.stringify([url, null, "coordinator"]));
-    const proved = await run([curl!, ...options, "--cert", "good.pem", "--key", "good.key", url]);
-    expect(proved).toBe(JSON.stringify([url, "spiffe://store.example/payments", "coordinator"]));
-  });
-
-  test.skipIf(openssl === null)(`${needsOpenssl}serves openssl s_client, which verifies it`, async () => {
-    const { port } = await serving(tell, { tls: entry(shop, asking) });
-    const to = ["-connect", `127.0.0.1:${port}`, "-verify_ip", "127.0.0.1", "-verify_return_error"];
-    const closing = get.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
-    const output = await run([openssl!, "s_client", ...to, "-CAfile", "servers.pem", "-ign_eof"], closing);
-    expect(output).toContain("Verify return code: 0 (ok)");
-    expect(output).toContain("200 OK");
-  });
-
-  test("serves the host's own fetch, a stream line by line", async () => {
-    const lines = ["one\n", "two\n"];
-    const { port } = await serving(
-      (_request, env) =>
-        new Response(
-          new ReadableStream({
-            pull(controller) {
-              const line = lines.shift();
-              if (line === undefined) return;
-              controller.enqueue(new TextEncoder().encode(`${env.identity} ${line}`));
-            },
-          }),
-        ),
-      { tls: entry(shop, asking) },
-    );
-    const leaving = new AbortController();
-    const answer = await fetch(`https://127.0.0.1:${port}/`, {
-      tls: { ca: authority.certificate, cert: good.certificate, key: good.key },
-      signal: leaving.signal,
-    } as RequestInit);
-    let read = "";
-    for await (const chunk of answer.body!) {
-      read += Buffer.from(chunk as Uint8Array).toString();
-      if (read.includes("two\n")) break;
-    }
-    expect(read).toBe("spiffe://store.example/payments one\nspiffe://store.example/payments two\n");
-    leaving.abort();
   });
 });

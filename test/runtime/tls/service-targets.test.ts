@@ -3,7 +3,14 @@ import { host } from "../../../src/host/index.ts";
 import { ServiceTargets } from "../../../src/runtime/tls/service-targets.ts";
 import type { ServiceConfig, ServiceTls } from "../../../src/snapshot.ts";
 
-const tls: ServiceTls = { ca: null, caFile: null, serverName: null, verification: "full", certificate: null };
+const tls: ServiceTls = {
+  ca: null,
+  caFile: null,
+  serverName: null,
+  verification: "full",
+  identity: null,
+  certificate: null,
+};
 
 /** Whom the certificate of an endpoint at 10.0.0.1 has to name; null for that address. */
 function wanted(dnsName: string | null, serverName: string | null = null): string | null {
