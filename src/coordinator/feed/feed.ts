@@ -1,0 +1,216 @@
+/** Tells each node what became of the services that it uses, and nothing else. */
+import type { Clock, Random } from "../../machine.ts";
+import type { FeedRequest, MeshConfig } from "../../mesh.ts";
+import type { Caller } from "../caller.ts";
+import { Refusal } from "../refusal.ts";
+import type { Registry, RegistryChange } from "../registry/registry.ts";
+import { feedLine } from "./feed-line.ts";
+import { type ServiceRules, serviceRules } from "./service-rules.ts";
+import { type FeedState, Subscription } from "./subscription.ts";
+import { type Follower, NOTHING, Topic } from "./topic.ts";
+
+/** What happens within this goes out together. */
+export const gatherMs = 50;
+export const beatEveryMs = 5000;
+/** A node that has left lines unread for so long is cut off: it may come back with what it has. */
+const unreadMsMax = 60_000;
+/** A feed ends after one to two times this, and its node shows its certificate anew. */
+const ageMs = 3_600_000;
+
+export interface FeedLimits {
+  readonly subscribers: number;
+  /** Of one node. */
+  readonly services: number;
+}
+
+export const feedLimits: FeedLimits = { subscribers: 5000, services: 1000 };
+
+export interface FeedMesh {
+  readonly trustDomain: string;
+  readonly egress: MeshConfig["egress"];
+  readonly removed: readonly string[];
+  readonly roots: string;
+}
+
+export interface FeedParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly registry: Pick<Registry, "service">;
+  readonly mesh: FeedMesh;
+  readonly limits?: FeedLimits;
+}
+
+export interface FeedReadings {
+  readonly subscribers: number;
+  readonly sentBytes: number;
+  /** Nodes that did not read. */
+  readonly cutOff: number;
+}
+
+export class Feed {
+  readonly #parts: FeedParts;
+  readonly #limits: FeedLimits;
+  readonly #topics = new Map<string, Topic>();
+  #rules: ReadonlyMap<string, ServiceRules> = new Map();
+  readonly #subscriptions = new Map<
+    string,
+    { readonly subscription: Subscription; readonly endsAtMs: number }
+  >();
+  readonly #touched = new Set<Topic>();
+  #cancelFlush: (() => void) | null = null;
+  readonly #cancelBeat: () => void;
+  readonly #state: { -readonly [Key in keyof FeedState]: FeedState[Key] };
+  #sentBytes = 0;
+  #cutOff = 0;
+
+  constructor(parts: FeedParts) {
+    this.#parts = parts;
+    this.#limits = parts.limits ?? feedLimits;
+    this.#state = {
+      meshLine: feedLine({ kind: "mesh", ...parts.mesh }),
+      liveLine: feedLine({ kind: "live", version: 0 }),
+      now: () => parts.clock.now(),
+      sent: (bytes) => {
+        this.#sentBytes += bytes;
+      },
+    };
+    this.#cancelBeat = parts.clock.every(beatEveryMs, () => this.#tick());
+  }
+
+  get readings(): FeedReadings {
+    return { subscribers: this.#subscriptions.size, sentBytes: this.#sentBytes, cutOff: this.#cutOff };
+  }
+
+  /** Who listens to what. */
+  subscribers(): { readonly caller: Caller; readonly services: readonly string[] }[] {
+    return [...this.#subscriptions.values()].map(({ subscription }) => ({
+      caller: subscription.caller,
+      services: [...subscription.topics].map(({ service }) => service).sort(),
+    }));
+  }
+
+  // ---- what changed ----
+
+  instancesChanged({ service, ids }: RegistryChange): void {
+    const topic = this.#topics.get(service);
+    if (topic === undefined) return;
+    topic.touch(ids);
+    this.#touched.add(topic);
+    this.#cancelFlush ??= this.#parts.clock.after(gatherMs, () => this.#flush());
+  }
+
+  /** Another version holds. */
+  documentChanged(version: number, { services, plugins }: Pick<MeshConfig, "services" | "plugins">): void {
+    this.#rules = new Map(services.map((rules) => [rules.name, serviceRules(rules.name, rules, plugins)]));
+    this.#state.liveLine = feedLine({ kind: "live", version });
+    for (const topic of this.#topics.values()) {
+      topic.rules = this.#rulesOf(topic.service);
+      for (const follower of topic.followers) follower.mark(topic);
+    }
+    this.#wakeAll();
+  }
+
+  meshChanged(mesh: FeedMesh): void {
+    this.#state.meshLine = feedLine({ kind: "mesh", ...mesh });
+    this.#wakeAll();
+  }
+
+  // ---- who listens ----
+
+  /** Throws a Refusal. A node's former feed ends: it is not there any more, whatever its connection says. */
+  subscribe(caller: Caller, { services, known }: FeedRequest): Subscription {
+    const key = `${caller.service}/${caller.node}`;
+    const names = new Set(services);
+    if (names.size > this.#limits.services) throw tooMany(names.size, this.#limits.services, "services");
+    const before = this.#subscriptions.get(key)?.subscription;
+    if (before === undefined && this.#subscriptions.size >= this.#limits.subscribers) {
+      throw tooMany(this.#subscriptions.size + 1, this.#limits.subscribers, "nodes that listen");
+    }
+    before?.end();
+    const subscription = new Subscription(caller, this.#state, () => this.#ended(key, subscription));
+    for (const name of names) {
+      const topic = this.#topic(name);
+      topic.followers.add(subscription);
+      const tags = Object.hasOwn(known, name) ? known[name] : undefined;
+      subscription.follow(topic, tags ?? { rules: NOTHING, instances: NOTHING });
+    }
+    const endsAtMs = this.#parts.clock.now() + ageMs * (1 + this.#parts.random.fraction());
+    this.#subscriptions.set(key, { subscription, endsAtMs });
+    return subscription;
+  }
+
+  /** The feeds of a service's own nodes end at once. */
+  cutOff(service: string): void {
+    for (const { subscription } of [...this.#subscriptions.values()]) {
+      if (subscription.caller.service === service) subscription.end();
+    }
+  }
+
+  close(): void {
+    this.#cancelBeat();
+    this.#cancelFlush?.();
+    for (const { subscription } of [...this.#subscriptions.values()]) subscription.end();
+  }
+
+  #ended(key: string, subscription: Subscription): void {
+    if (this.#subscriptions.get(key)?.subscription === subscription) this.#subscriptions.delete(key);
+    for (const topic of subscription.topics) {
+      topic.followers.delete(subscription);
+      this.#forgetEmpty(topic);
+    }
+  }
+
+  #topic(service: string): Topic {
+    const known = this.#topics.get(service);
+    if (known !== undefined) return known;
+    const { registry } = this.#parts;
+    const topic = new Topic(service, this.#rulesOf(service), () => registry.service(service));
+    this.#topics.set(service, topic);
+    return topic;
+  }
+
+  /** A topic without subscribers stays while its service does: it knows what those miss who are away for a moment. */
+  #forgetEmpty(topic: Topic): void {
+    if (topic.empty && !this.#rules.has(topic.service)) this.#topics.delete(topic.service);
+  }
+
+  #rulesOf(service: string): ServiceRules {
+    return this.#rules.get(service) ?? serviceRules(service, null, []);
+  }
+
+  #flush(): void {
+    this.#cancelFlush = null;
+    const topics = [...this.#touched];
+    this.#touched.clear();
+    // A node that uses several of them is woken when all are marked: it then gets them in one piece.
+    const woken = new Set<Follower>();
+    for (const topic of topics) {
+      topic.settle();
+      for (const follower of topic.followers) {
+        follower.mark(topic);
+        woken.add(follower);
+      }
+      this.#forgetEmpty(topic);
+    }
+    for (const follower of woken) follower.wake();
+  }
+
+  #wakeAll(): void {
+    for (const { subscription } of this.#subscriptions.values()) subscription.wake();
+  }
+
+  #tick(): void {
+    const now = this.#parts.clock.now();
+    for (const { subscription, endsAtMs } of [...this.#subscriptions.values()]) {
+      if (subscription.unreadMs > unreadMsMax) {
+        this.#cutOff += 1;
+        subscription.end();
+      } else if (now >= endsAtMs) subscription.end();
+      else subscription.beat();
+    }
+  }
+}
+
+function tooMany(count: number, most: number, what: string): Refusal {
+  return new Refusal("too-many-subscriptions", `${count} ${what}: there may be ${most}`);
+}
