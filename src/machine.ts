@@ -161,6 +161,11 @@ export interface Certificates {
   read(text: string): readonly CertificateFacts[];
   /** To which certificate of a PEM text a private key belongs: its place in `read`, or -1. */
   owner(text: string, key: string): number;
+  /**
+   * Whom the first certificate of `text` names, when the others lead from it to one of `authorities`. Whoever's dates do
+   * not hold now is none of this function's business.
+   */
+  vouchedFor(text: string, authorities: string): PeerCertificate;
 }
 
 /** A UDP socket that is tied to one peer: nobody else is heard. */

@@ -115,7 +115,6 @@ export interface Call {
 export interface SendChange {
   request?: Request;
   service?: string;
-  /** To endpoints of this version only. */
   version?: string;
   timeoutMs?: number;
   signal?: AbortSignal;

@@ -4,8 +4,7 @@ import type { EndpointCounts } from "../types.ts";
 import type { KeyedRequest } from "./balance/policy.ts";
 import { type Selection, Selector } from "./balance/selection.ts";
 import type { Deadline } from "./deadlines.ts";
-import { addressText, type Candidates, type Endpoint, type ServiceParts } from "./endpoint.ts";
-import { type VersionCandidates, Versions } from "./versions.ts";
+import { addressText, type Endpoint, type ServiceParts } from "./endpoint.ts";
 
 /** Endpoints that discovery names beyond these are left out. */
 const endpointsMax = 10_000;
@@ -23,11 +22,10 @@ export interface RosterParts extends ServiceParts {
   create(config: EndpointConfig, before: Endpoint | undefined): Endpoint;
 }
 
-export class Roster implements Candidates {
+export class Roster {
   endpoints: readonly Endpoint[] = [];
   readonly #parts: RosterParts;
   readonly #selector: Selector<Endpoint>;
-  readonly #versions: Versions;
   readonly #due: Deadline;
   #selection: Selection<Endpoint>;
   #discoveryProblem: string | null = null;
@@ -36,11 +34,9 @@ export class Roster implements Candidates {
   constructor(parts: RosterParts, state: ServiceState | null, before: Roster | null) {
     this.#parts = parts;
     this.#selector = new Selector(parts.config, parts.zone, parts);
-    this.#versions = new Versions(parts);
     this.#due = parts.deadlines.create(() => this.#select());
     this.#enter(state, before?.endpoints ?? [], (endpoint, config) => parts.create(config, endpoint));
     this.#selection = this.#selector.select(this.endpoints);
-    this.#versions.select(this.endpoints);
     this.#due.set(this.#selection.dueAtMs);
     this.#notePanic(before?.panic ?? "no");
   }
@@ -53,10 +49,7 @@ export class Roster implements Candidates {
     return this.#discoveryProblem;
   }
 
-  get size(): number {
-    return this.endpoints.length;
-  }
-
+  /** Why nobody can be picked, in words. */
   get emptiness(): string {
     const count = this.endpoints.length;
     return count === 0 ? "it has no endpoint" : `none of its ${count} endpoints is well`;
@@ -77,13 +70,9 @@ export class Roster implements Candidates {
     return this.#selection.balancer.pick(tried, request);
   }
 
-  accepts(endpoint: Endpoint): boolean {
+  /** Whether it may get requests at the moment. */
+  isUsable(endpoint: Endpoint): boolean {
     return this.panic === "yes" || endpoint.standing.isWell(this.#parts.clock.now());
-  }
-
-  /** Those of one version. */
-  ofVersion(version: string): VersionCandidates {
-    return this.#versions.of(version);
   }
 
   /** Its weight, or less during a slow start; 0 while it gets nothing. */
@@ -187,7 +176,6 @@ export class Roster implements Candidates {
   #select(): void {
     const { panic } = this;
     this.#selection = this.#selector.select(this.endpoints);
-    this.#versions.select(this.endpoints);
     this.#due.set(this.#selection.dueAtMs);
     this.#notePanic(panic);
     this.#parts.counted(this.#parts.config, this.counts);

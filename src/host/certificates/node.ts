@@ -1,11 +1,13 @@
 /** X.509 by `node:crypto`, which Bun, Node and Deno have. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { CertificateFacts, Certificates } from "../../machine.ts";
-import { subjectNames } from "../sockets/tls.ts";
+import { peerCertificate, subjectNames } from "../sockets/tls.ts";
 
 const block = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
 /** Certificates in one text: a bundle of every public authority has some 150. */
 const certificatesMax = 1000;
+/** Certificates from a leaf to what a root vouches for. */
+const chainMax = 8;
 
 export const certificates: Certificates = {
   read(text) {
@@ -15,6 +17,22 @@ export const certificates: Certificates = {
   owner(text, key) {
     const privateKey = readKey(key);
     return certificatesIn(text).findIndex((certificate) => certificate.checkPrivateKey(privateKey));
+  },
+
+  vouchedFor(text, authorities) {
+    const [leaf, ...others] = certificatesIn(text);
+    const roots = certificatesIn(authorities);
+    let last = leaf!;
+    for (let depth = 0; depth < chainMax; depth++) {
+      if (roots.some((root) => isIssuer(root, last))) {
+        if (leaf!.ca) throw new Error("it is an authority's, not a node's");
+        return peerCertificate(leaf!);
+      }
+      const next = others.find((other) => isIssuer(other, last));
+      if (next === undefined) break;
+      last = next;
+    }
+    throw new Error("none of the authorities vouches for it");
   },
 };
 
@@ -29,6 +47,10 @@ function certificatesIn(text: string): X509Certificate[] {
       throw new Error(`certificate ${index + 1} in it is damaged`);
     }
   });
+}
+
+function isIssuer(issuer: X509Certificate, of: X509Certificate): boolean {
+  return issuer.ca && of.checkIssued(issuer) && of.verify(issuer.publicKey);
 }
 
 function readKey(text: string) {

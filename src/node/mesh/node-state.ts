@@ -6,6 +6,8 @@ import type { MeshKnowledge } from "./mesh-view.ts";
 /** A certificate with its key, as PEM. */
 export interface OwnCredentials extends Credentials {
   readonly key: string;
+  /** When this node got it: its start may lie before, so that machines whose clocks differ believe it. */
+  readonly obtainedEpochMs: number;
 }
 
 /** Another one is as if there were none: the node joins anew, and waits for its first feed. */

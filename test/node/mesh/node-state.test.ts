@@ -11,6 +11,7 @@ const credentials: OwnCredentials = {
   identity: "spiffe://store.example/payments",
   startsEpochMs: 1,
   expiresEpochMs: 2,
+  obtainedEpochMs: 1,
 };
 const knowledge = {
   version: 3,

@@ -1,0 +1,94 @@
+/** Tells the coordinator again and again which instances this node has, so that it goes on to count on them. */
+import type { Clock, Random } from "../../machine.ts";
+import type { Instance, LeaseAnswer, LeaseRequest } from "../../mesh.ts";
+import type { Log } from "../../types.ts";
+import { Backoff } from "./backoff.ts";
+import { faultText } from "./coordinator.ts";
+import { Outage } from "./outage.ts";
+
+export interface LeaseParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly node: string;
+  lease(request: LeaseRequest): Promise<LeaseAnswer>;
+}
+
+/** Until a coordinator says otherwise. */
+const renewEveryMs = 3_000;
+/** Whatever a coordinator says. */
+const renewEveryMsMin = 100;
+const retryMs = { first: 250, max: 3_000 };
+
+export class LeaseKeeper {
+  readonly #parts: LeaseParts;
+  readonly #backoff: Backoff;
+  readonly #outage: Outage;
+  #instances: readonly Instance[] = [];
+  #everyMs = renewEveryMs;
+  #cancelTimer: () => void = () => {};
+  #telling: Promise<void> | null = null;
+  /** The coordinator was told of these, by the last call that went well. */
+  #told: readonly Instance[] | null = null;
+  #closed = false;
+
+  constructor(parts: LeaseParts) {
+    this.#parts = parts;
+    this.#backoff = new Backoff(parts.random, retryMs.first, retryMs.max);
+    this.#outage = new Outage(parts.clock, parts.log, "renewing the lease of this node");
+  }
+
+  warning(): string | null {
+    return this.#outage.warning();
+  }
+
+  /** From now on these. Resolves when the coordinator knows them, or when one try to tell it failed. */
+  async put(instances: readonly Instance[]): Promise<"told" | "not told"> {
+    this.#instances = instances;
+    // What is under way may say what was before.
+    await this.#telling;
+    if (!this.#knows(instances)) await this.#tell();
+    return this.#knows(instances) ? "told" : "not told";
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer();
+  }
+
+  #knows(instances: readonly Instance[]): boolean {
+    return this.#told !== null && JSON.stringify(this.#told) === JSON.stringify(instances);
+  }
+
+  #tell(): Promise<void> {
+    this.#cancelTimer();
+    this.#telling ??= this.#tellOnce().finally(() => {
+      this.#telling = null;
+    });
+    return this.#telling;
+  }
+
+  async #tellOnce(): Promise<void> {
+    if (this.#closed) return;
+    const { clock, node, lease } = this.#parts;
+    const instances = this.#instances;
+    try {
+      const answer = await lease({ node, instances });
+      this.#told = instances;
+      this.#everyMs = Math.max(renewEveryMsMin, answer.renewEveryMs);
+      this.#backoff.succeeded();
+      this.#outage.worked();
+      this.#again(clock, this.#everyMs);
+    } catch (error) {
+      // After a while without it nothing is known there any more.
+      this.#told = null;
+      this.#outage.failed(faultText(error));
+      this.#again(clock, this.#backoff.nextMs());
+    }
+  }
+
+  #again(clock: Clock, delayMs: number): void {
+    if (this.#closed) return;
+    this.#cancelTimer = clock.after(delayMs, () => void this.#tell());
+  }
+}

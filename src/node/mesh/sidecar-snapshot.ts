@@ -1,0 +1,235 @@
+/** What a sidecar serves: made of what it knows of the mesh, of who it is, and of its place beside the app. */
+import { serviceLimitsGrammar, timeoutsGrammar } from "../../config/grammar/service.ts";
+import { defaultLimits, workerMemoryBytes } from "../../config/limits.ts";
+import type { Address } from "../../machine.ts";
+import type { MeshService } from "../../mesh.ts";
+import type {
+  HealthCheckConfig,
+  ListenerCertificate,
+  ListenerConfig,
+  RouteConfig,
+  ServiceConfig,
+  Snapshot,
+  SourcePlace,
+} from "../../snapshot.ts";
+import type { MeshKnowledge } from "./mesh-view.ts";
+import type { OwnCredentials } from "./node-state.ts";
+import { calledService, meshHost, ownCertificate, pluginsOf, rulesOf, withOthers } from "./used-services.ts";
+
+/** What the one who starts a sidecar says of it. */
+export interface SidecarRole {
+  readonly service: string;
+  readonly app: Address;
+  readonly inbound: Address;
+  readonly outbound: Address;
+  readonly admin: Address;
+  readonly zone: string | null;
+  readonly drainMs: number;
+  readonly log: Snapshot["log"];
+  readonly upstreams: readonly Upstream[];
+}
+
+/** A port of this machine that leads to one service, for clients that know no proxy. */
+export interface Upstream {
+  readonly service: string;
+  readonly bind: Address;
+}
+
+export interface SidecarFacts {
+  readonly version: number;
+  readonly role: SidecarRole;
+  readonly credentials: OwnCredentials;
+  /** Null before the first feed. */
+  readonly knowledge: MeshKnowledge | null;
+  /** Services that the app asked for, beside those of the role. */
+  readonly wanted: readonly string[];
+  /** An app that has not answered yet is not checked: it would be unwell for a while after it began. */
+  readonly app: "answers" | "awaited";
+}
+
+/**
+ * From the last byte of a request to the head of its answer. Its caller has the deadline that the mesh document sets,
+ * and leaves when it ends.
+ */
+const inboundTimeoutMs = 86_400_000;
+/** Where the mesh document says nothing: a connection is enough. */
+const appCheck: HealthCheckConfig = {
+  path: null,
+  host: null,
+  intervalMs: 5_000,
+  timeoutMs: 1_000,
+  healthy: 2,
+  unhealthy: 3,
+};
+
+/** What its app is called among the services of its snapshot; no service of a mesh can have this name. */
+export function appName(service: string): string {
+  return `${service}:app`;
+}
+
+/** Whom this sidecar has to hear of. */
+export function subscribed({ role, wanted, knowledge }: Pick<SidecarFacts, "role" | "wanted" | "knowledge">) {
+  const others = rulesOf(knowledge, role.service)?.callee?.others ?? [];
+  const called = [...role.upstreams.map(({ service }) => service), ...wanted, ...others];
+  return { own: role.service, called: withOthers(called, knowledge) };
+}
+
+export function sidecarSnapshot(facts: SidecarFacts): Snapshot {
+  const { role, credentials, knowledge } = facts;
+  const { called } = subscribed(facts);
+  const services = called.flatMap((name) => {
+    const rules = rulesOf(knowledge, name);
+    return rules === null ? [] : [calledService(rules, credentials)];
+  });
+  const { trustDomain, identity } = credentials;
+  return {
+    version: facts.version,
+    folder: "",
+    admin: role.admin,
+    drainMs: role.drainMs,
+    zone: role.zone,
+    connectionsMax: defaultLimits.connections,
+    workerMemoryBytes,
+    paths: { dotSegments: "reject", slashes: "keep", escapedSlash: "keep" },
+    resolver: { servers: [], timeoutMs: 1_000 },
+    mesh: { trustDomain, identity, removed: knowledge?.mesh.removed ?? [] },
+    log: role.log,
+    listeners: [
+      inbound(facts),
+      outbound(facts, called),
+      ...role.upstreams.map((upstream) => upstreamListener(upstream, facts)),
+    ],
+    services: [appService(facts), ...services],
+    plugins: pluginsOf([role.service, ...called], knowledge),
+  };
+}
+
+function inbound({ role, credentials, knowledge }: SidecarFacts): ListenerConfig {
+  const rules = rulesOf(knowledge, role.service);
+  const callee = rules?.callee ?? null;
+  const certificate: ListenerCertificate = {
+    ...ownCertificate(credentials),
+    clientCa: knowledge?.mesh.roots ?? credentials.roots,
+    clientCaFile: null,
+    clientAuth: callee?.mtls === "permissive" ? "optional" : "required",
+    versionMin: "1.2",
+  };
+  const place = rules?.place ?? placeOf(role);
+  const app: RouteConfig = {
+    name: "app",
+    match: anything,
+    filters: callee?.inbound ?? [],
+    timeoutMs: inboundTimeoutMs,
+    action: forwardTo(appName(role.service)),
+    place,
+  };
+  return {
+    ...plainListener("inbound", role.inbound, place),
+    protocol: "https",
+    tls: [certificate],
+    callers: callee?.mtls === "permissive" ? "mesh-or-plain" : "mesh",
+    // Nobody is let in before it is known who may.
+    routes: [callee === null ? unavailable(role.service, missing(knowledge, rules), place) : app],
+  };
+}
+
+function outbound({ role, knowledge }: SidecarFacts, called: readonly string[]): ListenerConfig {
+  const routes = called.flatMap((name) => {
+    const rules = rulesOf(knowledge, name);
+    const host = meshHost(name);
+    if (rules === null)
+      return [under(host, name, unavailable(name, missing(knowledge, rules), placeOf(role)))];
+    return rules.caller.routes.map((route) => under(host, name, route));
+  });
+  return {
+    ...plainListener("outbound", role.outbound, placeOf(role)),
+    proxy: { egress: knowledge?.mesh.egress ?? "deny" },
+    routes,
+  };
+}
+
+function upstreamListener({ service, bind }: Upstream, { role, knowledge }: SidecarFacts): ListenerConfig {
+  const rules = rulesOf(knowledge, service);
+  const place = rules?.place ?? placeOf(role);
+  const routes = rules?.caller.routes ?? [unavailable(service, missing(knowledge, rules), place)];
+  return { ...plainListener(`upstream-${service}`, bind, place), routes };
+}
+
+/** Routes of several services stand in one listener. */
+function under(host: string, service: string, route: RouteConfig): RouteConfig {
+  return { ...route, name: `${service}/${route.name}`, match: { ...route.match, host } };
+}
+
+function appService({ role, knowledge, app }: SidecarFacts): ServiceConfig {
+  const rules: MeshService | null = rulesOf(knowledge, role.service);
+  const { connect, idle } = timeoutsGrammar.parse({});
+  return {
+    name: appName(role.service),
+    endpoints: [{ address: role.app, weight: 1, zone: null, version: null }],
+    dns: null,
+    registry: null,
+    loadBalancing: { policy: "round-robin" },
+    slowStartMs: 0,
+    panicShare: 0,
+    healthCheck: app === "awaited" ? null : (rules?.callee?.healthCheck ?? appCheck),
+    outlierDetection: null,
+    tls: null,
+    limits: serviceLimitsGrammar.parse({}),
+    timeouts: { connectMs: connect, idleMs: idle },
+    messageLimits: { ...defaultLimits, idleTimeoutMs: idle },
+    place: rules?.place ?? placeOf(role),
+  };
+}
+
+function plainListener(name: string, bind: Address, place: SourcePlace): ListenerConfig {
+  return {
+    name,
+    bind,
+    place,
+    protocol: "http",
+    tls: [],
+    callers: "anyone",
+    trustedHops: 0,
+    proxy: null,
+    limits: defaultLimits,
+    filters: [],
+    routes: [],
+  };
+}
+
+const anything: RouteConfig["match"] = { host: null, path: null, methods: [], headers: [], query: [] };
+
+function forwardTo(service: string): RouteConfig["action"] {
+  return {
+    kind: "forward",
+    to: [{ service, version: null, weight: 1 }],
+    rewrite: { path: null, host: null },
+  };
+}
+
+type Missing = "no feed" | "no such service" | "no sidecars";
+
+function missing(knowledge: MeshKnowledge | null, rules: MeshService | null): Missing {
+  if (knowledge === null) return "no feed";
+  return rules === null ? "no such service" : "no sidecars";
+}
+
+/** Better than a port where nobody answers: it says what to do. */
+function unavailable(service: string, lacks: Missing, place: SourcePlace): RouteConfig {
+  const why = {
+    "no feed": `this node has not heard from its coordinator yet, so it knows nothing of ${service}`,
+    "no such service": `the mesh document has no service ${service}: add it under services, and apply it`,
+    "no sidecars": `the mesh document says that ${service} is outside the mesh (endpoints or dns): no sidecar stands beside it`,
+  }[lacks];
+  const action: RouteConfig["action"] = {
+    kind: "respond",
+    status: 503,
+    headers: [["x-clearway-reason", "service-unknown"]],
+    body: `service-unknown: ${why}\n`,
+  };
+  return { name: "unavailable", match: anything, filters: [], timeoutMs: inboundTimeoutMs, action, place };
+}
+
+function placeOf({ service }: SidecarRole): SourcePlace {
+  return { file: `sidecar ${service}`, line: 1 };
+}
