@@ -115,6 +115,7 @@ export interface Call {
 export interface SendChange {
   request?: Request;
   service?: string;
+  /** To endpoints of this version only. */
   version?: string;
   timeoutMs?: number;
   signal?: AbortSignal;

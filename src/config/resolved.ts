@@ -111,8 +111,8 @@ function serviceOf(service: ServiceConfig): unknown {
   };
 }
 
-function endpointOf({ address, weight, zone }: EndpointConfig): object {
-  return { address: formatAddress(address), weight, ...given({ zone }) };
+function endpointOf({ address, weight, zone, version }: EndpointConfig): object {
+  return { address: formatAddress(address), weight, ...given({ zone, version }) };
 }
 
 function limitsOf(limits: MessageLimits): Record<string, string | number> {

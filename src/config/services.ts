@@ -111,9 +111,12 @@ function readEndpoint(part: Part, report: Report): EndpointConfig | null {
   const checked = check(endpointGrammar, part, report);
   if (!checked.ok) return null;
   const written = checked.value;
-  const whole = "address" in written ? written : { address: written, weight: 1, zone: undefined };
+  const whole =
+    "address" in written ? written : { address: written, weight: 1, zone: undefined, version: undefined };
   const address = placeAddress(whole.address, childOf(part, "address") ?? part, report);
-  return address === null ? null : { address, weight: whole.weight, zone: whole.zone ?? null, version: null };
+  if (address === null) return null;
+  const { weight, zone = null, version = null } = whole;
+  return { address, weight, zone, version };
 }
 
 function checkUnique(

@@ -10,12 +10,12 @@ import type { SocketError } from "../machine.ts";
 import type { RequestKey } from "../snapshot.ts";
 import type { Failure } from "../types.ts";
 import type { KeyedRequest } from "./balance/policy.ts";
-import type { Endpoint, Waiter } from "./endpoint.ts";
+import type { Candidates, Endpoint, Waiter } from "./endpoint.ts";
 import { MessageFailure } from "./failures.ts";
 import type { Head } from "./http1/head.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
 import type { CallOwner, UpstreamConnection } from "./http1/upstream.ts";
-import type { Service } from "./service.ts";
+import type { Destination, Service } from "./service.ts";
 
 export interface AttemptOwner extends KeyedRequest {
   readonly method: string;
@@ -45,6 +45,7 @@ export class Attempt implements Waiter, CallOwner {
   connects = 0;
   readonly #service: Service;
   readonly #owner: AttemptOwner;
+  readonly candidates: Candidates;
   readonly tried: Endpoint[];
   #state: "waiting" | "sent" | "answered" | "ended" = "waiting";
   #connection: UpstreamConnection | null = null;
@@ -54,8 +55,9 @@ export class Attempt implements Waiter, CallOwner {
   #stale = 0;
 
   /** `tried`: endpoints that earlier tries of the same request used; this one adds to it. */
-  constructor(service: Service, owner: AttemptOwner, tried: Endpoint[]) {
+  constructor({ service, candidates }: Destination, owner: AttemptOwner, tried: Endpoint[]) {
     this.#service = service;
+    this.candidates = candidates;
     this.#owner = owner;
     this.tried = tried;
   }
@@ -88,8 +90,8 @@ export class Attempt implements Waiter, CallOwner {
   }
 
   #connect(wanted: "any" | "fresh"): void {
-    const endpoint = this.#service.pick(this.tried, this);
-    if (endpoint === null) this.#fail(nobody(this.#service));
+    const endpoint = this.candidates.pick(this.tried, this);
+    if (endpoint === null) this.#fail(nobody(this.#service, this.candidates));
     else this.#connectTo(endpoint, wanted);
   }
 
@@ -119,7 +121,7 @@ export class Attempt implements Waiter, CallOwner {
   /** Nothing was sent to it, or nothing read of that. */
   #passOver(endpoint: Endpoint, why: string): void {
     this.tried.push(endpoint);
-    const other = this.connects < ENDPOINTS_MAX ? this.#service.pick(this.tried, this) : null;
+    const other = this.connects < ENDPOINTS_MAX ? this.candidates.pick(this.tried, this) : null;
     if (other !== null && !this.tried.includes(other)) this.#connectTo(other, "any");
     else this.#fail(unreachable(this.#service, `${endpoint.name}: ${why}`));
   }
@@ -222,8 +224,8 @@ function unreachable(service: Service, why: string): Failure {
 }
 
 /** The caller hears that it is discovery, and not which names it asked for: those are the node's own affair. */
-function nobody({ config, roster }: Service): Failure {
-  const { emptiness, discoveryProblem } = roster;
+function nobody({ config, roster }: Service, { emptiness }: Candidates): Failure {
+  const { discoveryProblem } = roster;
   const why = discoveryProblem === null ? emptiness : `${emptiness}: ${discoveryProblem}`;
   return new MessageFailure("no-healthy-endpoint", `service ${config.name}: ${why}`, {
     side: "upstream",

@@ -8,7 +8,7 @@ import { outgoingRequest, outgoingResponse } from "./fetch/outgoing.ts";
 import { lightRequest } from "./fetch/request.ts";
 import type { FieldEdits, OutgoingResponse, RequestSource } from "./fetch/sources.ts";
 import type { ChainContext, ChainEnd } from "./filter-context.ts";
-import { chooseService, type LiveRoute } from "./generation.ts";
+import type { LiveRoute } from "./generation.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
 import { listElements } from "./http1/fields.ts";
 import type { KnownFields } from "./http1/head.ts";
@@ -18,8 +18,9 @@ import type { Peer } from "./peer.ts";
 import { reasonCode, respond, type SentBody } from "./respond.ts";
 import { type CalledRun, RunCall } from "./run-call.ts";
 import { type CallerSide, Sending, type SendingOwner, type SentRequest } from "./sending.ts";
-import type { Service } from "./service.ts";
+import type { Destination, Service } from "./service.ts";
 import { callService } from "./service-call.ts";
+import { chooseTarget } from "./split.ts";
 import { flushWires } from "./wire.ts";
 
 /** The exchange that runs the filters, as they and their sendings need it. */
@@ -139,10 +140,10 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOw
     const { config } = route;
     if (config === null) context.answered(ownResponse(this.exchange.unrouted));
     else if (config.action.kind === "forward") {
-      const service = chooseService(route.targets, peer.listener.generation.parts.random);
-      this.exchange.service = service;
-      if (route.wrap === null) this.#start(request, service, { change: UNCHANGED, owner: this });
-      else this.#wrapped(request, service, route.wrap);
+      const target = chooseTarget(route.targets, peer.listener.generation.parts.random);
+      this.exchange.service = target.service;
+      if (route.wrap === null) this.#start(request, target, { change: UNCHANGED, owner: this });
+      else this.#wrapped(request, target, route.wrap);
     } else {
       const { head, body } = localAnswer(config, this.exchange.head);
       const init = { status: head.status, headers: pairs(head.added) };
@@ -150,11 +151,11 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOw
     }
   }
 
-  #wrapped(request: Request, service: Service, wrap: SendWrap): void {
+  #wrapped(request: Request, target: Destination, wrap: SendWrap): void {
     this.#beginTimeout();
     const send: Send = (change = UNCHANGED) =>
-      this.send(change.request ?? request, this.#service(change, service), change);
-    wrap(new RunCall(this, request, service), send).then(
+      this.send(change.request ?? request, this.#destination(change, target), change);
+    wrap(new RunCall(this, request, target.service), send).then(
       (response) => this.answered(response),
       (error: unknown) => this.failed(error),
     );
@@ -229,30 +230,35 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOw
     return new Request(target, { method: request.method, headers });
   }
 
-  #service(change: SendChange, otherwise: Service): Service {
-    if (change.service === undefined) return otherwise;
-    const named = this.exchange.peer.listener.generation.services.get(change.service);
-    if (named === undefined) throw new Error(`no service is called "${change.service}"`);
-    return named;
+  #destination({ service, version }: SendChange, otherwise: Destination): Destination {
+    if (service === undefined)
+      return version === undefined ? otherwise : otherwise.service.destination(version);
+    const named = this.exchange.peer.listener.generation.services.get(service);
+    if (named === undefined) throw new Error(`no service is called "${service}"`);
+    return named.destination(version ?? null);
   }
 
   /** One sending; rejects with a MessageFailure when no head of an answer came. */
-  send(request: Request, service: Service, change: SendChange): Promise<Response> {
-    if (change.detached === true) return this.#sendApart(request, service, change);
+  send(request: Request, destination: Destination, change: SendChange): Promise<Response> {
+    if (change.detached === true) return this.#sendApart(request, destination, change);
     if (this.#ended) return Promise.reject(requestOver());
     // A filter may have named another one: what is measured and logged is who was asked last.
-    this.exchange.service = service;
+    this.exchange.service = destination.service;
     return new Promise((answered, failed) => {
-      this.#start(request, service, { change, owner: { answered, failed } });
+      this.#start(request, destination, { change, owner: { answered, failed } });
     });
   }
 
   /** Knows neither the caller nor its connection, which may be serving the next request. */
-  #sendApart(request: Request, service: Service, { signal, timeoutMs }: SendChange): Promise<Response> {
+  #sendApart(
+    request: Request,
+    destination: Destination,
+    { signal, timeoutMs }: SendChange,
+  ): Promise<Response> {
     const { pseudonym } = this.exchange.peer.listener.generation.parts;
-    const routeMs = this.exchange.route.timeoutMs ?? service.config.messageLimits.routeTimeoutMs;
+    const routeMs = this.exchange.route.timeoutMs ?? destination.service.config.messageLimits.routeTimeoutMs;
     this.#triedApart ??= [];
-    return callService(service, signal === undefined ? request : new Request(request, { signal }), {
+    return callService(destination, signal === undefined ? request : new Request(request, { signal }), {
       timeoutMs: Math.min(timeoutMs ?? routeMs, routeMs),
       pseudonym,
       tried: this.#triedApart,
@@ -261,10 +267,10 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOw
 
   #start(
     request: Request,
-    service: Service,
+    destination: Destination,
     { change, owner }: { change: SendChange; owner: SendingOwner },
   ): void {
-    const sending = new Sending(this, owner, { service, request, earlier: this.#latest });
+    const sending = new Sending(this, owner, { destination, request, earlier: this.#latest });
     this.#latest = sending;
     this.exchange.attempts++;
     sending.start(change);

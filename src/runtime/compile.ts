@@ -1,5 +1,6 @@
 /** A snapshot becomes a generation: services attached or made, filters created, chains folded. Nothing is bound here. */
 import type {
+  ForwardTarget,
   ListenerConfig,
   RouteConfig,
   ServiceConfig,
@@ -10,11 +11,12 @@ import type {
 import type { FilterRegistry } from "../types.ts";
 import { type Chain, compileChain, paramNames, type SendWrap, wrapSend } from "./chain.ts";
 import type { ServiceParts } from "./endpoint.ts";
-import { Generation, type GenerationParts, type LiveRoute, type WeightedService } from "./generation.ts";
+import { Generation, type GenerationParts, type LiveRoute } from "./generation.ts";
 import { createFilters, type FilterParts, type LiveFilter } from "./live-filter.ts";
 import { createMatcher } from "./match.ts";
 import { Service } from "./service.ts";
 import type { Steps } from "./slices.ts";
+import { SplitCandidates, type WeightedTarget } from "./split.ts";
 import { type ServerCertificate, ServerCertificates, serverCertificate } from "./tls/server-certificates.ts";
 
 export interface CompileParts {
@@ -81,8 +83,8 @@ export function discard({ generation, filters }: Compiled, serving: Generation |
 
 interface ListenerMaking extends FilterMaking {
   readonly running: Generation | null;
-  /** Of routes to one service, by its name: all of them share it. */
-  readonly targets: Map<string, readonly WeightedService[]>;
+  /** Of routes to one service whatever its version, by its name: all of them share it. */
+  readonly targets: Map<string, readonly WeightedTarget[]>;
 }
 
 interface FilterMaking {
@@ -179,22 +181,34 @@ function targetsOf(
   route: RouteConfig,
   { services }: Generation,
   shared: ListenerMaking["targets"],
-): readonly WeightedService[] {
+): readonly WeightedTarget[] {
   const { action } = route;
   if (action.kind !== "forward") return NO_TARGETS;
   const [only, ...more] = action.to;
-  const known = more.length === 0 ? shared.get(only!.service) : undefined;
+  const isShared = more.length === 0 && only!.version === null;
+  const known = isShared ? shared.get(only!.service) : undefined;
   if (known !== undefined) return known;
-  const targets = action.to.map(({ service: name, weight }) => {
+  const targets = action.to.map((target): WeightedTarget => {
+    const { service: name, version, weight } = target;
     const service = services.get(name);
     if (service === undefined) throw new CompileError(route.place, `no service is called "${name}"`);
-    return { service, weight };
+    if (version === null) return { ...service.destination(null), version, weight };
+    const candidates = new SplitCandidates(service, version, versionsBeside(target, action.to));
+    return { service, candidates, version, weight };
   });
-  if (more.length === 0) shared.set(only!.service, targets);
+  if (isShared) shared.set(only!.service, targets);
   return targets;
 }
 
-const NO_TARGETS: readonly WeightedService[] = [];
+const NO_TARGETS: readonly WeightedTarget[] = [];
+
+/** Versions of the same service that the route sends requests to as well. */
+function versionsBeside(target: ForwardTarget, all: readonly ForwardTarget[]): string[] {
+  const others = all.filter(({ service, version, weight }) => {
+    return service === target.service && version !== target.version && weight > 0;
+  });
+  return others.flatMap(({ version }) => version ?? []);
+}
 
 function rewrites({ action }: RouteConfig): "yes" | "no" {
   if (action.kind !== "forward") return "no";

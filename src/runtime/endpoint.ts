@@ -23,8 +23,21 @@ export interface ServiceParts {
   counted(service: ServiceConfig, counts: EndpointCounts): void;
 }
 
+/** Endpoints of one service that a request may go to. */
+export interface Candidates {
+  /** How many they are, well or not. */
+  readonly size: number;
+  /** Why nobody can be picked, in words. */
+  readonly emptiness: string;
+  /** One that is not in `tried`; when all were tried, any again; null when there is none. */
+  pick(tried: readonly Endpoint[], request: KeyedRequest): Endpoint | null;
+  /** Whether it is one of them, and may get requests at the moment. */
+  accepts(endpoint: Endpoint): boolean;
+}
+
 /** What waits for a connection: one try of one request. */
 export interface Waiter extends KeyedRequest {
+  readonly candidates: Candidates;
   readonly tried: readonly Endpoint[];
   /** Whether it still waits. */
   readonly waiting: "yes" | "no";

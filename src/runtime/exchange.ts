@@ -13,7 +13,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { ANSWERS, type Answer, answerTo } from "./failures.ts";
 import type { FieldEdits } from "./fetch/sources.ts";
 import { viaHasLoop } from "./forwarded.ts";
-import { chooseService, type LiveRoute } from "./generation.ts";
+import type { LiveRoute } from "./generation.ts";
 import { ownHead } from "./http1/caller-answer.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
 import { allValues, FieldKind, namedValue } from "./http1/fields.ts";
@@ -27,6 +27,7 @@ import { applyPathPolicy } from "./path.ts";
 import type { Peer } from "./peer.ts";
 import type { ChangedRequest } from "./sending.ts";
 import type { Service } from "./service.ts";
+import { chooseTarget } from "./split.ts";
 import { flushWires } from "./wire.ts";
 
 export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwner, KeyFacts {
@@ -170,8 +171,9 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   #direct(route: LiveRoute): void {
     const { config } = route;
     if (route.targets.length > 0) {
-      this.service = chooseService(route.targets, this.#parts.random);
-      this.#attempt = new Attempt(this.service, this, []);
+      const target = chooseTarget(route.targets, this.#parts.random);
+      this.service = target.service;
+      this.#attempt = new Attempt(target, this, []);
       this.attempts = 1;
       this.#attempt.start();
     } else if (config === null) this.answer(this.unrouted);

@@ -7,6 +7,7 @@ import type { Chain, SendWrap } from "./chain.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Matcher } from "./match.ts";
 import type { Service } from "./service.ts";
+import type { WeightedTarget } from "./split.ts";
 import type { ServerCertificates } from "./tls/server-certificates.ts";
 
 /**
@@ -24,16 +25,11 @@ export interface LiveRoute {
   /** Upstream filters; null when there are none. */
   readonly wrap: SendWrap | null;
   /** Empty where no service answers. */
-  readonly targets: readonly WeightedService[];
+  readonly targets: readonly WeightedTarget[];
   /** Null without a route: as the listener's limits say. */
   readonly timeoutMs: number | null;
   /** Whether a `rewrite` stands beside its services. */
   readonly rewrites: "yes" | "no";
-}
-
-export interface WeightedService {
-  readonly service: Service;
-  readonly weight: number;
 }
 
 /** A listener's part of a generation. */
@@ -90,17 +86,4 @@ export class Generation {
     this.#retire = retire;
     if (this.active === 0) retire();
   }
-}
-
-/** The service that this request goes to: by weight where there are several. */
-export function chooseService(targets: readonly WeightedService[], random: Random): Service {
-  const first = targets[0]!;
-  if (targets.length === 1) return first.service;
-  const total = targets.reduce((sum, target) => sum + target.weight, 0);
-  let rest = random.fraction() * total;
-  for (const target of targets) {
-    rest -= target.weight;
-    if (rest < 0) return target.service;
-  }
-  return first.service;
 }

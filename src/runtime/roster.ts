@@ -4,7 +4,8 @@ import type { EndpointCounts } from "../types.ts";
 import type { KeyedRequest } from "./balance/policy.ts";
 import { type Selection, Selector } from "./balance/selection.ts";
 import type { Deadline } from "./deadlines.ts";
-import { addressText, type Endpoint, type ServiceParts } from "./endpoint.ts";
+import { addressText, type Candidates, type Endpoint, type ServiceParts } from "./endpoint.ts";
+import { type VersionCandidates, Versions } from "./versions.ts";
 
 /** Endpoints that discovery names beyond these are left out. */
 const endpointsMax = 10_000;
@@ -22,10 +23,11 @@ export interface RosterParts extends ServiceParts {
   create(config: EndpointConfig, before: Endpoint | undefined): Endpoint;
 }
 
-export class Roster {
+export class Roster implements Candidates {
   endpoints: readonly Endpoint[] = [];
   readonly #parts: RosterParts;
   readonly #selector: Selector<Endpoint>;
+  readonly #versions: Versions;
   readonly #due: Deadline;
   #selection: Selection<Endpoint>;
   #discoveryProblem: string | null = null;
@@ -34,9 +36,11 @@ export class Roster {
   constructor(parts: RosterParts, state: ServiceState | null, before: Roster | null) {
     this.#parts = parts;
     this.#selector = new Selector(parts.config, parts.zone, parts);
+    this.#versions = new Versions(parts);
     this.#due = parts.deadlines.create(() => this.#select());
     this.#enter(state, before?.endpoints ?? [], (endpoint, config) => parts.create(config, endpoint));
     this.#selection = this.#selector.select(this.endpoints);
+    this.#versions.select(this.endpoints);
     this.#due.set(this.#selection.dueAtMs);
     this.#notePanic(before?.panic ?? "no");
   }
@@ -49,7 +53,10 @@ export class Roster {
     return this.#discoveryProblem;
   }
 
-  /** Why nobody can be picked, in words. */
+  get size(): number {
+    return this.endpoints.length;
+  }
+
   get emptiness(): string {
     const count = this.endpoints.length;
     return count === 0 ? "it has no endpoint" : `none of its ${count} endpoints is well`;
@@ -70,9 +77,13 @@ export class Roster {
     return this.#selection.balancer.pick(tried, request);
   }
 
-  /** Whether it may get requests at the moment. */
-  isUsable(endpoint: Endpoint): boolean {
+  accepts(endpoint: Endpoint): boolean {
     return this.panic === "yes" || endpoint.standing.isWell(this.#parts.clock.now());
+  }
+
+  /** Those of one version. */
+  ofVersion(version: string): VersionCandidates {
+    return this.#versions.of(version);
   }
 
   /** Its weight, or less during a slow start; 0 while it gets nothing. */
@@ -176,6 +187,7 @@ export class Roster {
   #select(): void {
     const { panic } = this;
     this.#selection = this.#selector.select(this.endpoints);
+    this.#versions.select(this.endpoints);
     this.#due.set(this.#selection.dueAtMs);
     this.#notePanic(panic);
     this.#parts.counted(this.#parts.config, this.counts);

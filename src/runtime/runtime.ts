@@ -124,7 +124,7 @@ class WorkerRuntime implements Runtime {
         call: (name, request) =>
           callNamed(serviceOf(name), name, (service) => {
             const timeoutMs = service.config.messageLimits.routeTimeoutMs;
-            return callService(service, request, { timeoutMs, pseudonym });
+            return callService(service.destination(null), request, { timeoutMs, pseudonym });
           }),
       }),
     };

@@ -16,7 +16,7 @@ import type { RequestFraming, RequestLine } from "./http1/request-writer.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
 import type { UpstreamConnection } from "./http1/upstream.ts";
 import { deliver } from "./respond.ts";
-import type { Service } from "./service.ts";
+import type { Destination, Service } from "./service.ts";
 
 /** What goes out instead of what came; what is left out stays as it came. */
 export interface ChangedRequest {
@@ -54,7 +54,7 @@ export interface SentRequest {
 }
 
 export interface SendingParts {
-  readonly service: Service;
+  readonly destination: Destination;
   readonly request: Request;
   readonly earlier: Sending | null;
 }
@@ -82,16 +82,16 @@ export class Sending implements AttemptOwner, AnswerOwner {
   #settled = false;
   #unschedule: () => void = ignore;
 
-  constructor(sent: SentRequest, owner: SendingOwner, { service, request, earlier }: SendingParts) {
+  constructor(sent: SentRequest, owner: SendingOwner, { destination, request, earlier }: SendingParts) {
     this.#sent = sent;
     this.#owner = owner;
-    this.#service = service;
+    this.#service = destination.service;
     this.#request = request;
     this.earlier = earlier;
     this.#outgoing = outgoingRequest(request, sent.original);
     this.#body = this.#outgoing.body;
     this.method = this.#outgoing.method;
-    this.#attempt = new Attempt(service, this, sent.tried);
+    this.#attempt = new Attempt(destination, this, sent.tried);
   }
 
   start(change: SendChange): void {

@@ -17,7 +17,7 @@ import type { ResponseFacts } from "./http1/response-rules.ts";
 import type { UpstreamConnection } from "./http1/upstream.ts";
 import { deliver } from "./respond.ts";
 import { framingOf, targetOf } from "./sending.ts";
-import type { Service } from "./service.ts";
+import type { Destination } from "./service.ts";
 import { flushWires } from "./wire.ts";
 
 /**
@@ -25,12 +25,12 @@ import { flushWires } from "./wire.ts";
  * gives it up, also while the answer's body is on its way.
  */
 export function callService(
-  service: Service,
+  destination: Destination,
   request: Request,
   options: { timeoutMs: number; pseudonym: string; tried?: Endpoint[] },
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const call = new ServiceCall(service, request, { ...options, resolve, reject });
+    const call = new ServiceCall(destination, request, { ...options, resolve, reject });
     call.start();
     flushWires();
   });
@@ -66,13 +66,14 @@ class ServiceCall implements AttemptOwner, AnswerOwner {
   readonly #unschedule: () => void;
   #body: AnswerBody | null = null;
 
-  constructor(service: Service, request: Request, options: CallOptions) {
+  constructor(destination: Destination, request: Request, options: CallOptions) {
     this.#request = request;
     this.#outgoing = outgoingRequest(request, request);
     this.#options = options;
     this.method = this.#outgoing.method;
-    this.#attempt = new Attempt(service, this, options.tried ?? []);
-    this.#unschedule = service.parts.clock.after(options.timeoutMs, () => this.#stop("upstream-timeout"));
+    this.#attempt = new Attempt(destination, this, options.tried ?? []);
+    const { clock } = destination.service.parts;
+    this.#unschedule = clock.after(options.timeoutMs, () => this.#stop("upstream-timeout"));
   }
 
   keyValue(key: RequestKey): string | null {

@@ -1,12 +1,14 @@
 /** A service made live: its endpoints, their connections, and the limits towards it. */
 import type { ServiceConfig, ServiceState } from "../snapshot.ts";
 import type { Failure, Log } from "../types.ts";
-import type { KeyedRequest } from "./balance/policy.ts";
-import { Endpoint, type EndpointOwner, type ServiceParts, type Waiter } from "./endpoint.ts";
+import { type Candidates, Endpoint, type EndpointOwner, type ServiceParts, type Waiter } from "./endpoint.ts";
 import type { UpstreamConnection } from "./http1/upstream.ts";
 import { OccasionalNote } from "./occasional-note.ts";
 import { Roster } from "./roster.ts";
 import { ServiceTargets } from "./tls/service-targets.ts";
+
+const fallbacksHelp =
+  "Requests that a split gave to another version, because theirs had no endpoint that was well.";
 
 /** What a service is besides its config. */
 export interface ServiceSetting {
@@ -15,6 +17,12 @@ export interface ServiceSetting {
   readonly state: ServiceState | null;
   /** The one of this name under the former config: what it learned about its endpoints goes on to count. */
   readonly before: Service | null;
+}
+
+/** Where a request goes. */
+export interface Destination {
+  readonly service: Service;
+  readonly candidates: Candidates;
 }
 
 export class Service implements EndpointOwner {
@@ -29,6 +37,7 @@ export class Service implements EndpointOwner {
   /** In line, the longest first. */
   readonly #waiting = new Set<Waiter>();
   readonly #failures: OccasionalNote;
+  readonly #fallbacks: OccasionalNote;
 
   /** Throws an Error that says what is wrong with the service's certificates. */
   constructor(
@@ -40,6 +49,7 @@ export class Service implements EndpointOwner {
     this.zone = zone;
     this.targets = tls === null ? null : new ServiceTargets({ ...config, tls }, parts.sockets);
     this.#failures = new OccasionalNote(parts.deadlines);
+    this.#fallbacks = new OccasionalNote(parts.deadlines);
     this.roster = new Roster(
       { ...parts, config, zone, create: (endpoint, former) => new Endpoint(this, endpoint, former) },
       state,
@@ -51,18 +61,20 @@ export class Service implements EndpointOwner {
     return this.roster.endpoints;
   }
 
-  get waitingCount(): number {
-    return this.#waiting.size;
+  /** All of its endpoints, or those of one version. */
+  destination(version: string | null): Destination {
+    const { roster } = this;
+    return { service: this, candidates: version === null ? roster : roster.ofVersion(version) };
   }
 
-  pick(tried: readonly Endpoint[], request: KeyedRequest): Endpoint | null {
-    return this.roster.pick(tried, request);
+  get waitingCount(): number {
+    return this.#waiting.size;
   }
 
   /** Null: nothing but the config is known of it. */
   update(state: ServiceState | null): void {
     this.roster.update(state);
-    if (this.endpoints.length === 0) for (const waiter of [...this.#waiting]) this.#callUp(waiter);
+    for (const waiter of [...this.#waiting]) if (waiter.candidates.size === 0) this.#callUp(waiter);
   }
 
   failed(endpoint: Endpoint): void {
@@ -97,8 +109,8 @@ export class Service implements EndpointOwner {
     if (waiter === undefined) return "free";
     const fits =
       this.config.loadBalancing.policy === "ring-hash"
-        ? this.pick(waiter.tried, waiter) === endpoint
-        : this.roster.isUsable(endpoint);
+        ? waiter.candidates.pick(waiter.tried, waiter) === endpoint
+        : waiter.candidates.accepts(endpoint);
     if (!fits) return "surplus";
     this.#waiting.delete(waiter);
     waiter.use(connection, endpoint);
@@ -119,6 +131,19 @@ export class Service implements EndpointOwner {
   noteFailure(failure: Failure, log: Log): void {
     this.#failures.note((unsaid) =>
       log.warn(failure.message, { service: this.config.name, reason: failure.kind, unsaid }),
+    );
+  }
+
+  /** A version that a split gives requests to has nobody who is well: the others of the split get them. */
+  noteFallback(version: string): void {
+    const { meters, log } = this.parts;
+    const facts = { service: this.config.name, version };
+    meters.count("clearway_version_fallbacks_total", fallbacksHelp, facts);
+    this.#fallbacks.note((unsaid) =>
+      log.warn("a version has no endpoint that is well: the others of its split get its requests", {
+        ...facts,
+        unsaid,
+      }),
     );
   }
 

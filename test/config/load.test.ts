@@ -39,7 +39,7 @@ listeners:
       - respond: { status: 404, headers: { x-a: [b, c], x-d: e }, body: none }
 services:
   orders:
-    endpoints: ["10.0.0.1:9000", { address: "unix:/run/orders.sock", weight: 2, zone: b }]
+    endpoints: ["10.0.0.1:9000", { address: "unix:/run/orders.sock", weight: 2, zone: b, version: v2 }]
     loadBalancing: round-robin
     limits: { connections: 10, headerFields: 20 }
     timeouts: { connect: 250ms }
@@ -129,7 +129,7 @@ test("loadConfig makes the snapshot of the whole grammar", async () => {
     name: "orders",
     endpoints: [
       { address: { host: "10.0.0.1", port: 9000 }, weight: 1, zone: null, version: null },
-      { address: { unixPath: "/run/orders.sock" }, weight: 2, zone: "b", version: null },
+      { address: { unixPath: "/run/orders.sock" }, weight: 2, zone: "b", version: "v2" },
     ],
     loadBalancing: { policy: "round-robin" },
     limits: { connections: 10, pending: 1024, requests: 1024 },

@@ -35,6 +35,8 @@ export interface ProxyOptions {
   readonly random?: Random;
   /** What configs may name; the built-in ones, and Hono's, without it. */
   readonly filters?: FilterRegistry;
+  /** What else than its text a config says. */
+  readonly change?: (snapshot: Snapshot) => Snapshot;
   /** Texts of the files that the config names, by their names; read anew with each config. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -52,11 +54,13 @@ export class RunningProxy {
   readonly #clock: Clock;
   readonly #findFilters: FindFilters;
   readonly #files: Readonly<Record<string, string>>;
+  readonly #change: (snapshot: Snapshot) => Snapshot;
   #version = 0;
 
   private constructor(options: ProxyOptions) {
     this.#clock = options.clock ?? new VirtualClock();
     this.#files = options.files ?? {};
+    this.#change = options.change ?? ((snapshot) => snapshot);
     this.#findFilters = options.filters === undefined ? findFilters : onlyFilters(options.filters);
     this.runtime = createRuntime({
       sockets: options.sockets ?? host.sockets,
@@ -104,7 +108,7 @@ export class RunningProxy {
     });
     if (snapshot === null)
       throw new Error(problems.map(({ path, message }) => `${path}: ${message}`).join("\n"));
-    return snapshot;
+    return this.#change(snapshot);
   }
 
   /** The port of the listener `web`, or of another. */

@@ -24,6 +24,7 @@ const endpointFields = z.strictObject({
   address: endpointAddress().describe("Where it is"),
   weight: weight.default(1).describe("Its share of the requests, against the other endpoints"),
   zone: partName.describe("Where it stands").optional(),
+  version: partName.describe("Of what runs there, for filters that send to one version").optional(),
 });
 export const endpointGrammar = z.union([endpointAddress(), endpointFields]);
 

@@ -27,6 +27,8 @@ export interface Selection<E> {
   readonly balancer: Balancer<E>;
   /** In a panic all endpoints are used, well or not. */
   readonly panic: "yes" | "no";
+  /** How many are well and have a weight. */
+  readonly well: number;
   /** When time alone makes another selection due: an ejection or a slow start ends. Infinity when none does. */
   readonly dueAtMs: number;
 }
@@ -75,9 +77,10 @@ export class Selector<E extends Member> {
     const zoned = zone !== null && local.members.length > 0 && others.members.length > 0;
     const shares = zoned ? zoneShares(wellShare(local), wellShare(others)) : null;
     const dueAtMs = this.#dueAt(all.members, now);
+    const well = all.well.length;
     // As in Envoy: endpoints of other zones that can take all requests leave no need for a panic.
     if (shares?.enough !== "yes" && wellShare(all) < this.#config.panicShare) {
-      return { balancer: this.#policy({ ...all, well: all.members }), panic: "yes", dueAtMs };
+      return { balancer: this.#policy({ ...all, well: all.members }), panic: "yes", well, dueAtMs };
     }
     const balancer =
       shares === null
@@ -88,7 +91,7 @@ export class Selector<E extends Member> {
             localShare: shares.local,
             draw: (request) => this.#draw(request),
           });
-    return { balancer, panic: "no", dueAtMs };
+    return { balancer, panic: "no", well, dueAtMs };
   }
 
   /** How much of its weight an endpoint gets requests by, as far as its own state says. */
