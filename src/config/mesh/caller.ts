@@ -61,7 +61,7 @@ export function readCaller(
     timeout: formatDuration(timeoutMs),
     ...(read.length === 0
       ? {}
-      : { routes: read.map((one, index) => routeOf(one, routes[index]!, calls, shown)) }),
+      : { routes: read.map((one, index) => routeOf(one, { route: routes[index]!, outer: calls }, shown)) }),
   };
   return {
     rules: { routes, others: servicesIn(routes, context).filter((other) => other !== name) },
@@ -159,7 +159,11 @@ function sharesOf(split: NonNullable<Calls["split"]>): object {
 }
 
 /** The service's own filters are not repeated here. */
-function routeOf({ draft, calls }: ReadRoute, route: RouteConfig, outer: Calls, shown: Shown): object {
+function routeOf(
+  { draft, calls }: ReadRoute,
+  { route, outer }: { readonly route: RouteConfig; readonly outer: Calls },
+  shown: Shown,
+): object {
   const { split: _, ...own } = callsOf(calls!, shown) as { split?: object };
   const { split, to, ...ending } = actionOf(route.action, shown) as Record<string, unknown>;
   const isImplied = childOf(draft.part, "to") === null && to !== undefined;

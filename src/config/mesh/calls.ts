@@ -34,8 +34,8 @@ export function readCalls(part: Part, place: CallsPlace, context: FilterContext)
     return [key, options === null ? null : (readFilterOf(key, options, context) ?? "wrong")] as const;
   });
   const filters = readFilters(childOf(part, place.list), "route", context);
-  const single = callKeys.map((key) => isSingle(key, part, place, context)).every((one) => one);
-  if (split === "wrong" || filters === null || !single) return null;
+  const twice = callKeys.filter((key) => isTwice(key, { ...place, part }, context));
+  if (split === "wrong" || filters === null || twice.length > 0) return null;
   const own = { ...outer?.calls.own } as Record<FilterKey, FilterEntry | null>;
   for (const [key, entry] of entries) {
     if (entry === "wrong") return null;
@@ -73,17 +73,21 @@ function readSplit(
 }
 
 /** A filter of such a name is a key or stands in the list, not both. */
-function isSingle(key: FilterKey, part: Part, place: CallsPlace, { report }: FilterContext): boolean {
+function isTwice(
+  key: FilterKey,
+  { part, list, outer: outside }: CallsPlace & { readonly part: Part },
+  { report }: FilterContext,
+): boolean {
   const keyHere = childOf(part, key);
-  const listedHere = entryNamed(key, childOf(part, place.list));
-  const outer = place.outer?.part ?? null;
+  const listedHere = entryNamed(key, childOf(part, list));
+  const outer = outside?.part ?? null;
   const keyThere = outer === null ? null : childOf(outer, key);
   const listedThere = outer === null ? null : entryNamed(key, childOf(outer, "outbound"));
   const [wrong, other] = keyHere !== null ? [keyHere, listedHere ?? listedThere] : [listedHere, keyThere];
-  if (wrong === null || other === null) return true;
+  if (wrong === null || other === null) return false;
   const message = `cannot use ${key} twice: wanted it either as the key \`${key}\` or in the list of filters`;
   report.add(wrong.key, wrong.path, { message, hints: [`the other one is at ${placeName(other.key)}`] });
-  return false;
+  return true;
 }
 
 function entryNamed(name: string, list: Part | null): Part | null {
