@@ -6,6 +6,8 @@ import { VirtualClock } from "../../virtual-clock.ts";
 import { dayMs, makeAuthority, reasonOf } from "./parts.ts";
 
 const now = Date.now();
+/** After everything that a test makes has begun. */
+const soon = now + 600_000;
 const ca = "basicConstraints=critical,CA:TRUE";
 const signs = "keyUsage=critical,keyCertSign";
 const p256 = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
@@ -67,35 +69,33 @@ describe("given authority", () => {
   for (const [kind, key] of Object.entries(kinds)) {
     test(`nodes are vouched for below a root of the user's with a key of ${kind}`, async () => {
       const clock = clockOfNow();
-      const given = await readGivenAuthority(root({ key }), now + 1000);
+      const given = await readGivenAuthority(root({ key }), soon);
       const { issue, authority, store } = await makeAuthority({ clock, given });
       const { certificate, roots } = await issue();
-      const judged = { certificate, roots, atEpochMs: now + 2000 };
+      const judged = { certificate, roots, atEpochMs: soon };
       expect(opensslVerdict({ ...judged, purpose: "sslserver" })).toBe("OK");
       expect(opensslVerdict({ ...judged, purpose: "sslclient" })).toBe("OK");
       expect((await store.readSecret("authority"))?.text).toContain('"rootKey":null');
       // Without it the next start goes on with the intermediate that was made.
       const next = await makeAuthority({ clock, store });
       expect(next.authority.rootFingerprint).toBe(authority.rootFingerprint);
-      expect(opensslVerdict({ ...(await next.issue()), purpose: "sslserver", atEpochMs: now + 2000 })).toBe(
-        "OK",
-      );
+      expect(opensslVerdict({ ...(await next.issue()), purpose: "sslserver", atEpochMs: soon })).toBe("OK");
     });
   }
 
   test("nodes are vouched for below an authority that has another one above it", async () => {
     const clock = clockOfNow();
-    const given = await readGivenAuthority(below(root()), now + 1000);
+    const given = await readGivenAuthority(below(root()), soon);
     const { issue } = await makeAuthority({ clock, given });
     const { certificate, roots, expiresEpochMs } = await issue();
     expect(certificate.match(/BEGIN CERTIFICATE/g)?.length).toBe(3);
-    expect(opensslVerdict({ certificate, roots, purpose: "sslserver", atEpochMs: now + 2000 })).toBe("OK");
+    expect(opensslVerdict({ certificate, roots, purpose: "sslserver", atEpochMs: soon })).toBe("OK");
     expect(expiresEpochMs).toBeLessThan(now + 2 * dayMs);
   });
 
   test("intermediate never outlives the user's authority, and is renewed with it alone", async () => {
     const [clock, store] = [clockOfNow(), new MemoryStore()];
-    const given = await readGivenAuthority(root({ days: 40 }), now + 1000);
+    const given = await readGivenAuthority(root({ days: 40 }), soon);
     const { authority } = await makeAuthority({ clock, store, given });
     expect(authority.expiresEpochMs).toBe(given.expiresEpochMs);
     clock.advance(35 * dayMs);
@@ -111,52 +111,48 @@ describe("given authority", () => {
     const clock = clockOfNow();
     const [first, second] = [root(), root()];
     const own = await makeAuthority({ clock });
-    const given = await readGivenAuthority(first, now + 1000);
+    const given = await readGivenAuthority(first, soon);
     expect(await reasonOf(makeAuthority({ clock, store: own.store, given }))).toBe("other-authority");
     const { store } = await makeAuthority({ clock, given });
-    const other = await readGivenAuthority(second, now + 1000);
+    const other = await readGivenAuthority(second, soon);
     expect(await reasonOf(makeAuthority({ clock, store, given: other }))).toBe("other-authority");
   });
 
   test("what is wrong with it is said, with the option", async () => {
     const good = root();
     const other = root();
-    expect(await problemOf(good, now + 1000)).toBe("none");
-    expect(await problemOf({ ...good, key: other.key }, now + 1000)).toContain(
-      "--ca-key: it does not belong to",
-    );
-    expect(await problemOf({ ...good, key: root({ key: p384 }).key }, now + 1000)).toContain(
-      "does not belong",
-    );
+    expect(await problemOf(good, soon)).toBe("none");
+    expect(await problemOf({ ...good, key: other.key }, soon)).toContain("--ca-key: it does not belong to");
+    expect(await problemOf({ ...good, key: root({ key: p384 }).key }, soon)).toContain("does not belong");
     expect(await problemOf(good, now + 401 * dayMs)).toContain("ended on");
     expect(await problemOf(good, now - 100 * dayMs)).toContain("begins on");
     expect(await problemOf({ ...good, certificates: "" })).toContain("no -----BEGIN CERTIFICATE-----");
     const damaged = good.certificates.replace(/\n[^\n]{60}/, "\nAAAA");
     expect(await problemOf({ ...good, certificates: damaged })).toContain("--ca-cert");
     const leaf = root({ extensions: ["basicConstraints=critical,CA:FALSE"] });
-    expect(await problemOf(leaf, now + 1000)).toContain("is no authority");
+    expect(await problemOf(leaf, soon)).toContain("is no authority");
     const bound = root({ extensions: [`${ca},pathlen:0`] });
-    expect(await problemOf(bound, now + 1000)).toContain("has the path length 0; wanted at least 1");
+    expect(await problemOf(bound, soon)).toContain("has the path length 0; wanted at least 1");
     const usage = root({ extensions: [ca, "keyUsage=critical,digitalSignature"] });
-    expect(await problemOf(usage, now + 1000)).toContain("may not sign certificates");
+    expect(await problemOf(usage, soon)).toContain("may not sign certificates");
     const [alone = ""] =
       below(good).certificates.match(/-----BEGIN[\s\S]*?-----END CERTIFICATE-----\n/) ?? [];
     const rootless = { certificates: alone, key: below(good).key };
-    expect(await problemOf(rootless, now + 1000)).toContain("is the last one and no root");
+    expect(await problemOf(rootless, soon)).toContain("is the last one and no root");
     const mixed = { certificates: alone + other.certificates, key: good.key };
-    expect(await problemOf(mixed, now + 1000)).toContain("is not signed by the one that follows it");
+    expect(await problemOf(mixed, soon)).toContain("is not signed by the one that follows it");
     const tight = below(root({ extensions: [`${ca},pathlen:1`] }));
-    expect(await problemOf(tight, now + 1000)).toContain("has the path length 1; wanted at least 2");
+    expect(await problemOf(tight, soon)).toContain("has the path length 1; wanted at least 2");
   });
 
   test("keys of other forms are refused with the command that converts them", async () => {
     const good = root();
     const [sec1 = ""] = opensslFiles(["ec", "-in", "k", "-out", "o"], { k: good.key }, ["o"]);
-    expect(await problemOf({ ...good, key: sec1 }, now + 1000)).toContain("openssl pkcs8 -topk8 -nocrypt");
+    expect(await problemOf({ ...good, key: sec1 }, soon)).toContain("openssl pkcs8 -topk8 -nocrypt");
     const encrypt = ["pkcs8", "-topk8", "-in", "k", "-out", "o", "-passout", "pass:x"];
     const [encrypted = ""] = opensslFiles(encrypt, { k: good.key }, ["o"]);
-    expect(await problemOf({ ...good, key: encrypted }, now + 1000)).toContain("encrypted");
+    expect(await problemOf({ ...good, key: encrypted }, soon)).toContain("encrypted");
     const small = root({ key: ["rsa:1024"] });
-    expect(await problemOf(small, now + 1000)).toContain("RSA of 2048 bits or more");
+    expect(await problemOf(small, soon)).toContain("RSA of 2048 bits or more");
   });
 });
