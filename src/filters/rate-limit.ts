@@ -58,8 +58,8 @@ class Gate {
     if (!taken.allowed && this.#options.mode === "enforce") return Promise.resolve(this.#refuse(taken));
     this.#count(taken.allowed ? "allowed" : "audited");
     const fields = this.#fields;
-    if (fields === null) return next();
-    return next().then(() => fields.addTo(c.res.headers, taken));
+    if (fields !== null) c.env.onAnswer(() => fields.addTo(c.res.headers, taken));
+    return next();
   }
 
   #refuse(taken: Taken): Response {

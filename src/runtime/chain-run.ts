@@ -130,8 +130,15 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOw
     this.#starting = false;
   }
 
-  forward(request: Request, context: ChainContext): void {
+  entered(context: ChainContext): void {
     this.#context = context;
+  }
+
+  onAnswer(change: () => void): void {
+    this.#context!.onAnswer(change);
+  }
+
+  forward(request: Request, context: ChainContext): void {
     if (this.#ended) {
       context.failed(requestOver());
       return;
