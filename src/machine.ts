@@ -62,6 +62,11 @@ export interface TlsHandshake {
   readonly clientCertificate: "ignored" | "optional" | "required";
   /** The peer is proved, as far as was asked: who takes the secured socket? Its `onOpen` follows. */
   secured(facts: TlsFacts): SocketOwner;
+  /**
+   * The peer did not prove who it is: who tells it so, over the secured socket, and closes that? In TLS 1.3 the peer takes
+   * its handshake for done and sends; it could not know that nothing of that is read. `failed` does not follow.
+   */
+  disbelieved(error: SocketError, certificate: "none" | "shown"): SocketOwner;
   /** There will be no connection; nothing follows. */
   failed(error: SocketError): void;
 }
@@ -145,21 +150,6 @@ export interface Sockets {
   /** Makes an accepted plain socket a TLS one; until it is secured, it may only be closed or reset. */
   acceptTls(accepted: ByteSocket, handshake: TlsHandshake): void;
 }
-
-/** Whom an HTTPS request believes, and what it shows; PEM texts. */
-export interface RequestTls {
-  /** Null believes whoever answers. */
-  readonly ca: string | null;
-  /** Whom the certificate must name. */
-  readonly serverName: string;
-  readonly own: { readonly certificate: string; readonly key: string } | null;
-}
-
-/**
- * An HTTPS request that follows no redirect and obeys no proxy variable. Rejects with an Error that has a `code` when
- * nobody answers, or nobody who is believed.
- */
-export type SecureFetch = (url: string, init: RequestInit, tls: RequestTls) => Promise<Response>;
 
 /** One X.509 certificate (RFC 5280). */
 export interface CertificateFacts {

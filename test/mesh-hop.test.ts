@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startLoad } from "../bench/load.ts";
 import { processTree } from "../bench/processes.ts";
 import { counted, type Hop, type HopNode, keepPosting, smallBody, startHop } from "./mesh-hop.ts";
+import { until } from "./program.ts";
 
 const times = Number(process.env.CLEARWAY_HOPS ?? 1);
 const getters = 32;
@@ -76,3 +77,26 @@ test("a hop: a node of the service that is killed under load loses no GET, and n
     expect(posted.failures.length).toBeLessThanOrEqual(posters);
   }
 }, 3_600_000);
+
+test("a hop: a node of the service that does not believe the callers' node loses nothing, and is named when all do", async () => {
+  const one = await startHop({ filters: "[retry]", foreign: 1 });
+  try {
+    const gets = keepGetting(one);
+    const posts = keepPosting(one, posters);
+    await sleep(loadMs);
+    expect(await gets.stop()).toMatchObject({ failed: 0, examples: [] });
+    expect(await posts.stop()).toMatchObject({ failures: [], repeated: 0 });
+  } finally {
+    await one.stop();
+  }
+  const all = await startHop({ filters: "[retry]", foreign: 3 });
+  try {
+    const answer = await fetch(`http://127.0.0.1:${all.callers.port}/`, { method: "POST", body: "x" });
+    expect([answer.status, answer.headers.get("x-clearway-reason")]).toEqual([503, "no-healthy-endpoint"]);
+    const words = "the other side does not believe the certificate";
+    await until(all.callers.running.log, (log) => log.includes(words));
+    expect(all.seen.requests).toBe(0);
+  } finally {
+    await all.stop();
+  }
+}, 120_000);

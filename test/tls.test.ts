@@ -158,7 +158,8 @@ describe("run with https", () => {
   });
 
   test("says in the log why a caller that proves nothing is not served", async () => {
-    await expect(ask("/marker", {}, "proved.example")).rejects.toThrow();
+    const { status, headers } = await ask("/marker", {}, "proved.example");
+    expect([status, headers.get("x-clearway-reason")]).toEqual([403, "certificate-required"]);
     await until(running.output, (output) => output.includes("the other side showed no certificate"));
   });
 });

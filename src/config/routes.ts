@@ -2,7 +2,6 @@
 import type { z } from "zod";
 import type {
   FilterEntry,
-  ForwardTarget,
   NamedValueMatch,
   RouteAction,
   RouteConfig,
@@ -11,7 +10,14 @@ import type {
 } from "../snapshot.ts";
 import { checkFields, isMisspelt } from "./check.ts";
 import { type FilterContext, readFilters, reportUnknownService } from "./filter-list.ts";
-import { matchGrammar, redirectGrammar, respondGrammar, rewriteGrammar, routeGrammar } from "./grammar.ts";
+import {
+  laterKeys,
+  matchGrammar,
+  redirectGrammar,
+  respondGrammar,
+  rewriteGrammar,
+  routeGrammar,
+} from "./grammar.ts";
 import { hidingRoutes } from "./hidden-routes.ts";
 import { childOf, type Part, spotOf, writtenOf } from "./located.ts";
 import { lineOf, placeName } from "./source.ts";
@@ -20,6 +26,7 @@ import { choice, quoted } from "./wanted.ts";
 type Written = Partial<z.output<typeof routeGrammar>>;
 type WrittenMatch = z.output<typeof matchGrammar>;
 
+const routeKeys = Object.keys(routeGrammar.shape);
 const endings = ["to", "redirect", "respond"] as const;
 /** Fields that frame a message are the codec's (RFC 9112, section 6). */
 const framingFields = new Set([
@@ -32,7 +39,7 @@ const framingFields = new Set([
 ]);
 
 /** What was right of a route. */
-export interface RouteDraft {
+interface Draft {
   readonly part: Part;
   readonly name: string | null;
   readonly match: RouteMatch | null;
@@ -49,18 +56,9 @@ export function readRoutes(
   context: FilterContext,
 ): readonly RouteConfig[] | null {
   const drafts = parts.map((part) => readRoute(part, context));
-  return routesOf(drafts, { timeoutMs, host: "" }, context);
-}
-
-/** The same, once each was read; `host` is what their names begin with where no host is matched. */
-export function routesOf(
-  drafts: readonly RouteDraft[],
-  { timeoutMs, host }: { readonly timeoutMs: number; readonly host: string },
-  context: FilterContext,
-): readonly RouteConfig[] | null {
   const namesRight = checkNames(drafts, context);
   const allSeen = checkHidden(drafts, context);
-  const names = routeNames(drafts, host);
+  const names = routeNames(drafts);
   const routes = drafts.flatMap((draft, index): RouteConfig[] => {
     const { part, match, filters, action, complete } = draft;
     if (match === null || filters === null || action === null || !complete) return [];
@@ -70,17 +68,14 @@ export function routesOf(
   return namesRight && allSeen && routes.length === drafts.length ? routes : null;
 }
 
-/** Keys of a route that are not read with its grammar as a whole. */
-export const routeParts = ["match", "filters", "rewrite", "redirect", "respond"] as const;
-
-function readRoute(part: Part, context: FilterContext): RouteDraft {
+function readRoute(part: Part, context: FilterContext): Draft {
   const { report } = context;
-  const { some, complete } = checkFields(routeGrammar, part, { report, except: routeParts });
+  const except = ["match", "filters", "rewrite", "redirect", "respond"];
+  const { some, complete } = checkFields(routeGrammar, part, { report, except, later: laterKeys.route });
   const written: Written = some;
   const filters = readFilters(childOf(part, "filters"), "route", context);
   const match = readMatch(childOf(part, "match"), context);
-  const action =
-    part.node.kind === "map" ? readAction(part, { written, match, otherwise: null }, context) : null;
+  const action = part.node.kind === "map" ? readAction(part, { written, match }, context) : null;
   return {
     part,
     name: written.name ?? null,
@@ -92,7 +87,7 @@ function readRoute(part: Part, context: FilterContext): RouteDraft {
   };
 }
 
-export function readMatch(part: Part | null, context: FilterContext): RouteMatch | null {
+function readMatch(part: Part | null, context: FilterContext): RouteMatch | null {
   if (part === null) return { host: null, path: null, methods: [], headers: [], query: [] };
   const { some, complete } = checkFields(matchGrammar, part, context);
   if (!complete) return null;
@@ -129,22 +124,18 @@ function valueMatches(
   });
 }
 
-export interface RouteSoFar {
-  readonly written: Pick<Written, "to">;
+interface RouteSoFar {
+  readonly written: Written;
   readonly match: RouteMatch | null;
-  /** Where it ends without saying so; null where it has to. */
-  readonly otherwise: readonly ForwardTarget[] | null;
 }
 
-export function readAction(part: Part, route: RouteSoFar, context: FilterContext): RouteAction | null {
+function readAction(part: Part, route: RouteSoFar, context: FilterContext): RouteAction | null {
   const { report } = context;
   const given = endings.filter((name) => childOf(part, name) !== null);
   const [ending, second] = given;
   const rewrite = childOf(part, "rewrite");
-  const isImplied = ending === undefined && route.otherwise !== null;
-  let right = given.length === 1 || isImplied;
-  if (ending === undefined && !isImplied) {
-    const routeKeys = Object.keys(routeGrammar.shape);
+  let right = given.length === 1;
+  if (ending === undefined) {
     if (!endings.some((name) => isMisspelt(name, part, routeKeys)))
       report.add(spotOf(part), part.path, {
         message: `cannot find where this route ends: wanted one of ${choice(endings)}`,
@@ -154,7 +145,7 @@ export function readAction(part: Part, route: RouteSoFar, context: FilterContext
     const message = `cannot end a route in both \`${ending}\` and \`${second}\`: wanted one of them`;
     report.add(other.key, other.path, { message });
   }
-  if (rewrite !== null && childOf(part, "to") === null && !isImplied) {
+  if (rewrite !== null && childOf(part, "to") === null) {
     report.add(rewrite.key, rewrite.path, { message: "cannot use `rewrite` here: wanted it beside `to`" });
     right = false;
   }
@@ -169,13 +160,10 @@ export function readAction(part: Part, route: RouteSoFar, context: FilterContext
 function readForward(part: Part, route: RouteSoFar, context: FilterContext): RouteAction | null {
   const { report, services } = context;
   const rewritePart = childOf(part, "rewrite");
-  const rewrite = rewritePart === null ? {} : readRewrite(rewritePart, route, context);
+  const rewrite =
+    rewritePart === null ? { path: undefined, host: undefined } : readRewrite(rewritePart, route, context);
   const to = childOf(part, "to");
   const { to: written } = route.written;
-  const isImplied = endings.every((name) => childOf(part, name) === null);
-  if (isImplied && route.otherwise !== null && rewrite !== null) {
-    return forward(route.otherwise, rewrite);
-  }
   if (to === null || written === undefined) return null;
   const targets = typeof written === "string" ? { [written]: 1 } : written;
   const unknown = Object.keys(targets).filter((name) => services !== null && !services.has(name));
@@ -187,12 +175,11 @@ function readForward(part: Part, route: RouteSoFar, context: FilterContext): Rou
     report.add(spotOf(to), to.path, { message });
   }
   if (rewrite === null || unknown.length > 0 || total === 0) return null;
-  const shares = Object.entries(targets).map(([service, weight]) => ({ service, version: null, weight }));
-  return forward(shares, rewrite);
-}
-
-function forward(to: readonly ForwardTarget[], { path, host }: z.output<typeof rewriteGrammar>): RouteAction {
-  return { kind: "forward", to, rewrite: { path: path ?? null, host: host ?? null } };
+  return {
+    kind: "forward",
+    to: Object.entries(targets).map(([service, weight]) => ({ service, version: null, weight })),
+    rewrite: { path: rewrite.path ?? null, host: rewrite.host ?? null },
+  };
 }
 
 function readRewrite(part: Part, route: RouteSoFar, context: FilterContext) {
@@ -262,7 +249,7 @@ function readRespond(part: Part | null, context: FilterContext): RouteAction | n
   return action;
 }
 
-function checkNames(drafts: readonly RouteDraft[], context: FilterContext): boolean {
+function checkNames(drafts: readonly Draft[], context: FilterContext): boolean {
   const first = new Map<string, Part>();
   let right = true;
   for (const { name, part } of drafts) {
@@ -282,7 +269,7 @@ function checkNames(drafts: readonly RouteDraft[], context: FilterContext): bool
   return right;
 }
 
-function checkHidden(drafts: readonly RouteDraft[], context: FilterContext): boolean {
+function checkHidden(drafts: readonly Draft[], context: FilterContext): boolean {
   const matches = drafts.map(({ match }) => match);
   const hiding = hidingRoutes(matches);
   for (const [index, by] of hiding) {
@@ -299,11 +286,8 @@ function checkHidden(drafts: readonly RouteDraft[], context: FilterContext): boo
  * The given names; for the others host and path as the match has them, with the methods in front where several
  * routes share these, and a number behind where that is not enough.
  */
-function routeNames(drafts: readonly RouteDraft[], anyHost: string): readonly string[] {
-  const patterns = drafts.map(({ match }) => {
-    const host = match?.host ?? anyHost;
-    return host + (match?.path ?? (host === "" ? "*" : ""));
-  });
+function routeNames(drafts: readonly Draft[]): readonly string[] {
+  const patterns = drafts.map(({ match }) => (match?.host ?? "") + (match?.path ?? (match?.host ? "" : "*")));
   const uses = new Map<string, number>();
   for (const [index, pattern] of patterns.entries()) {
     if (drafts[index]!.name === null) uses.set(pattern, (uses.get(pattern) ?? 0) + 1);

@@ -134,6 +134,11 @@ class AppTaker implements RequestTaker, GateKeeper {
     return connection;
   }
 
+  disbelieved(gate: TlsGate, problem: string, certificate: "none" | "shown"): SocketOwner {
+    this.failed(gate, problem);
+    return this.#turnedAway.unproved(certificate);
+  }
+
   failed(gate: TlsGate, problem: string | null): void {
     this.closed(gate);
     if (problem === null) return;

@@ -12,9 +12,10 @@ import type { Failure } from "../types.ts";
 import type { KeyedRequest } from "./balance/policy.ts";
 import type { Candidates, Endpoint, Waiter } from "./endpoint.ts";
 import { MessageFailure } from "./failures.ts";
+import type { CallOwner } from "./http1/call-owner.ts";
 import type { Head } from "./http1/head.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
-import type { CallOwner, UpstreamConnection } from "./http1/upstream.ts";
+import type { UpstreamConnection } from "./http1/upstream.ts";
 import type { Destination, Service } from "./service.ts";
 
 export interface AttemptOwner extends KeyedRequest {
@@ -145,11 +146,8 @@ export class Attempt implements Waiter, CallOwner {
 
   onFailure(failure: Failure): void {
     const endpoint = this.endpoint!;
-    if (failure.kind === "connect-failure" && this.#owner.repeatable === "yes") {
-      endpoint.failed(this.#startedAtMs);
-      this.#state = "waiting";
-      this.#connection = null;
-      this.#passOver(endpoint, failure.message);
+    if (failure.kind === "connect-failure") {
+      this.#turnedDown(endpoint, failure);
       return;
     }
     const safe = SAFE_METHODS.has(this.#owner.method) && this.#owner.repeatable === "yes";
@@ -166,6 +164,19 @@ export class Attempt implements Waiter, CallOwner {
     this.#fail(
       new MessageFailure(failureKind(failure), `${endpoint.name} ${failure.message}`, { side: "upstream" }),
     );
+  }
+
+  /** It does not believe who this node is, and read nothing; but what was given to it of a body is gone. */
+  #turnedDown(endpoint: Endpoint, { message }: Failure): void {
+    endpoint.failed(this.#startedAtMs);
+    this.#state = "waiting";
+    this.#connection = null;
+    if (this.#owner.repeatable === "yes") {
+      this.#passOver(endpoint, message);
+      return;
+    }
+    this.tried.push(endpoint);
+    this.#fail(unreachable(this.#service, `${endpoint.name}: ${message}`, "no"));
   }
 
   /** The answer's body ended, or nobody wants an answer any more. */
@@ -216,10 +227,10 @@ function inWords({ code, message }: SocketError): string {
   return code === "ETLS" ? message : code;
 }
 
-function unreachable(service: Service, why: string): Failure {
+function unreachable(service: Service, why: string, repeatable: "yes" | "no" = "yes"): Failure {
   return new MessageFailure("no-healthy-endpoint", `service ${service.config.name}: ${why}`, {
     side: "upstream",
-    retryable: "yes",
+    ...(repeatable === "yes" ? { retryable: "yes" } : {}),
   });
 }
 

@@ -39,6 +39,16 @@ export const ANSWERS = {
     "tls-required",
     "this port speaks HTTPS; begin the URL with https:// or turn on TLS at the caller",
   ),
+  "certificate-required": answer(
+    403,
+    "certificate-required",
+    "this listener asks for a client certificate, and was shown none",
+  ),
+  "certificate-not-believed": answer(
+    403,
+    "certificate-not-believed",
+    "this listener does not believe the client certificate that it was shown",
+  ),
   "misdirected-request": answer(
     421,
     "misdirected-request",

@@ -105,6 +105,12 @@ export class Listener implements RequestTaker, GateKeeper {
     return connection;
   }
 
+  /** Whoever is told that is no connection of this listener any more. */
+  disbelieved(gate: TlsGate, problem: string, certificate: "none" | "shown"): SocketOwner {
+    this.failed(gate, problem);
+    return this.#turnedAway.unproved(certificate);
+  }
+
   failed(gate: TlsGate, problem: string | null): void {
     const { name } = this.#live.config;
     this.closed(gate);

@@ -8,8 +8,9 @@ import type { HealthCheckConfig, MessageLimits, ServiceConfig } from "../snapsho
 import type { BodySink, Failure } from "../types.ts";
 import { Deadlines } from "./deadlines.ts";
 import { addressText } from "./endpoint.ts";
+import type { CallOwner } from "./http1/call-owner.ts";
 import type { Head } from "./http1/head.ts";
-import { type CallOwner, type ConnectionKeeper, UpstreamConnection } from "./http1/upstream.ts";
+import { type ConnectionKeeper, UpstreamConnection } from "./http1/upstream.ts";
 import { ServiceTargets } from "./tls/service-targets.ts";
 import { flushWires } from "./wire.ts";
 

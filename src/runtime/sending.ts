@@ -135,7 +135,9 @@ export class Sending implements AttemptOwner, AnswerOwner {
   }
 
   get repeatable(): "yes" | "no" {
-    return this.#body.kind === "none" ? "yes" : "no";
+    const body = this.#body;
+    const held = body.kind === "source" && body.source === this.#sent.body && this.#sent.body.held !== null;
+    return held || body.kind === "none" || body.kind === "bytes" ? "yes" : "no";
   }
 
   sendTo(upstream: UpstreamConnection, endpoint: Endpoint): void {

@@ -1,8 +1,9 @@
-/** Connections beyond a listener's limit. */
+/** Callers whose connections are not taken: they are beyond a listener's limit, or not believed. */
 import type { ByteSocket, SocketOwner } from "../machine.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
+import { ANSWERS, type Answer } from "./failures.ts";
 
-/** Connections beyond the limit that are being told so. */
+/** Connections that are being told so. */
 const REFUSING_MAX = 100;
 /** How long such a one may take to close its side. */
 const REFUSING_MS = 1_000;
@@ -13,10 +14,14 @@ const TOO_MANY_TEXT = Buffer.from(
     "content-type: text/plain; charset=utf-8\r\ncontent-length: 58\r\nconnection: close\r\n\r\n" +
     "too-many-connections: this node is at its limit, try later",
 );
+const UNPROVED_TEXTS = {
+  none: unproved(ANSWERS["certificate-required"]),
+  shown: unproved(ANSWERS["certificate-not-believed"]),
+};
 /** A fatal alert, internal_error (RFC 8446, section 6): a handshake, to say it in words, would cost more than all else. */
 const TOO_MANY_ALERT = Buffer.from([21, 3, 1, 0, 2, 2, 80]);
 
-/** How a listener at its limit takes leave of further callers. */
+/** How a listener takes leave of them. */
 export class TurnedAway {
   readonly #deadlines: Deadlines;
   readonly #refusing = new Set<Refused>();
@@ -27,13 +32,21 @@ export class TurnedAway {
 
   /** Being told takes a moment; beyond a bound there is none. */
   owner(protocol: "http" | "https"): SocketOwner {
+    return this.#teller(protocol === "http" ? TOO_MANY_TEXT : TOO_MANY_ALERT);
+  }
+
+  /** After its handshake. Not one byte of what it sends is read. */
+  unproved(certificate: "none" | "shown"): SocketOwner {
+    return this.#teller(UNPROVED_TEXTS[certificate]);
+  }
+
+  #teller(words: Buffer): SocketOwner {
     if (this.#refusing.size >= REFUSING_MAX) return new Closed();
-    const words = protocol === "http" ? TOO_MANY_TEXT : TOO_MANY_ALERT;
     return new Refused(words, this.#refusing, this.#deadlines);
   }
 }
 
-/** A connection beyond the limit: told so, and closed - by the caller first, since closing on unread bytes would reset. */
+/** A connection that is not taken: told so, and closed - by the caller first, since closing on unread bytes would reset. */
 class Refused implements SocketOwner {
   readonly #words: Buffer;
   readonly #refusing: Set<Refused>;
@@ -78,4 +91,12 @@ class Closed implements SocketOwner {
   onDrain(): void {}
   onEnd(): void {}
   onClose(): void {}
+}
+
+function unproved({ reason, sentence }: Answer): Buffer {
+  const text = `${reason}: ${sentence}\n`;
+  return Buffer.from(
+    `HTTP/1.1 403 Forbidden\r\nx-clearway-reason: ${reason}\r\n` +
+      `content-type: text/plain; charset=utf-8\r\ncontent-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`,
+  );
 }

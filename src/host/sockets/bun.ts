@@ -32,10 +32,12 @@ import {
   isDisbelief,
   isTlsBreak,
   peerCertificate,
+  type SecuredTaker,
   tlsBreak,
   tlsContext,
   tlsFailure,
   tlsOutlived,
+  tlsUnproved,
 } from "./tls.ts";
 import { listenAlone, listenInstead } from "./unix-listener.ts";
 
@@ -129,14 +131,14 @@ class BunSocket implements ByteSocket {
       tls: {
         secureContext: nativeContext(context),
         requestCert: clientCertificate !== "ignored",
-        // An optional certificate that is not believed is refused in `proved`.
-        rejectUnauthorized: clientCertificate === "required",
+        // Else Bun closes before the caller can be told; `proved` refuses who is not believed.
+        rejectUnauthorized: false,
         ALPNProtocols: alpnWire,
       },
       socket: {
         ...handlers,
         open() {},
-        handshake: proving(clientCertificate, (facts) => handshake.secured(facts)),
+        handshake: proving(clientCertificate, handshake),
       },
     } as never);
     raw.data = deaf;
@@ -144,16 +146,23 @@ class BunSocket implements ByteSocket {
   }
 
   /** The handshake is over: the owner takes the socket when the other side is whom it has to be. */
-  proved(native: Native, result: HandshakeResult, secured: (facts: TlsFacts) => SocketOwner): void {
+  proved(native: Native, result: HandshakeResult, taker: SecuredTaker): void {
     this.#socket = native;
     const peer = result.certificate === "ignored" ? undefined : native.getPeerX509Certificate();
     const believed =
       result.certificate === "ignored"
         ? result.ok || isDisbelief(result.error)
-        : result.ok && (native.authorized || (result.certificate === "optional" && peer === undefined));
+        : result.ok && (peer === undefined ? result.certificate === "optional" : native.authorized);
     const outlived = peer !== undefined && hasEnded(peer);
     if (!believed || outlived) {
-      this.#failure = outlived ? tlsOutlived : tlsFailure(result.error);
+      const missing = result.ok && peer === undefined && result.certificate === "required";
+      const failure = outlived ? tlsOutlived : missing ? tlsUnproved : tlsFailure(result.error);
+      if (result.ok && taker.disbelieved !== undefined) {
+        this.#owner = taker.disbelieved(failure, missing ? "none" : "shown");
+        this.#owner.onOpen(this);
+        return;
+      }
+      this.#failure = failure;
       // Not `terminate`, which may overtake the alert that says why. Also calls back `closed`, now or later.
       native.end();
       return;
@@ -167,7 +176,7 @@ class BunSocket implements ByteSocket {
       alpn: native.alpnProtocol || null,
       peer: peer === undefined ? null : peerCertificate(peer),
     };
-    this.#owner = secured(this.tls);
+    this.#owner = taker.secured(this.tls);
     this.#owner.onOpen(this);
   }
 
@@ -349,9 +358,9 @@ function clientTls({ context, serverName, verification }: TlsTarget, address: Ad
 /** What Bun calls when a handshake is over. */
 function proving(
   certificate: HandshakeResult["certificate"],
-  secured: (facts: TlsFacts) => SocketOwner,
+  taker: SecuredTaker,
 ): NonNullable<SocketHandler<BunSocket>["handshake"]> {
-  return (native, ok, error) => native.data.proved(native, { ok, error, certificate }, secured);
+  return (native, ok, error) => native.data.proved(native, { ok, error, certificate }, taker);
 }
 
 function clientHandlers(owner: SocketOwner, { verification }: TlsTarget) {
@@ -360,6 +369,6 @@ function clientHandlers(owner: SocketOwner, { verification }: TlsTarget) {
     open(native: Native) {
       native.data.connected(native);
     },
-    handshake: proving(certificate, () => owner),
+    handshake: proving(certificate, { secured: () => owner }),
   };
 }

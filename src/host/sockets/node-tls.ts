@@ -8,7 +8,15 @@
 import { isIP, type Socket } from "node:net";
 import { type SecureContext, TLSSocket, connect as tlsConnect } from "node:tls";
 import type { SocketError, TlsContext, TlsFacts, TlsHandshake, TlsTarget, TlsTexts } from "../../machine.ts";
-import { alpnProtocols, hasEnded, peerCertificate, tlsContext, tlsFailure, tlsOutlived } from "./tls.ts";
+import {
+  alpnProtocols,
+  hasEnded,
+  peerCertificate,
+  tlsContext,
+  tlsFailure,
+  tlsOutlived,
+  tlsUnproved,
+} from "./tls.ts";
 
 type Wanted = TlsHandshake["clientCertificate"];
 
@@ -27,8 +35,8 @@ export function acceptedSide(plain: Socket, { context, first, clientCertificate 
     isServer: true,
     secureContext: context.native as SecureContext,
     requestCert: clientCertificate !== "ignored",
-    // Without any the handshake fails; one that is not believed is refused by `whyRefused`.
-    rejectUnauthorized: clientCertificate === "required",
+    // Who shows none, or one that is not believed, is refused by `whyRefused`, and told so.
+    rejectUnauthorized: false,
     ALPNProtocols: alpnProtocols,
     allowHalfOpen: true,
   } as ConstructorParameters<typeof TLSSocket>[1]);
@@ -58,7 +66,7 @@ export function whyRefused(secured: TLSSocket, wanted: Wanted): SocketError | nu
   if (wanted === "ignored") return null;
   const peer = secured.getPeerX509Certificate();
   if (peer === undefined) {
-    return wanted === "optional" ? null : tlsFailure(new Error("peer did not return a certificate"));
+    return wanted === "optional" ? null : tlsUnproved;
   }
   const disbelief = verifyError(secured);
   if (disbelief !== null) return tlsFailure(disbelief);

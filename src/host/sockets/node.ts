@@ -22,7 +22,7 @@ import type {
   TlsTarget,
 } from "../../machine.ts";
 import { acceptedSide, connectingSide, factsOf, nodeTlsContext, whyRefused } from "./node-tls.ts";
-import { isTlsBreak, tlsBreak, tlsFailure } from "./tls.ts";
+import { isTlsBreak, type SecuredTaker, tlsBreak, tlsFailure, tlsUnproved } from "./tls.ts";
 import { listenAlone, listenInstead } from "./unix-listener.ts";
 
 const BUFFER_BYTES = 64 * 1024;
@@ -91,16 +91,14 @@ class NodeSocket implements ByteSocket {
     this.#owner = new Unsecured(handshake);
     const { clientCertificate } = handshake;
     const secured = this.#carry(acceptedSide(this.#plain, handshake));
-    secured.once("secure", () =>
-      this.#proved(secured, clientCertificate, (facts) => handshake.secured(facts)),
-    );
+    secured.once("secure", () => this.#proved(secured, clientCertificate, handshake));
   }
 
   /** The client's side; `host`: whom it reached. */
   secure(target: TlsTarget, host: string | null): void {
     const secured = this.#carry(connectingSide(this.#plain, target, host));
     const certificate = target.verification === "full" ? "required" : "ignored";
-    secured.once("secureConnect", () => this.#proved(secured, certificate, () => this.#owner));
+    secured.once("secureConnect", () => this.#proved(secured, certificate, { secured: () => this.#owner }));
   }
 
   #carry(secured: TLSSocket): TLSSocket {
@@ -117,13 +115,15 @@ class NodeSocket implements ByteSocket {
   }
 
   /** The handshake is over: the owner takes the socket when the other side is whom it has to be. */
-  #proved(
-    secured: TLSSocket,
-    certificate: TlsHandshake["clientCertificate"],
-    owner: (facts: TlsFacts) => SocketOwner,
-  ): void {
+  #proved(secured: TLSSocket, certificate: TlsHandshake["clientCertificate"], taker: SecuredTaker): void {
     if (this.#told || this.#left) return;
     const refused = whyRefused(secured, certificate);
+    if (refused !== null && taker.disbelieved !== undefined) {
+      this.#handshake = "over";
+      this.#owner = taker.disbelieved(refused, refused === tlsUnproved ? "none" : "shown");
+      this.opened();
+      return;
+    }
     if (refused !== null) {
       this.#error = refused;
       this.#socket.destroySoon();
@@ -132,7 +132,7 @@ class NodeSocket implements ByteSocket {
     }
     this.#handshake = "over";
     this.tls = factsOf(secured, certificate);
-    this.#owner = owner(this.tls);
+    this.#owner = taker.secured(this.tls);
     this.opened();
   }
 

@@ -1,7 +1,7 @@
 /** TLS as Bun, Node and Deno share it: contexts by `node:tls`, certificates of peers, and failures in words. */
 import type { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
-import type { PeerCertificate, SocketError, TlsContext, TlsTexts } from "../../machine.ts";
+import type { PeerCertificate, SocketError, TlsContext, TlsHandshake, TlsTexts } from "../../machine.ts";
 
 /**
  * What TLS 1.2 may use: forward secrecy and authenticated encryption, nothing else (the "intermediate" list of
@@ -23,6 +23,9 @@ export const alpnProtocols = ["http/1.1"];
 export const alpnWire: Buffer = Buffer.concat(
   alpnProtocols.map((name) => Buffer.from([name.length, ...Buffer.from(name)])),
 );
+
+/** Who takes a socket after its handshake; only a server's side tells a peer that it is not believed. */
+export type SecuredTaker = Pick<TlsHandshake, "secured"> & Partial<Pick<TlsHandshake, "disbelieved">>;
 
 /** See `Sockets.tlsContext`. */
 export function tlsContext(
@@ -58,6 +61,11 @@ export function hasEnded(certificate: X509Certificate): boolean {
 export const tlsOutlived: SocketError = {
   code: "ETLS",
   message: "its certificate is not believed: certificate has expired",
+};
+
+export const tlsUnproved: SocketError = {
+  code: "ETLS",
+  message: "the other side showed no certificate",
 };
 
 /**

@@ -130,7 +130,6 @@ class TrialRun {
   #fail(what: string): void {
     this.#finish({
       snapshot: null,
-      document: null,
       problems: [this.#problem(what)],
       resolved: null,
       schema: null,

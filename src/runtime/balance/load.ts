@@ -34,7 +34,7 @@ export class EndpointLoad {
   /** What `before` measured goes on to count. */
   constructor(
     public weight: number,
-    private readonly clock: Pick<Clock, "now">,
+    private readonly clock: Clock,
     before: EndpointLoad | undefined = undefined,
   ) {
     this.measuredAtMs = before?.measuredAtMs ?? clock.now();

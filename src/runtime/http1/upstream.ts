@@ -4,38 +4,18 @@
  * answer before the request's end or `Connection: close` retire it (RFC 9112 section 9.3).
  */
 
-import type { Address, ByteSocket, SocketError, SocketOwner, Sockets, TlsTarget } from "../../machine.ts";
+import type { ByteSocket, SocketError, SocketOwner, Sockets } from "../../machine.ts";
 import type { MessageLimits } from "../../snapshot.ts";
 import type { BodySink, BodySource, Failure, FieldTable } from "../../types.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
 import { MessageFailure } from "../failures.ts";
 import { flushWires, Wire } from "../wire.ts";
 import { NOWHERE } from "./body-sinks.ts";
+import type { CallOwner, Destination } from "./call-owner.ts";
 import { writeChunk, writeLastChunk } from "./chunk-writer.ts";
+import { disbeliefOf } from "./disbelief.ts";
 import type { Head } from "./head.ts";
 import { ResponseReader } from "./response-reader.ts";
-import type { ResponseFacts } from "./response-rules.ts";
-
-/** Who made the call that a connection carries. */
-export interface CallOwner {
-  readonly method: string;
-  /** A 1xx other than 101; the head is the connection's and gone afterwards. */
-  onInformational(head: Head): void;
-  /** The answer's head; its body waits for `pipe`. The head is the connection's until the body's end. */
-  onHead(head: Head, facts: ResponseFacts): void;
-  /** 101: from now on bytes. What came after the head is delivered by `pipe` of the tunnel. */
-  onUpgraded(head: Head): void;
-  /** No head will come. */
-  onFailure(failure: Failure): void;
-}
-
-/** Where a connection goes. */
-export interface Destination {
-  readonly address: Address;
-  readonly tls: TlsTarget | null;
-  /** Until the connection stands, its handshake included. */
-  readonly connectTimeoutMs: number;
-}
 
 /** Who owns the connections of an endpoint. */
 export interface ConnectionKeeper {
@@ -64,6 +44,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   readonly #deadline: Deadline;
   readonly #response: ResponseReader;
   #giveUp: (() => void) | null = null;
+  #secured: "yes" | "no" = "no";
   #wire: Wire | null = null;
   #state: State = "connecting";
   #owner: CallOwner | null = null;
@@ -105,6 +86,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   /** Dials; the keeper hears of the outcome, which includes that `timeoutMs` passed. */
   open(sockets: Pick<Sockets, "connect">, to: Destination): void {
     this.#deadline.set(this.#keeper.deadlines.now + to.connectTimeoutMs);
+    if (to.tls !== null) this.#secured = "yes";
     this.#giveUp = sockets.connect(to.address, this, ...(to.tls === null ? [] : [to.tls]));
   }
 
@@ -296,11 +278,20 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
     if (outcome === "more") return false;
     if (outcome === "bad") return this.#malformed(this.#response.problem!);
     if (head.status < 200) return this.#interim(owner, head);
+    const disbelief = this.answers === 0 && this.#secured === "yes" ? disbeliefOf(head) : null;
+    if (disbelief !== null) return this.#turnedDown(disbelief);
     this.answers++;
     this.#state = "body";
     this.#touchSilence();
     owner.onHead(head, facts);
     return true;
+  }
+
+  /** What it said came before anything that it was asked: it read nothing, as after an alert that says the same. */
+  #turnedDown(why: string): false {
+    this.#response.dropInput();
+    this.#lost(why, "connect-failure");
+    return false;
   }
 
   #interim(owner: CallOwner, head: Head): boolean {

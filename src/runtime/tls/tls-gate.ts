@@ -24,6 +24,8 @@ export interface GateKeeper {
   readonly limits: Pick<MessageLimits, "handshakeTimeoutMs">;
   /** The handshake is done: who serves the connection? The gate is out of the way from now on. */
   passed(gate: TlsGate): SocketOwner;
+  /** Its certificate is missing, or not believed for this reason: who tells it so? */
+  disbelieved(gate: TlsGate, problem: string, certificate: "none" | "shown"): SocketOwner;
   /** There was none; why, in words, or null for a caller that sent nothing, as a load balancer's check does. */
   failed(gate: TlsGate, problem: string | null): void;
 }
@@ -89,6 +91,11 @@ export class TlsGate implements SocketOwner {
         this.#keeper.deadlines.touch();
         this.#end();
         return this.#keeper.passed(this);
+      },
+      disbelieved: ({ message }, shown) => {
+        this.#keeper.deadlines.touch();
+        this.#end();
+        return this.#keeper.disbelieved(this, message, shown);
       },
       failed: (error) => this.#fail(error.message),
     });

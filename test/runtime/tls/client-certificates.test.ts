@@ -20,7 +20,7 @@ import {
   shopEntry,
   shown,
 } from "./secured.ts";
-import { asked, get, refusal, TlsCaller } from "./tls-caller.ts";
+import { asked, get, TlsCaller } from "./tls-caller.ts";
 
 afterEach(closeAll);
 
@@ -205,6 +205,38 @@ describe("clientCa", () => {
     expect(await asked(proxy.port(), shown(made))).toBeNull();
   });
 
+  for (const version of versions) {
+    test(`tells a caller why it is not let in, and closes, ${version}`, async () => {
+      const { proxy } = await demanding([provedEntry]);
+      for (const [pair, reason] of [
+        [rogue, "certificate-not-believed"],
+        [null, "certificate-required"],
+      ] as const) {
+        const options = { ...exactly(version), ...(pair === null ? {} : shown(pair)) };
+        const caller = await TlsCaller.open(proxy.port(), options);
+        caller.send(
+          `POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 100000\r\n\r\n${"x".repeat(50_000)}`,
+        );
+        const answer = await caller.answer();
+        expect(answer.start).toBe("HTTP/1.1 403 Forbidden");
+        expect(values(answer, "x-clearway-reason")).toEqual([reason]);
+        expect(answer.body.toString()).toStartWith(`${reason}: this listener `);
+        await caller.ended();
+      }
+    });
+  }
+
+  test("goes on refusing a hundred callers that stay after they were told, and lets others in meanwhile", async () => {
+    const { proxy } = await demanding([provedEntry]);
+    const staying = await Promise.all(
+      Array.from({ length: 120 }, () => TlsCaller.open(proxy.port(), shown(rogue))),
+    );
+    expect(await asked(proxy.port(), shown(good))).toBe(200);
+    expect(await asked(proxy.port(), shown(rogue))).toBeNull();
+    await eventually("none of them to be a connection of the listener", () => proxy.open.downstream === 0);
+    for (const caller of staying) caller.close();
+  });
+
   test("says in the log why a caller did not pass", async () => {
     for (const [pair, words] of [
       [rogue, "its certificate is not believed: certificate signature failure"],
@@ -295,8 +327,6 @@ describe("a request for another host than the handshake's", () => {
       }
     }
     expect(upstream.requests).toEqual([]);
-    expect(await refusal(proxy.port(), { servername: "mine.example", maxVersion: "TLSv1.2" })).toContain(
-      "ALERT",
-    );
+    expect(await asked(proxy.port(), { servername: "mine.example" })).toBeNull();
   });
 });

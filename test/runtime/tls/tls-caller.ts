@@ -1,6 +1,6 @@
 /** A caller that speaks TLS: what it saw of the other side, how it was refused, and answers as any caller reads them. */
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
-import { statusOf } from "../messages.ts";
+import { statusOf, values } from "../messages.ts";
 import { RawClient } from "../raw-client.ts";
 import { untilEnd } from "../setting.ts";
 
@@ -43,7 +43,10 @@ export class TlsCaller extends RawClient {
   }
 }
 
-/** The status of one request on a connection of its own; null when no byte of an answer came. */
+/** Said to callers that are not let in, before anything is read of what they ask. */
+const notLetIn = ["certificate-required", "certificate-not-believed"];
+
+/** The status of one request on a connection of its own; null when the caller was not let in. */
 export async function asked(
   port: number,
   options: ConnectionOptions = {},
@@ -59,6 +62,11 @@ export async function asked(
   const ending = caller.ended().then(() => null);
   // In TLS 1.3 a client is through with the handshake before its certificate is judged.
   const answer = await Promise.race([caller.answer().catch(() => null), ending]);
+  if (answer !== null && notLetIn.includes(values(answer, "x-clearway-reason").join())) {
+    // Nothing comes after it.
+    await ending;
+    return statusOf(answer) === 403 ? null : statusOf(answer);
+  }
   caller.close();
   if (answer === null && caller.received !== "") throw new Error(`half an answer: ${caller.received}`);
   return answer === null ? null : statusOf(answer);

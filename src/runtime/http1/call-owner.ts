@@ -1,0 +1,26 @@
+/** Whose call a connection to a service carries, and where that connection goes. */
+import type { Address, TlsTarget } from "../../machine.ts";
+import type { Failure } from "../../types.ts";
+import type { Head } from "./head.ts";
+import type { ResponseFacts } from "./response-rules.ts";
+
+/** Who made the call that a connection carries. */
+export interface CallOwner {
+  readonly method: string;
+  /** A 1xx other than 101; the head is the connection's and gone afterwards. */
+  onInformational(head: Head): void;
+  /** The answer's head; its body waits for `pipe`. The head is the connection's until the body's end. */
+  onHead(head: Head, facts: ResponseFacts): void;
+  /** 101: from now on bytes. What came after the head is delivered by `pipe` of the tunnel. */
+  onUpgraded(head: Head): void;
+  /** No head will come. */
+  onFailure(failure: Failure): void;
+}
+
+/** Where a connection goes. */
+export interface Destination {
+  readonly address: Address;
+  readonly tls: TlsTarget | null;
+  /** Until the connection stands, its handshake included. */
+  readonly connectTimeoutMs: number;
+}
