@@ -151,6 +151,21 @@ export interface Sockets {
   acceptTls(accepted: ByteSocket, handshake: TlsHandshake): void;
 }
 
+/** Whom an HTTPS request believes, and what it shows; PEM texts. */
+export interface RequestTls {
+  /** Null believes whoever answers. */
+  readonly ca: string | null;
+  /** Whom the certificate must name. */
+  readonly serverName: string;
+  readonly own: { readonly certificate: string; readonly key: string } | null;
+}
+
+/**
+ * An HTTPS request that follows no redirect and obeys no proxy variable. Rejects with an Error that has a `code` when
+ * nobody answers, or nobody who is believed.
+ */
+export type SecureFetch = (url: string, init: RequestInit, tls: RequestTls) => Promise<Response>;
+
 /** One X.509 certificate (RFC 5280). */
 export interface CertificateFacts {
   /** DNS names and addresses of its subjectAltName, in lower case. */

@@ -7,6 +7,7 @@ import packageJson from "../package.json" with { type: "json" };
 import type { Checked } from "./cli/check.ts";
 import type { PluginFiles } from "./cli/plugin-new.ts";
 import type { RunOptions } from "./cli/run.ts";
+import type { SchemaOf } from "./cli/schema.ts";
 import { fileAppenders } from "./host/appenders/node.ts";
 import { systemClock } from "./host/clock/node.ts";
 import { systemDatagrams } from "./host/datagrams/node.ts";
@@ -169,29 +170,38 @@ async function run({ file, workers }: RunOptions): Promise<number> {
 }
 
 async function check(file: string): Promise<Checked> {
-  const [load, formatProblem, { formatSummary }, { stringify }] = await Promise.all([
+  const [load, formatProblem, { formatSummary }, { stringify }, contents] = await Promise.all([
     configLoader(file),
     problemFormatter("out"),
     import("./config/problem.ts"),
     import("yaml"),
+    import("./cli/check.ts"),
   ]);
-  const { snapshot, problems, resolved } = await load(recordReads(files).files, 1);
+  const { snapshot, document, problems, resolved } = await load(recordReads(files).files, 1, "check");
   const blocks = () => problems.map((problem) => `${formatProblem(problem)}\n`);
+  const ofNode = snapshot === null ? null : contents.snapshotContents(snapshot);
   return {
-    snapshot,
+    contents: document === null ? ofNode : contents.documentContents(document.config),
     problems,
     problemsText: () => [...blocks(), formatSummary(problems)].join("\n"),
     resolvedText: (format) =>
-      (format === "yaml" ? stringify(resolved) : JSON.stringify(resolved, null, 2)).trimEnd(),
+      (format === "yaml"
+        ? stringify(resolved, { aliasDuplicateObjects: false })
+        : JSON.stringify(resolved, null, 2)
+      ).trimEnd(),
   };
 }
 
-async function schema(file: string | null): Promise<number> {
+async function schema(file: string | null, of: SchemaOf): Promise<number> {
   const [load, formatProblem] = await Promise.all([
-    configLoader(file ?? "clearway.yaml"),
+    configLoader(file ?? (of === "document" ? "mesh.yaml" : "clearway.yaml")),
     problemFormatter("error"),
   ]);
-  const { schema: made, problems, foreign } = await load(recordReads(files).files, 1, "schema");
+  const {
+    schema: made,
+    problems,
+    foreign,
+  } = await load(recordReads(files).files, 1, of === "document" ? "document-schema" : "schema");
   // Of a config that nobody named only its own filters matter, if there is one at all.
   if (problems.length > 0 && (file !== null || foreign)) {
     for (const problem of problems) terminal.error(formatProblem(problem));

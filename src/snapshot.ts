@@ -324,6 +324,17 @@ export interface MeshPlace {
   readonly removed: readonly string[];
 }
 
+/** The mesh that a node joins, as its config says. */
+export interface MeshMembership {
+  /** Without a slash at the end; tried in this order. */
+  readonly coordinators: readonly string[];
+  /** What the node is there. */
+  readonly service: string;
+  /** Null for the token of the environment. */
+  readonly tokenFile: string | null;
+  readonly stateFolder: string;
+}
+
 /** One complete, checked, immutable configuration. It crosses process borders: plain data only. */
 export interface Snapshot {
   /** Grows by one with every snapshot of this supervisor. */
@@ -345,6 +356,8 @@ export interface Snapshot {
   readonly log: { readonly level: LogLevel; readonly format: "json" | "text" };
   readonly listeners: readonly ListenerConfig[];
   readonly services: readonly ServiceConfig[];
+  /** Null for a node whose config names no mesh. */
+  readonly membership: MeshMembership | null;
   /** The users' own filters that it names. */
   readonly plugins: readonly PluginCode[];
 }

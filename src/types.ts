@@ -80,12 +80,21 @@ export interface Bindings {
   finished(report: (summary: RequestSummary) => void): void;
 }
 
+/** The same for filters of a route. */
+export interface FilterBindings extends Bindings {
+  /**
+   * Calls back when the answer came, on its way out past this filter: `c.res` is it. To be asked before `next()`, by a
+   * filter that returns what that gives. It does what code behind `await next()` would, and costs no promise.
+   */
+  onAnswer(change: () => void): void;
+}
+
 /** Values that filters hand to later filters (`c.set`, `c.get`). */
 export type Variables = Record<string, unknown>;
 
 /** Hono's environment in every Clearway filter. */
 export interface FilterEnvironment {
-  Bindings: Bindings;
+  Bindings: FilterBindings;
   Variables: Variables;
 }
 

@@ -36,6 +36,8 @@ export interface CertificateWish {
   /** Days from now; negative ones are past. */
   readonly startsDays?: number;
   readonly endsDays?: number;
+  /** Somebody else's; the pair's key is of no use then. */
+  readonly publicKey?: CryptoKey;
 }
 
 let serial = 0;
@@ -93,13 +95,19 @@ export class Authority {
 
   #sign(
     keys: CryptoKeyPair,
-    { subject, startsDays, endsDays, extensions }: CertificateWish & { readonly extensions: Extension[] },
+    {
+      subject,
+      startsDays,
+      endsDays,
+      publicKey,
+      extensions,
+    }: CertificateWish & { readonly extensions: Extension[] },
   ): Promise<X509Certificate> {
     return X509CertificateGenerator.create({
       serialNumber: nextSerial(),
       subject: subject ?? "CN=leaf",
       issuer: this.#certificate.subject,
-      publicKey: keys.publicKey,
+      publicKey: publicKey ?? keys.publicKey,
       signingKey: this.#keys.privateKey,
       notBefore: at(startsDays ?? -1),
       notAfter: at(endsDays ?? 30),

@@ -1,6 +1,7 @@
 /** The pages of docs/reference/. */
 import { configPage } from "./config-page.ts";
 import { filtersPage } from "./filters-page.ts";
+import { meshPage } from "./mesh-page.ts";
 
 export interface Page {
   readonly path: string;
@@ -9,5 +10,6 @@ export interface Page {
 
 export const pages: readonly Page[] = [
   { path: "docs/reference/config.md", make: configPage },
+  { path: "docs/reference/mesh.md", make: meshPage },
   { path: "docs/reference/filters.md", make: filtersPage },
 ];

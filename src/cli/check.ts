@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type { Terminal } from "../machine.ts";
+import type { MeshConfig } from "../mesh.ts";
 import type { Problem, Snapshot } from "../snapshot.ts";
 import { configFileOption } from "./options.ts";
 
@@ -9,8 +10,8 @@ export interface CheckVerb {
 }
 
 export interface Checked {
-  /** Null when there are problems. */
-  readonly snapshot: Snapshot | null;
+  /** What was checked, for people; null when there are problems. */
+  readonly contents: string | null;
   readonly problems: readonly Problem[];
   /** Every problem for a person, with a summary at the end. */
   problemsText(): string;
@@ -26,7 +27,9 @@ interface CheckOptions {
 
 export function checkCommand(verb: CheckVerb, finish: (code: number) => void): Command {
   return new Command("check")
-    .description("check a config file and print every problem: exit 0, or 1 with problems")
+    .description(
+      "check the config file of a node, or a mesh document, and print every problem: exit 0, or 1 with problems",
+    )
     .addOption(configFileOption())
     .option("--resolved", "print the config with every default and include")
     .option("--json", "print one JSON document and nothing else")
@@ -34,13 +37,13 @@ export function checkCommand(verb: CheckVerb, finish: (code: number) => void): C
 }
 
 async function report({ load, terminal }: CheckVerb, options: CheckOptions): Promise<number> {
-  const { snapshot, problems, problemsText, resolvedText } = await load(options.config);
-  if (snapshot === null) {
+  const { contents, problems, problemsText, resolvedText } = await load(options.config);
+  if (contents === null) {
     terminal.out(options.json ? json({ problems }) : problemsText());
     return 1;
   }
   if (options.resolved) terminal.out(resolvedText(options.json ? "json" : "yaml"));
-  else terminal.out(options.json ? json({ problems }) : `${options.config} is right: ${contents(snapshot)}`);
+  else terminal.out(options.json ? json({ problems }) : `${options.config} is right: ${contents}`);
   return 0;
 }
 
@@ -49,7 +52,7 @@ function json(value: unknown): string {
 }
 
 /** `2 listeners, 5 routes, 3 services` */
-function contents({ listeners, services }: Snapshot): string {
+export function snapshotContents({ listeners, services }: Snapshot): string {
   const routes = listeners.reduce((sum, listener) => sum + listener.routes.length, 0);
   const parts = [
     counted(listeners.length, "listener"),
@@ -57,6 +60,11 @@ function contents({ listeners, services }: Snapshot): string {
     counted(services.length, "service"),
   ];
   return parts.join(", ");
+}
+
+/** `a mesh document with 3 services` */
+export function documentContents({ services }: MeshConfig): string {
+  return `a mesh document with ${counted(services.length, "service")}`;
 }
 
 function counted(count: number, noun: string): string {

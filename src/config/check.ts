@@ -33,7 +33,13 @@ export interface FieldOptions {
   readonly except?: readonly string[];
   /** Keys that a later version will know. */
   readonly later?: readonly string[];
+  /** Keys that are known somewhere else, and what is said of them here. */
+  readonly elsewhere?: Elsewhere;
 }
+
+export type Elsewhere = Readonly<
+  Record<string, { readonly message: string; readonly hints: readonly string[] }>
+>;
 
 /** The fields that are right; all of them when `complete`. */
 export interface Fields<Value> {
@@ -117,8 +123,13 @@ export function isMisspelt(name: string, { node }: Part, known: readonly string[
 export function reportUnknownKey(
   name: string,
   at: { readonly range: Part["key"]; readonly path: Path },
-  context: { readonly report: Report; readonly known: readonly string[]; readonly later?: readonly string[] },
+  context: FieldOptions & { readonly report: Report; readonly known: readonly string[] },
 ): void {
+  const { elsewhere = {} } = context;
+  if (Object.hasOwn(elsewhere, name)) {
+    context.report.add(at.range, [...at.path, name], elsewhere[name]!);
+    return;
+  }
   const later = context.later?.includes(name) === true;
   const message = later ? `cannot use \`${name}\`: it is not in this version` : `unknown key "${name}"`;
   const hints = later ? [] : nearestHints(name, context.known);

@@ -28,6 +28,8 @@ export interface FilterContext extends KnownNames {
   readonly services: ReadonlySet<string> | null;
   /** What entries look like with their defaults and without their secrets, for --resolved. */
   readonly shown: Map<object, unknown>;
+  /** Services that entries may send to. */
+  readonly uses?: Map<FilterEntry, readonly string[]>;
 }
 
 /** Null when anything in the list is wrong. */
@@ -115,6 +117,12 @@ function readExtras(children: readonly [string, Part][], report: Report): Extras
   return right ? extras : null;
 }
 
+/** One filter whose options stand behind a key of its own; null when anything is wrong. */
+export function readFilterOf(name: string, options: Part, context: FilterContext): FilterEntry | null {
+  const entry = readNamed({ name, options, extras: noExtras }, options.key, context);
+  return entry?.right ? entry.value : null;
+}
+
 function readNamed(
   source: { readonly name: string; readonly options: Part; readonly extras: Extras },
   key: Range,
@@ -139,6 +147,7 @@ function readNamed(
   const place = { file: key.file.name, line: lineOf(key) };
   const value: FilterEntry = { name, ...extras, options: read.options, place };
   context.shown.set(value, read.shown);
+  if (read.uses.length > 0) context.uses?.set(value, read.uses);
   return { name, right: true, value };
 }
 
@@ -160,12 +169,16 @@ function created(
   return false;
 }
 
-/** Null when they are wrong. `shown` is what `--resolved` shows of them. */
-function readOptions(
-  definition: FilterDefinition,
-  part: Part,
-  context: FilterContext,
-): { readonly options: unknown; readonly shown: unknown } | null {
+interface ReadOptions {
+  readonly options: unknown;
+  /** What `--resolved` shows of them. */
+  readonly shown: unknown;
+  /** Services that they name. */
+  readonly uses: readonly string[];
+}
+
+/** Null when they are wrong. */
+function readOptions(definition: FilterDefinition, part: Part, context: FilterContext): ReadOptions | null {
   const { report } = context;
   try {
     const written = isNothing(part) && !takesNothing(definition) ? emptyPart(part) : part;
@@ -174,7 +187,8 @@ function readOptions(
     const marked = markedValues(definition.options, options);
     if (!checkMarked(marked, written, context)) return null;
     const shown = shownOptions(definition.options, written.node, marked);
-    return { options: withPaths(options, written, marked), shown };
+    const uses = marked.flatMap(({ mark, value }) => (mark === "service" ? [String(value)] : []));
+    return { options: withPaths(options, written, marked), shown, uses };
   } catch (error) {
     // A schema is the filter author's code.
     const reason = error instanceof Error ? error.message : String(error);
@@ -241,6 +255,12 @@ export function reportUnknownService(
 interface KnownEntry {
   readonly part: Part;
   readonly definition: FilterDefinition;
+}
+
+/** What has a lower one stands further outside. */
+export function rankOfName(name: string, { filters }: FilterContext): number {
+  const definition = filters.get(name);
+  return definition === undefined ? 0 : rankOf(definition);
 }
 
 const ranks = ["around the request", "around the call to the service", "repeating the call to the service"];

@@ -35,6 +35,10 @@ export function filterNames(root: Part, mainFile: string): FilterNames {
     add(childOf(listener, "filters"));
     for (const [, route] of entriesOf(childOf(listener, "routes"))) add(childOf(route, "filters"));
   }
+  for (const [, service] of entriesOf(childOf(root, "services"))) {
+    for (const key of ["inbound", "outbound"]) add(childOf(service, key));
+    for (const [, route] of entriesOf(childOf(service, "routes"))) add(childOf(route, "filters"));
+  }
   return names;
 }
 

@@ -5,7 +5,9 @@
 import { z } from "zod";
 import { duration, size } from "../units.ts";
 import { bindAddress } from "./address.ts";
+import type { Elsewhere } from "./check.ts";
 import { resolverGrammar } from "./grammar/discovery.ts";
+import { membershipGrammar } from "./grammar/membership.ts";
 import { serviceGrammar } from "./grammar/service.ts";
 import { certificatesMax, listenerTlsGrammar } from "./grammar/tls.ts";
 import {
@@ -190,6 +192,9 @@ export const rootGrammar = z.strictObject({
   resolver: resolverGrammar.prefault({}).describe("Who is asked for the names of services"),
   listeners: z.record(partName, listenerGrammar).describe("Addresses that accept connections, by name"),
   services: z.record(partName, serviceGrammar).default({}).describe("Groups of endpoints, by name"),
+  mesh: membershipGrammar
+    .describe("The mesh that this node joins: services without endpoints are then looked for there")
+    .optional(),
   log: logGrammar.prefault({}).describe("What the node says about itself"),
   include: z
     .array(z.string().min(1).max(4096))
@@ -199,12 +204,31 @@ export const rootGrammar = z.strictObject({
 });
 
 /** Keys of the whole design that this version does not have yet: no typing mistakes. */
-export const laterKeys = {
-  root: ["trustDomain", "defaults", "traces", "mesh"],
-  listener: [],
+export const laterKeys = { root: ["traces"] } as const;
+
+/**
+ * What a mesh document knows beside a node's own config; mesh/grammar.ts has what these keys take. Here they are names
+ * only, so that a node need not load the rest.
+ */
+export const meshKeys = {
+  root: ["trustDomain", "defaults"],
   service: [
-    ...["allow", "audit", "inbound", "outbound", "split", "timeout"],
-    ...["retry", "mirror", "fault", "routes", "mtls"],
+    ...["mtls", "allow", "audit", "inbound", "outbound", "split", "timeout"],
+    ...["retry", "mirror", "fault", "routes"],
   ],
-  route: [],
 } as const;
+
+/** What is said of them in the config of a node. */
+export const inMeshDocument = {
+  root: belongingThere(meshKeys.root),
+  service: belongingThere(meshKeys.service),
+};
+
+function belongingThere(names: readonly string[]): Elsewhere {
+  const hints = ["that is a file with `trustDomain`, which `clearway apply -f FILE` applies"];
+  const said = (name: string) => ({
+    message: `cannot use \`${name}\` here: it belongs in a mesh document`,
+    hints,
+  });
+  return Object.fromEntries(names.map((name) => [name, said(name)]));
+}

@@ -17,6 +17,8 @@ export interface WholeConfig {
   readonly root: Part;
   /** False when a file could not be read, so that what it defines is not known. */
   readonly whole: boolean;
+  /** The main one first. */
+  readonly files: readonly SourceFile[];
 }
 
 export interface Sources extends Reading {
@@ -31,12 +33,14 @@ export async function readWhole(name: string, sources: Sources): Promise<WholeCo
   if (main.node === null) return null;
   const merger = new Merger(report, main.range);
   let whole = merger.add(main.node);
+  const files = [main.range.file];
   for (const included of await includedNames(name, main.node, sources)) {
     const file = await readFile(included.name, { ...sources, named: included.range });
     const known = file?.node ? merger.addIncluded(file.node) : false;
+    if (file !== null) files.push(file.range.file);
     whole &&= known;
   }
-  return { root: { node: merger.map(), path: [], key: main.range }, whole };
+  return { root: { node: merger.map(), path: [], key: main.range }, whole, files };
 }
 
 interface Named {

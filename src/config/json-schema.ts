@@ -19,14 +19,25 @@ const extras: Record<string, JsonSchema> = {
 };
 
 export function configJsonSchema(filters: FilterRegistry): object {
+  return grammarJsonSchema(filters, { grammar: rootGrammar, title: "Clearway configuration" });
+}
+
+export interface SchemaParts {
+  readonly grammar: z.ZodType;
+  readonly title: string;
+  /** Filters whose options stand behind keys of their own, by what stands there in the grammar. */
+  readonly options?: ReadonlyMap<z.core.$ZodType, string>;
+}
+
+export function grammarJsonSchema(filters: FilterRegistry, parts: SchemaParts): object {
   const definitions: Record<string, JsonSchema> = {};
   const known = [...filters.values()];
   const downstream = known.filter((filter) => filter.middleware !== undefined);
   for (const filter of known) define(filter, definitions);
   definitions.listenerFilter = entrySchema(downstream);
   definitions.routeFilter = entrySchema(known);
-  const schema = convert(rootGrammar);
-  return { ...schema, title: "Clearway configuration", definitions };
+  const schema = convert(parts.grammar, parts.options);
+  return { ...schema, title: parts.title, definitions };
 }
 
 /** The name where no option is needed, or a map with one filter's key. */
@@ -93,7 +104,7 @@ function define(filter: FilterDefinition, definitions: Record<string, JsonSchema
   for (const [inner, schema] of Object.entries(result.own)) definitions[`${name}.${inner}`] = schema;
 }
 
-function convert(schema: z.core.$ZodType): JsonSchema {
+function convert(schema: z.core.$ZodType, options?: SchemaParts["options"]): JsonSchema {
   return z.toJSONSchema(schema, {
     target: "draft-7",
     io: "input",
@@ -101,6 +112,8 @@ function convert(schema: z.core.$ZodType): JsonSchema {
     override: ({ zodSchema, jsonSchema }) => {
       if (zodSchema === listenerFilter) jsonSchema.$ref = "#/definitions/listenerFilter";
       else if (zodSchema === routeFilter) jsonSchema.$ref = "#/definitions/routeFilter";
+      else if (options?.has(zodSchema))
+        jsonSchema.$ref = `#/definitions/${definitionName(options.get(zodSchema)!)}`;
       else adapt(zodSchema, jsonSchema);
     },
   }) as JsonSchema;

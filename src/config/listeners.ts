@@ -6,7 +6,7 @@ import { formatAddress, placeAddress } from "./address.ts";
 import type { CertificateContext } from "./certificates.ts";
 import { checkFields, checkList } from "./check.ts";
 import { type FilterContext, readFilters } from "./filter-list.ts";
-import { laterKeys, limitsGrammar, listenerGrammar, routesMax } from "./grammar.ts";
+import { limitsGrammar, listenerGrammar, routesMax } from "./grammar.ts";
 import { mergeLimits } from "./limits.ts";
 import { childOf, type Part, spotOf } from "./located.ts";
 import type { Report } from "./problem.ts";
@@ -25,7 +25,6 @@ export function readListener(
   const { some, complete } = checkFields(listenerGrammar, part, {
     report,
     except,
-    later: laterKeys.listener,
   });
   const limits = readLimits(childOf(part, "limits"), context.limits, report);
   const filters = readFilters(childOf(part, "filters"), "listener", context);

@@ -5,6 +5,7 @@
  */
 
 import type { Certificates, Clock } from "../machine.ts";
+import type { CheckedDocument } from "../mesh.ts";
 import type { ListenerConfig, MessageLimits, Problem, ServiceConfig, Snapshot } from "../snapshot.ts";
 import type { FindFilters, FoundFilters } from "../types.ts";
 import { placeAddress } from "./address.ts";
@@ -17,17 +18,18 @@ import { type ConfigFiles, WatchedFiles } from "./files.ts";
 import type { FilterContext } from "./filter-list.ts";
 import { type FilterNames, filterNames } from "./filter-names.ts";
 import { partName } from "./grammar/values.ts";
-import { laterKeys, logGrammar, pathsGrammar, rootGrammar } from "./grammar.ts";
+import { inMeshDocument, laterKeys, logGrammar, pathsGrammar, rootGrammar } from "./grammar.ts";
 import { readWhole, type WholeConfig } from "./inclusion.ts";
 import { defaultLimits, readNodeLimits } from "./limits.ts";
 import { checkAddresses, readListener } from "./listeners.ts";
-import { childOf, childrenOf, emptyPart, isNothing, type Part, plainOf, spotOf } from "./located.ts";
+import { childOf, emptyPart, type Part } from "./located.ts";
+import { readMembership } from "./membership.ts";
+import { namedParts } from "./named-parts.ts";
 import { Report } from "./problem.ts";
 import { resolvedConfig } from "./resolved.ts";
 import { readSecrets } from "./secrets.ts";
 import { readService } from "./services.ts";
 import { aroundCheck, aroundWork, type FilterTrial } from "./trial.ts";
-import { quoted } from "./wanted.ts";
 
 export interface LoadOptions {
   /** The main file; problems spell it, and what it includes, the same way. */
@@ -44,11 +46,15 @@ export interface LoadOptions {
   readonly trial?: FilterTrial;
   /** What a relative `file` is relative to; without it the host decides. */
   readonly directory?: string;
+  /** The config of a node where nothing is said. */
+  readonly wanted?: "node" | "mesh" | "either";
 }
 
 export interface LoadResult {
-  /** Null when there is any problem. */
+  /** Null when there is any problem, and for a mesh document. */
   readonly snapshot: Snapshot | null;
+  /** Null when there is any problem, and for the config of a node. */
+  readonly document: CheckedDocument | null;
   readonly problems: Problem[];
   /** Every file that was read or looked for, and every directory that was listed: what to watch. */
   readonly files: string[];
@@ -82,17 +88,44 @@ export async function checkConfig(source: ReadConfig, options: LoadOptions): Pro
   const { config, files, report } = source;
   const shown = new Map<object, unknown>();
   let read: ReadSnapshot | null = null;
-  if (config !== null) {
+  let document: CheckedDocument | null = null;
+  if (config !== null && isWanted(config, options, report)) {
     await readSecrets(config.root, files, report);
     const tlsFiles = await readTlsFiles(config.root, files, report);
     const folder = folderOf(options);
     const found = await findFilters(source, options);
     const trial = options.trial ?? null;
     const context = { ...options, ...found, trial, folder, report, shown, tlsFiles };
-    read = await aroundCheck(source.names, trial, () => readSnapshot(config, context));
+    if (isMeshDocument(config) || options.wanted === "mesh") {
+      const { readMeshDocument } = await import("./mesh/document.ts");
+      document = await aroundCheck(source.names, trial, () => readMeshDocument(config, context));
+    } else read = await aroundCheck(source.names, trial, () => readSnapshot(config, context));
   }
   const resolved = read === null ? null : resolvedConfig(read.snapshot, read.limits, shown);
-  return { snapshot: read?.snapshot ?? null, problems: report.list(), files: files.names, resolved };
+  return {
+    snapshot: read?.snapshot ?? null,
+    document,
+    problems: report.list(),
+    files: files.names,
+    resolved: document?.resolved ?? resolved,
+  };
+}
+
+/** It has what no config of a node has. */
+export function isMeshDocument({ root }: WholeConfig): boolean {
+  return childOf(root, "trustDomain") !== null;
+}
+
+function isWanted(config: WholeConfig, { wanted = "node" }: LoadOptions, report: Report): boolean {
+  if (wanted !== "node" || !isMeshDocument(config)) return true;
+  const { key, path } = childOf(config.root, "trustDomain")!;
+  report.add(key, path, {
+    message: "cannot run this: it is a mesh document, and not the config of a node",
+    hints: [
+      "`clearway coordinator -c FILE` starts a mesh with it, `clearway apply -f FILE` applies it to one",
+    ],
+  });
+  return false;
 }
 
 /** What the names of a config stand for; code that is not the program's own is loaded in the trial. */
@@ -119,21 +152,24 @@ interface ReadSnapshot {
 
 function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): ReadSnapshot | null {
   const { report } = context;
-  const except = ["limits", "paths", "resolver", "log", "listeners", "services"];
-  const { some, complete } = checkFields(rootGrammar, root, { report, except, later: laterKeys.root });
+  const except = ["limits", "paths", "resolver", "log", "listeners", "services", "mesh"];
+  const keys = { except, later: laterKeys.root, elsewhere: inMeshDocument.root };
+  const { some, complete } = checkFields(rootGrammar, root, { report, ...keys });
   const nodeLimits = readNodeLimits(root, report);
   const paths = checkFields(pathsGrammar, childOf(root, "paths") ?? emptyPart(root), { report });
   const log = checkFields(logGrammar, childOf(root, "log") ?? emptyPart(root), { report });
   const resolver = readResolver(root, report);
   const admin = readAdmin(root, some.admin, report);
-  const general = { ...context, limits: nodeLimits?.limits ?? defaultLimits };
+  const membership = readMembership(root, report);
+  const registry = membership === null ? ("no" as const) : ("yes" as const);
+  const general = { ...context, limits: nodeLimits?.limits ?? defaultLimits, registry };
 
-  const serviceParts = namedParts(root, "services", report);
+  const serviceParts = namedParts(root, "services", { report, name: partName });
   const services = serviceParts?.map(([name, part]) => readService(name, part, general)) ?? [];
   const named = whole && !isMisspelt("services", root, rootKeys);
   const names = named && serviceParts !== null ? new Set(serviceParts.map(([name]) => name)) : null;
 
-  const listenerParts = namedParts(root, "listeners", report);
+  const listenerParts = namedParts(root, "listeners", { report, name: partName });
   const inListeners = { ...general, services: names };
   const listeners = (listenerParts ?? []).map(([name, part]) => ({
     part,
@@ -148,7 +184,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
   }
   const { drain } = some;
   if (!complete || !report.empty || nodeLimits === null || admin === null || drain === undefined) return null;
-  if (resolver === null) return null;
+  if (resolver === null || membership === "wrong") return null;
   const { dotSegments, merge, escapedSlash } = paths.some as Required<typeof paths.some>;
   const snapshot: Snapshot = {
     version: context.version,
@@ -166,6 +202,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
       .map(({ config }) => config)
       .filter((config): config is ListenerConfig => config !== null),
     services: services.filter((config): config is ServiceConfig => config !== null),
+    membership,
     plugins: context.plugins,
   };
   return { snapshot, limits: nodeLimits.limits };
@@ -176,23 +213,4 @@ function readAdmin(root: Part, address: Snapshot["admin"] | undefined, report: R
   const part = childOf(root, "admin") ?? emptyPart(root);
   const placed = placeAddress(address, part, report);
   return placed === null ? null : { address: placed, part };
-}
-
-/** The entries of a map of named parts; null when it is none, so that nothing is known of its names. */
-function namedParts(root: Part, key: string, report: Report): [string, Part][] | null {
-  const map = childOf(root, key);
-  if (map === null || isNothing(map)) return [];
-  if (map.node.kind !== "map") {
-    const message = `cannot read ${quoted(plainOf(map.node))}: wanted a map, with a name for each`;
-    if (map.node.kind !== "gap") report.add(spotOf(map), map.path, { message });
-    return null;
-  }
-  const children = childrenOf(map).filter(([name]) => name !== "<<");
-  for (const [name, part] of children) {
-    const checked = partName.safeParse(name);
-    if (checked.success) continue;
-    const message = `cannot use ${quoted(name)} as a name: ${checked.error.issues[0]!.message}`;
-    report.add(part.key, part.path, { message });
-  }
-  return children;
 }

@@ -4,10 +4,12 @@ import type {
   FilterEntry,
   ListenerCertificate,
   ListenerConfig,
+  MeshMembership,
   MessageLimits,
   NamedValueMatch,
   RouteAction,
   RouteConfig,
+  RouteMatch,
   ServiceConfig,
   ServiceTls,
   Snapshot,
@@ -33,8 +35,13 @@ export function resolvedConfig(snapshot: Snapshot, limits: MessageLimits, shown:
     resolver: writtenResolver(snapshot.resolver),
     listeners: named(snapshot.listeners, (listener) => listenerOf(listener, shown)),
     services: named(snapshot.services, serviceOf),
+    ...(snapshot.membership === null ? {} : { mesh: membershipOf(snapshot.membership) }),
     log: snapshot.log,
   };
+}
+
+function membershipOf({ coordinators, service, tokenFile, stateFolder }: MeshMembership): object {
+  return { coordinator: coordinators, service, ...given({ tokenFile }), state: stateFolder };
 }
 
 function listenerOf(listener: ListenerConfig, shown: Shown): unknown {
@@ -63,23 +70,26 @@ function serviceTlsOf({ caFile, serverName, certificate, verification }: Service
 }
 
 function routeOf(route: RouteConfig, shown: Shown): unknown {
-  const { host, path, methods, headers, query } = route.match;
   return {
     name: route.name,
-    match: {
-      host: host ?? "*",
-      path: path ?? "*",
-      ...(methods.length > 0 ? { method: methods } : {}),
-      ...(headers.length > 0 ? { headers: valuesOf(headers) } : {}),
-      ...(query.length > 0 ? { query: valuesOf(query) } : {}),
-    },
+    match: { host: route.match.host ?? "*", ...matchOf(route.match) },
     filters: route.filters.map((entry) => filterOf(entry, shown)),
     timeout: formatDuration(route.timeoutMs),
     ...actionOf(route.action, shown),
   };
 }
 
-function actionOf(action: RouteAction, shown: Shown): object {
+/** Without the host. */
+export function matchOf({ path, methods, headers, query }: RouteMatch): object {
+  return {
+    path: path ?? "*",
+    ...(methods.length > 0 ? { method: methods } : {}),
+    ...(headers.length > 0 ? { headers: valuesOf(headers) } : {}),
+    ...(query.length > 0 ? { query: valuesOf(query) } : {}),
+  };
+}
+
+export function actionOf(action: RouteAction, shown: Shown): object {
   if (action.kind === "respond") return { respond: shown.get(action) };
   if (action.kind === "redirect") {
     const { scheme, host, path, status } = action;
@@ -90,19 +100,17 @@ function actionOf(action: RouteAction, shown: Shown): object {
   return { to, ...(Object.keys(rewrite).length > 0 ? { rewrite } : {}) };
 }
 
-function filterOf(entry: FilterEntry, shown: Shown): unknown {
+export function filterOf(entry: FilterEntry, shown: Shown): unknown {
   return { [entry.name]: shown.get(entry), ...given({ id: entry.id }), onError: entry.onError };
 }
 
-function serviceOf(service: ServiceConfig): unknown {
+export function serviceOf(service: ServiceConfig): object {
   const { connectMs, idleMs } = service.timeouts;
   const { handshakeTimeout, headerTimeout, idleTimeout, routeTimeout, ...limits } = limitsOf(
     service.messageLimits,
   );
   return {
-    ...(service.dns === null
-      ? { endpoints: service.endpoints.map(endpointOf) }
-      : { dns: writtenDns(service.dns) }),
+    ...sourceOf(service),
     ...writtenBalancing(service),
     ...(service.healthCheck === null ? {} : { healthCheck: writtenHealthCheck(service.healthCheck) }),
     limits: { ...limits, ...service.limits },
@@ -111,11 +119,16 @@ function serviceOf(service: ServiceConfig): unknown {
   };
 }
 
+function sourceOf({ endpoints, dns, registry }: ServiceConfig): object {
+  if (registry !== null) return {};
+  return dns === null ? { endpoints: endpoints.map(endpointOf) } : { dns: writtenDns(dns) };
+}
+
 function endpointOf({ address, weight, zone, version }: EndpointConfig): object {
   return { address: formatAddress(address), weight, ...given({ zone, version }) };
 }
 
-function limitsOf(limits: MessageLimits): Record<string, string | number> {
+export function limitsOf(limits: MessageLimits): Record<string, string | number> {
   const written = limitNames.map(([name, field]) => {
     const value = limits[field];
     if (field.endsWith("Bytes")) return [name, formatSize(value)];
@@ -131,7 +144,7 @@ function valuesOf(matches: readonly NamedValueMatch[]): unknown {
   });
 }
 
-function named<Item extends { readonly name: string }>(
+export function named<Item extends { readonly name: string }>(
   items: readonly Item[],
   write: (item: Item) => unknown,
 ) {
@@ -139,7 +152,7 @@ function named<Item extends { readonly name: string }>(
 }
 
 /** Without what was not given. */
-function given(fields: Readonly<Record<string, string | null>>): Record<string, string> {
+export function given(fields: Readonly<Record<string, string | null>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(fields).filter((field): field is [string, string] => field[1] !== null),
   );

@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type {
   FilterEntry,
+  ForwardTarget,
   NamedValueMatch,
   RouteAction,
   RouteConfig,
@@ -10,14 +11,7 @@ import type {
 } from "../snapshot.ts";
 import { checkFields, isMisspelt } from "./check.ts";
 import { type FilterContext, readFilters, reportUnknownService } from "./filter-list.ts";
-import {
-  laterKeys,
-  matchGrammar,
-  redirectGrammar,
-  respondGrammar,
-  rewriteGrammar,
-  routeGrammar,
-} from "./grammar.ts";
+import { matchGrammar, redirectGrammar, respondGrammar, rewriteGrammar, routeGrammar } from "./grammar.ts";
 import { hidingRoutes } from "./hidden-routes.ts";
 import { childOf, type Part, spotOf, writtenOf } from "./located.ts";
 import { lineOf, placeName } from "./source.ts";
@@ -26,7 +20,6 @@ import { choice, quoted } from "./wanted.ts";
 type Written = Partial<z.output<typeof routeGrammar>>;
 type WrittenMatch = z.output<typeof matchGrammar>;
 
-const routeKeys = Object.keys(routeGrammar.shape);
 const endings = ["to", "redirect", "respond"] as const;
 /** Fields that frame a message are the codec's (RFC 9112, section 6). */
 const framingFields = new Set([
@@ -39,7 +32,7 @@ const framingFields = new Set([
 ]);
 
 /** What was right of a route. */
-interface Draft {
+export interface RouteDraft {
   readonly part: Part;
   readonly name: string | null;
   readonly match: RouteMatch | null;
@@ -56,9 +49,18 @@ export function readRoutes(
   context: FilterContext,
 ): readonly RouteConfig[] | null {
   const drafts = parts.map((part) => readRoute(part, context));
+  return routesOf(drafts, { timeoutMs, host: "" }, context);
+}
+
+/** The same, once each was read; `host` is what their names begin with where no host is matched. */
+export function routesOf(
+  drafts: readonly RouteDraft[],
+  { timeoutMs, host }: { readonly timeoutMs: number; readonly host: string },
+  context: FilterContext,
+): readonly RouteConfig[] | null {
   const namesRight = checkNames(drafts, context);
   const allSeen = checkHidden(drafts, context);
-  const names = routeNames(drafts);
+  const names = routeNames(drafts, host);
   const routes = drafts.flatMap((draft, index): RouteConfig[] => {
     const { part, match, filters, action, complete } = draft;
     if (match === null || filters === null || action === null || !complete) return [];
@@ -68,14 +70,17 @@ export function readRoutes(
   return namesRight && allSeen && routes.length === drafts.length ? routes : null;
 }
 
-function readRoute(part: Part, context: FilterContext): Draft {
+/** Keys of a route that are not read with its grammar as a whole. */
+export const routeParts = ["match", "filters", "rewrite", "redirect", "respond"] as const;
+
+function readRoute(part: Part, context: FilterContext): RouteDraft {
   const { report } = context;
-  const except = ["match", "filters", "rewrite", "redirect", "respond"];
-  const { some, complete } = checkFields(routeGrammar, part, { report, except, later: laterKeys.route });
+  const { some, complete } = checkFields(routeGrammar, part, { report, except: routeParts });
   const written: Written = some;
   const filters = readFilters(childOf(part, "filters"), "route", context);
   const match = readMatch(childOf(part, "match"), context);
-  const action = part.node.kind === "map" ? readAction(part, { written, match }, context) : null;
+  const action =
+    part.node.kind === "map" ? readAction(part, { written, match, otherwise: null }, context) : null;
   return {
     part,
     name: written.name ?? null,
@@ -87,7 +92,7 @@ function readRoute(part: Part, context: FilterContext): Draft {
   };
 }
 
-function readMatch(part: Part | null, context: FilterContext): RouteMatch | null {
+export function readMatch(part: Part | null, context: FilterContext): RouteMatch | null {
   if (part === null) return { host: null, path: null, methods: [], headers: [], query: [] };
   const { some, complete } = checkFields(matchGrammar, part, context);
   if (!complete) return null;
@@ -124,18 +129,22 @@ function valueMatches(
   });
 }
 
-interface RouteSoFar {
-  readonly written: Written;
+export interface RouteSoFar {
+  readonly written: Pick<Written, "to">;
   readonly match: RouteMatch | null;
+  /** Where it ends without saying so; null where it has to. */
+  readonly otherwise: readonly ForwardTarget[] | null;
 }
 
-function readAction(part: Part, route: RouteSoFar, context: FilterContext): RouteAction | null {
+export function readAction(part: Part, route: RouteSoFar, context: FilterContext): RouteAction | null {
   const { report } = context;
   const given = endings.filter((name) => childOf(part, name) !== null);
   const [ending, second] = given;
   const rewrite = childOf(part, "rewrite");
-  let right = given.length === 1;
-  if (ending === undefined) {
+  const isImplied = ending === undefined && route.otherwise !== null;
+  let right = given.length === 1 || isImplied;
+  if (ending === undefined && !isImplied) {
+    const routeKeys = Object.keys(routeGrammar.shape);
     if (!endings.some((name) => isMisspelt(name, part, routeKeys)))
       report.add(spotOf(part), part.path, {
         message: `cannot find where this route ends: wanted one of ${choice(endings)}`,
@@ -145,7 +154,7 @@ function readAction(part: Part, route: RouteSoFar, context: FilterContext): Rout
     const message = `cannot end a route in both \`${ending}\` and \`${second}\`: wanted one of them`;
     report.add(other.key, other.path, { message });
   }
-  if (rewrite !== null && childOf(part, "to") === null) {
+  if (rewrite !== null && childOf(part, "to") === null && !isImplied) {
     report.add(rewrite.key, rewrite.path, { message: "cannot use `rewrite` here: wanted it beside `to`" });
     right = false;
   }
@@ -160,10 +169,13 @@ function readAction(part: Part, route: RouteSoFar, context: FilterContext): Rout
 function readForward(part: Part, route: RouteSoFar, context: FilterContext): RouteAction | null {
   const { report, services } = context;
   const rewritePart = childOf(part, "rewrite");
-  const rewrite =
-    rewritePart === null ? { path: undefined, host: undefined } : readRewrite(rewritePart, route, context);
+  const rewrite = rewritePart === null ? {} : readRewrite(rewritePart, route, context);
   const to = childOf(part, "to");
   const { to: written } = route.written;
+  const isImplied = endings.every((name) => childOf(part, name) === null);
+  if (isImplied && route.otherwise !== null && rewrite !== null) {
+    return forward(route.otherwise, rewrite);
+  }
   if (to === null || written === undefined) return null;
   const targets = typeof written === "string" ? { [written]: 1 } : written;
   const unknown = Object.keys(targets).filter((name) => services !== null && !services.has(name));
@@ -175,11 +187,12 @@ function readForward(part: Part, route: RouteSoFar, context: FilterContext): Rou
     report.add(spotOf(to), to.path, { message });
   }
   if (rewrite === null || unknown.length > 0 || total === 0) return null;
-  return {
-    kind: "forward",
-    to: Object.entries(targets).map(([service, weight]) => ({ service, version: null, weight })),
-    rewrite: { path: rewrite.path ?? null, host: rewrite.host ?? null },
-  };
+  const shares = Object.entries(targets).map(([service, weight]) => ({ service, version: null, weight }));
+  return forward(shares, rewrite);
+}
+
+function forward(to: readonly ForwardTarget[], { path, host }: z.output<typeof rewriteGrammar>): RouteAction {
+  return { kind: "forward", to, rewrite: { path: path ?? null, host: host ?? null } };
 }
 
 function readRewrite(part: Part, route: RouteSoFar, context: FilterContext) {
@@ -249,7 +262,7 @@ function readRespond(part: Part | null, context: FilterContext): RouteAction | n
   return action;
 }
 
-function checkNames(drafts: readonly Draft[], context: FilterContext): boolean {
+function checkNames(drafts: readonly RouteDraft[], context: FilterContext): boolean {
   const first = new Map<string, Part>();
   let right = true;
   for (const { name, part } of drafts) {
@@ -269,7 +282,7 @@ function checkNames(drafts: readonly Draft[], context: FilterContext): boolean {
   return right;
 }
 
-function checkHidden(drafts: readonly Draft[], context: FilterContext): boolean {
+function checkHidden(drafts: readonly RouteDraft[], context: FilterContext): boolean {
   const matches = drafts.map(({ match }) => match);
   const hiding = hidingRoutes(matches);
   for (const [index, by] of hiding) {
@@ -286,8 +299,11 @@ function checkHidden(drafts: readonly Draft[], context: FilterContext): boolean 
  * The given names; for the others host and path as the match has them, with the methods in front where several
  * routes share these, and a number behind where that is not enough.
  */
-function routeNames(drafts: readonly Draft[]): readonly string[] {
-  const patterns = drafts.map(({ match }) => (match?.host ?? "") + (match?.path ?? (match?.host ? "" : "*")));
+function routeNames(drafts: readonly RouteDraft[], anyHost: string): readonly string[] {
+  const patterns = drafts.map(({ match }) => {
+    const host = match?.host ?? anyHost;
+    return host + (match?.path ?? (host === "" ? "*" : ""));
+  });
   const uses = new Map<string, number>();
   for (const [index, pattern] of patterns.entries()) {
     if (drafts[index]!.name === null) uses.set(pattern, (uses.get(pattern) ?? 0) + 1);

@@ -11,7 +11,7 @@ import type { Path, Report } from "./problem.ts";
 const scheme = "file:";
 const secretCharactersMax = 64 * 1024;
 const secretsMax = 256;
-const holders = new Set(["filters", "respond"]);
+const holders = new Set(["filters", "respond", "inbound", "outbound", "retry", "mirror", "fault"]);
 
 export async function readSecrets(root: Part, files: WatchedFiles, report: Report): Promise<void> {
   const found = new Map<LocatedScalar, Path>();

@@ -14,23 +14,26 @@ import {
   serviceLimitsGrammar,
   timeoutsGrammar,
 } from "./grammar/service.ts";
-import { laterKeys } from "./grammar.ts";
+import { inMeshDocument } from "./grammar.ts";
 import { mergeLimits } from "./limits.ts";
 import { childOf, emptyPart, isNothing, type Part, spotOf } from "./located.ts";
 import type { Report } from "./problem.ts";
 import { lineOf, placeName } from "./source.ts";
 import { readServiceTls } from "./tls.ts";
 
+export interface ServiceContext extends CertificateContext {
+  readonly limits: MessageLimits;
+  /** Whether a mesh's registry knows where services are that do not say so. */
+  readonly registry: "yes" | "no";
+}
+
 /** Null when anything in it is wrong. */
-export function readService(
-  name: string,
-  part: Part,
-  context: CertificateContext & { readonly limits: MessageLimits },
-): ServiceConfig | null {
+export function readService(name: string, part: Part, context: ServiceContext): ServiceConfig | null {
   const { report } = context;
   const except = ["endpoints", "dns", "healthCheck", "outlierDetection", "tls", "limits", "timeouts"];
-  const { some, complete } = checkFields(serviceGrammar, part, { report, except, later: laterKeys.service });
-  const source = readSource(part, report);
+  const elsewhere = inMeshDocument.service;
+  const { some, complete } = checkFields(serviceGrammar, part, { report, except, elsewhere });
+  const source = readSource(name, part, context);
   const healthCheck = readHealthCheck(part, report);
   const outlierDetection = readOutlierDetection(part, report);
   const limitsPart = childOf(part, "limits") ?? emptyPart(part);
@@ -63,10 +66,12 @@ export function readService(
 
 /** Where its endpoints come from: exactly one of the two keys says so. */
 function readSource(
+  name: string,
   service: Part,
-  report: Report,
+  { report, registry }: ServiceContext,
 ): Pick<ServiceConfig, "endpoints" | "dns" | "registry"> | null {
   const dnsPart = childOf(service, "dns");
+  if (registry === "yes" && !saysWhere(service)) return { endpoints: [], dns: null, registry: name };
   if (dnsPart === null) {
     const endpoints = readEndpoints(service, report);
     return endpoints === null ? null : { endpoints, dns: null, registry: null };
@@ -80,6 +85,12 @@ function readSource(
     return null;
   }
   return dns === null ? null : { endpoints: [], dns, registry: null };
+}
+
+/** Whether a service is where its config says, and not where a mesh's registry does. */
+export function saysWhere(service: Part): boolean {
+  const keys = Object.keys(serviceGrammar.shape);
+  return ["endpoints", "dns"].some((key) => childOf(service, key) !== null || isMisspelt(key, service, keys));
 }
 
 function readEndpoints(service: Part, report: Report): readonly EndpointConfig[] | null {

@@ -40,10 +40,10 @@ export default defineFilter({
   middleware: (options) => {
     const changeRequest = editor(options.request);
     const changeResponse = editor(options.response);
-    return async (c, next) => {
+    return (c, next) => {
       changeRequest?.(c.req.raw.headers);
-      await next();
-      changeResponse?.(c.res.headers);
+      if (changeResponse !== null) c.env.onAnswer(() => changeResponse(c.res.headers));
+      return next();
     };
   },
 });

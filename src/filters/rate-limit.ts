@@ -30,11 +30,15 @@ export default defineFilter({
   },
 });
 
+type Result = "allowed" | "refused" | "audited";
+
 class Gate {
   readonly #options: RateLimitOptions;
   readonly #tools: Tools;
   readonly #taking: Taking;
   readonly #fields: LimitFields | null;
+  /** They are counted at each request: what is frozen is looked at once. */
+  readonly #labels: Readonly<Record<Result, { readonly limit: string; readonly result: Result }>>;
 
   constructor(options: RateLimitOptions, tools: Tools) {
     this.#options = options;
@@ -45,6 +49,8 @@ class Gate {
     // Who is not refused need not know of a limit.
     const told = headers && mode === "enforce";
     this.#fields = told ? new LimitFields({ name: tools.id, ...rules }) : null;
+    const labels = (result: Result) => Object.freeze({ limit: tools.id, result });
+    this.#labels = { allowed: labels("allowed"), refused: labels("refused"), audited: labels("audited") };
   }
 
   pass(c: Context, next: Next): ReturnType<Middleware> {
@@ -58,8 +64,8 @@ class Gate {
     if (!taken.allowed && this.#options.mode === "enforce") return Promise.resolve(this.#refuse(taken));
     this.#count(taken.allowed ? "allowed" : "audited");
     const fields = this.#fields;
-    if (fields === null) return next();
-    return next().then(() => fields.addTo(c.res.headers, taken));
+    if (fields !== null) c.env.onAnswer(() => fields.addTo(c.res.headers, taken));
+    return next();
   }
 
   #refuse(taken: Taken): Response {
@@ -72,8 +78,8 @@ class Gate {
     return refusal;
   }
 
-  #count(result: "allowed" | "refused" | "audited"): void {
-    this.#tools.metrics.count("rate_limit", { limit: this.#tools.id, result });
+  #count(result: Result): void {
+    this.#tools.metrics.count("rate_limit", this.#labels[result]);
   }
 }
 

@@ -27,14 +27,14 @@ export default defineFilter({
   options,
   middleware:
     ({ header, trust }, { random }) =>
-    async (c, next) => {
+    (c, next) => {
       const { headers } = c.req.raw;
       const given = trust === "caller" ? headers.get(header) : null;
       const taken = given !== null && ID.test(given);
       const id = taken ? given : random.id();
       if (!taken) headers.set(header, id);
       c.set("requestId", id);
-      await next();
-      c.res.headers.set(header, id);
+      c.env.onAnswer(() => c.res.headers.set(header, id));
+      return next();
     },
 });

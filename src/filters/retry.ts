@@ -65,7 +65,7 @@ export default defineFilter({
     return async (call, send) => {
       budget ??= routeBudget(tools, call.route, { share: given.budget, perSecond: given.perSecond });
       budget.addRequest();
-      const held = await call.replayable(given.bodyBytes);
+      const held = call.request.body === null || (await call.replayable(given.bodyBytes));
       // A body on its way takes the time that it takes.
       const change = held && given.perTry !== undefined ? { timeoutMs: given.perTry } : undefined;
       // Most answers are good: it is not made for those.

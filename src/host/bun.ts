@@ -1,4 +1,4 @@
-import { directFetch } from "./fetch/bun.ts";
+import { directFetch, secureFetch } from "./fetch/bun.ts";
 import type { Host } from "./host.ts";
 import { bunModules } from "./modules/bun.ts";
 import { bunProcesses } from "./processes/bun.ts";
@@ -16,6 +16,7 @@ export const bunHost: Host = {
   inheritSharedMemory: async (sizeBytes) =>
     (await import("./shared-memory/bun.ts")).inheritSharedMemory(sizeBytes),
   directFetch,
+  secureFetch,
   serviceManager: async (path) =>
     path === undefined ? nobody : (await import("./service-manager/bun.ts")).serviceManager(path),
   pluginKit: async () => (await import("./plugin-kit/bun.ts")).bunPluginKit,

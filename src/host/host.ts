@@ -6,6 +6,7 @@ import type {
   ProcessEnd,
   Processes,
   ProvidedModules,
+  SecureFetch,
   ServiceManager,
   SharedMemory,
   SignalName,
@@ -28,6 +29,8 @@ export interface Host {
   inheritSharedMemory(sizeBytes: number): Promise<PartedMemory | null>;
   /** To the outside: follows no redirect and obeys no proxy variable. */
   directFetch(url: string, init?: RequestInit): Promise<Response>;
+  /** Null where only Bun can. */
+  readonly secureFetch: SecureFetch | null;
   /** `path`: NOTIFY_SOCKET of the environment. It does nothing where none is named, or the host cannot reach it. */
   serviceManager(path: string | undefined): Promise<ServiceManager>;
   /** For who writes filters; null where only Bun can. */

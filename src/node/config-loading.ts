@@ -1,14 +1,21 @@
 /** How a config is loaded: here, or in a trial where it names code that is not the program's own. */
 import { isForeign } from "../config/filter-names.ts";
 import { configJsonSchema } from "../config/json-schema.ts";
-import { checkConfig, findFilters, type LoadOptions, type ReadConfig, readConfig } from "../config/load.ts";
+import {
+  checkConfig,
+  findFilters,
+  isMeshDocument,
+  type LoadOptions,
+  type ReadConfig,
+  readConfig,
+} from "../config/load.ts";
 import { aroundCheck, type FilterTrial } from "../config/trial.ts";
 import { reportUnknown } from "../config/unknown-filter.ts";
 import { type TrialParts, tryConfig } from "./plugins/trial.ts";
 import type { TrialPurpose, TriedConfig } from "./plugins/trial-messages.ts";
 import type { NotedFiles } from "./readings.ts";
 
-export interface LoadingOptions extends Omit<LoadOptions, "files" | "version" | "trial"> {
+export interface LoadingOptions extends Omit<LoadOptions, "files" | "version" | "trial" | "wanted"> {
   /** Names that are known without looking, for the schema. */
   knownNames(): Promise<readonly string[]>;
 }
@@ -44,11 +51,16 @@ async function loaded(
   purpose: TrialPurpose,
 ): Promise<TriedConfig> {
   const foreign = namesForeign(source);
-  if (purpose === "schema") return { ...(await schemaOf(source, options)), foreign };
-  return { ...(await checkConfig(source, options)), schema: null, foreign };
+  if (purpose === "schema" || purpose === "document-schema") {
+    return { ...(await schemaOf(source, options, purpose)), foreign };
+  }
+  const wanted = wantedFor[purpose];
+  return { ...(await checkConfig(source, { ...options, wanted })), schema: null, foreign };
 }
 
-async function schemaOf(source: ReadConfig, options: LoadingOptions & LoadOptions) {
+const wantedFor = { snapshot: "node", document: "mesh", check: "either" } as const;
+
+async function schemaOf(source: ReadConfig, options: LoadingOptions & LoadOptions, purpose: TrialPurpose) {
   const { names, report } = source;
   const folder = "";
   const own = await options.findFilters(new Set(await options.knownNames()), { folder, code: { known: [] } });
@@ -57,8 +69,15 @@ async function schemaOf(source: ReadConfig, options: LoadingOptions & LoadOption
     if (isForeign(name) && !found.filters.has(name)) reportUnknown(name, place, { ...found, report });
   }
   const filters = new Map([...own.filters, ...found.filters]);
-  const schema = await aroundCheck(names, options.trial ?? null, () => configJsonSchema(filters));
-  return { snapshot: null, problems: report.list(), resolved: null, schema };
+  const isDocument = source.config === null ? false : isMeshDocument(source.config);
+  const make = isDocument || purpose === "document-schema" ? await documentSchemas() : configJsonSchema;
+  const schema = await aroundCheck(names, options.trial ?? null, () => make(filters));
+  return { snapshot: null, document: null, problems: report.list(), resolved: null, schema };
+}
+
+/** Loaded for a mesh document alone: most nodes never see one. */
+async function documentSchemas() {
+  return (await import("../config/mesh/json-schema.ts")).documentJsonSchema;
 }
 
 function namesForeign({ names }: ReadConfig): boolean {

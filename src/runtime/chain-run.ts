@@ -130,8 +130,15 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOw
     this.#starting = false;
   }
 
-  forward(request: Request, context: ChainContext): void {
+  entered(context: ChainContext): void {
     this.#context = context;
+  }
+
+  onAnswer(change: () => void): void {
+    this.#context!.onAnswer(change);
+  }
+
+  forward(request: Request, context: ChainContext): void {
     if (this.#ended) {
       context.failed(requestOver());
       return;
@@ -273,6 +280,8 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOw
     const sending = new Sending(this, owner, { destination, request, earlier: this.#latest });
     this.#latest = sending;
     this.exchange.attempts++;
+    // A filter that waited may go on at any time.
+    if (!this.#starting) this.exchange.peer.listener.generation.parts.deadlines.touch();
     sending.start(change);
     // A filter that waited for something goes on in an event whose end nobody else marks.
     if (!this.#starting) flushWires();

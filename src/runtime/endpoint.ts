@@ -100,7 +100,9 @@ export class Endpoint implements ConnectionKeeper {
     this.name = addressText(address);
     this.zone = zone;
     this.version = version;
-    this.load = new EndpointLoad(weight, service.parts.clock, before?.load);
+    const { deadlines } = service.parts;
+    // Read once for each event, which is as exact as a request can be measured here.
+    this.load = new EndpointLoad(weight, { now: () => deadlines.now }, before?.load);
     this.standing = before?.standing ?? new Standing();
     this.#meter = service.parts.meters.endpoint(service.config.name, this.name);
     this.idleTimeoutMs = service.config.timeouts.idleMs;
@@ -196,6 +198,7 @@ export class Endpoint implements ConnectionKeeper {
 
   /** It could not be reached, broke off before a head, answered with something else than HTTP, or was too late. */
   failed(startedAtMs: number): void {
+    this.#service.parts.deadlines.touch();
     this.load.failed(startedAtMs);
     this.#meter.record(0, this.#elapsedMs(startedAtMs));
     this.#service.failed(this);
@@ -203,10 +206,11 @@ export class Endpoint implements ConnectionKeeper {
 
   /** Nobody wants the answer any more. */
   abandoned(startedAtMs: number): void {
+    this.#service.parts.deadlines.touch();
     this.load.abandoned(startedAtMs);
   }
 
   #elapsedMs(startedAtMs: number): number {
-    return this.#service.parts.clock.now() - startedAtMs;
+    return this.#service.parts.deadlines.now - startedAtMs;
   }
 }

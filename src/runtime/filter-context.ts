@@ -8,15 +8,17 @@
  */
 import { type Context, Context as HonoContext } from "hono";
 import type { HonoRequest } from "hono/request";
-import type { Bindings, FilterEnvironment, Variables } from "../types.ts";
+import type { FilterBindings, FilterEnvironment, Variables } from "../types.ts";
 import { isFromSource } from "./fetch/response.ts";
 import { filterRequest, type Matching } from "./filter-request.ts";
 import type { LiveFilter } from "./live-filter.ts";
 
 /** The env object of one request: what filters see, and the end of the chain. */
-export interface ChainEnd extends Bindings {
+export interface ChainEnd extends FilterBindings {
   /** As forwarded. */
   readonly path: string;
+  /** Told before the first filter runs. */
+  entered(context: ChainContext): void;
   /**
    * Innermost: sends this request, maybe rebuilt, to the service, or answers for the route itself. The context is told
    * what came of it, once, before this returns or later. (A promise of it would be one more for each request.)
@@ -32,6 +34,17 @@ export interface ChainContext {
   readonly var: Variables;
   answered(response: Response): void;
   failed(error: unknown): void;
+  /** For `c.env.onAnswer`. */
+  onAnswer(change: () => void): void;
+}
+
+/** What a filter wants to do with the answer. */
+interface AnswerChange {
+  /** The filter's place. */
+  readonly at: number;
+  readonly change: () => void;
+  /** That of a filter around it, or an earlier one of its own. */
+  readonly outer: AnswerChange | null;
 }
 
 /** A downstream filter. */
@@ -50,7 +63,9 @@ export interface FilterRoute extends Matching {
 
 /** Tells `end` the answer, before it returns or when filters and service took their time. */
 export function passFilters(route: FilterRoute, request: Request, end: ChainEnd): void {
-  begin(new FilterContext(route, request, end));
+  const context = new FilterContext(route, request, end);
+  end.entered(context);
+  begin(context);
 }
 
 /** Members of Hono's Context that few filters use, and none for every request. */
@@ -74,6 +89,11 @@ const RARE = [
 const REPLACEABLE = ["get", "header", "set"] as const;
 
 const DONE = Promise.resolve();
+/** The answer goes out by itself, when it is there. */
+const LATER = Symbol("later");
+
+/** What is still inside; null when all of it is done. */
+type Going = Promise<void> | null | typeof LATER;
 
 let begin: (context: FilterContext) => void;
 
@@ -91,6 +111,9 @@ class FilterContext implements ChainContext {
   /** Whether it is known what came of the request; and whom to tell, where somebody waits for that. */
   #settled = false;
   #goOn: (() => void) | null = null;
+  #changes: AnswerChange | null = null;
+  /** Filters that do not hand on what `next()` gave them, and are not done. */
+  #waits: number[] | null = null;
   /** Hono's own, once one of the rarer members was asked for. */
   #full: Context | null = null;
 
@@ -98,7 +121,7 @@ class FilterContext implements ChainContext {
     begin = (context) => {
       const going = context.#enter(0);
       if (going === null) context.#answer();
-      else context.#answerAfter(going);
+      else if (going !== LATER) context.#answerAfter(going);
     };
   }
 
@@ -113,18 +136,19 @@ class FilterContext implements ChainContext {
   // A method with a function in it makes a scope whenever it is called: those have none that need not.
 
   /** Goes into filter `at`, or out to the service behind the last. Null when all that is inside is done already. */
-  #enter(at: number): Promise<void> | null {
+  #enter(at: number): Going {
     this.#entered = at;
     if (this.#req !== null) this.#req.routeIndex = at;
     const { filters } = this.#route;
     return at === filters.length ? this.#send() : this.#run(filters[at]!, at);
   }
 
-  #run(filter: PassedFilter, at: number): Promise<void> | null {
+  #run(filter: PassedFilter, at: number): Going {
     let inside: Promise<void> | null = null;
     const next = (): Promise<void> => {
       if (at < this.#entered) return Promise.reject(new Error("next() called multiple times"));
-      inside = this.#enter(at + 1) ?? DONE;
+      // Only the outermost filter's way is one that nobody waits for.
+      inside = (this.#enter(at + 1) as Promise<void> | null) ?? DONE;
       return inside;
     };
     let answer: unknown;
@@ -132,21 +156,64 @@ class FilterContext implements ChainContext {
       answer = filter.middleware(this.#face, next);
     } catch (error) {
       this.#fail(error, filter);
+      this.#change(at);
       return null;
     }
     // Many filters hand on the promise that they got: it says all that another one would.
-    if (answer === inside && inside !== null) return inside === DONE ? null : inside;
-    if (answer instanceof Promise) {
-      return answer.then(
-        (found) => this.#take(found),
-        (error: unknown) => this.#fail(error, filter),
-      );
-    }
+    if (answer === inside && inside !== null) return inside === DONE ? this.#change(at) : inside;
+    if (answer instanceof Promise) return this.#await(answer, filter, at);
     this.#take(answer);
+    return this.#change(at);
+  }
+
+  #await(answer: Promise<unknown>, filter: PassedFilter, at: number): Going {
+    this.#waits ??= [];
+    this.#waits.push(at);
+    const going = answer.then(
+      (found) => {
+        this.#take(found);
+        this.#left(at);
+      },
+      (error: unknown) => {
+        this.#fail(error, filter);
+        this.#left(at);
+      },
+    );
+    return at === 0 ? LATER : going;
+  }
+
+  /** A filter that was waited for is done, and so are those around it up to the next such one. */
+  #left(at: number): void {
+    this.#waits!.splice(this.#waits!.indexOf(at), 1);
+    this.#change(this.#awaited + 1);
+    if (at === 0) this.#answer();
+  }
+
+  /** The innermost filter that is waited for; -1 when there is none. */
+  get #awaited(): number {
+    let innermost = -1;
+    if (this.#waits !== null) for (const at of this.#waits) if (at > innermost) innermost = at;
+    return innermost;
+  }
+
+  /** The answer passes the filters from the innermost to `at`. */
+  #change(at: number): null {
+    for (let next = this.#changes; next !== null && next.at >= at; next = this.#changes) {
+      this.#changes = next.outer;
+      try {
+        next.change();
+      } catch (error) {
+        this.#fail(error, this.#route.filters[next.at]!);
+      }
+    }
     return null;
   }
 
-  #send(): Promise<void> | null {
+  onAnswer(change: () => void): void {
+    this.#changes = { at: this.#entered, change, outer: this.#changes };
+  }
+
+  #send(): Going {
     try {
       this.env.forward(this.#req === null ? this.#request : this.#req.raw, this);
     } catch (error) {
@@ -174,7 +241,9 @@ class FilterContext implements ChainContext {
 
   #sent(): void {
     this.#settled = true;
-    this.#goOn?.();
+    if (this.#goOn === null) return;
+    this.#change(this.#awaited + 1);
+    this.#goOn();
   }
 
   /**

@@ -3,13 +3,11 @@ import type { Middleware, UpstreamFilter } from "../types.ts";
 import type { FilterMark } from "./node-memory/running-filter.ts";
 
 export function markedMiddleware(run: Middleware, mark: FilterMark): Middleware {
+  const resumed = () => mark.resumed();
   return (c, next) => {
     const before = mark.enter();
     try {
-      return run(c, async () => {
-        await next();
-        mark.resumed();
-      });
+      return run(c, () => next().then(resumed));
     } finally {
       mark.leave(before);
     }

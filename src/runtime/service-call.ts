@@ -30,6 +30,7 @@ export function callService(
   options: { timeoutMs: number; pseudonym: string; tried?: Endpoint[] },
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
+    destination.service.parts.deadlines.touch();
     const call = new ServiceCall(destination, request, { ...options, resolve, reject });
     call.start();
     flushWires();

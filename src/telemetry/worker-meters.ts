@@ -119,7 +119,7 @@ export function createWorkerMeters(
 /** What was counted under each name last: mostly it is the same again, and to find it by its labels costs ten times this. */
 class LatestCounts {
   readonly #table: SeriesTable;
-  readonly #latest = new Map<string, { readonly labels: Labels; readonly series: CounterSeries }>();
+  readonly #latest = new Map<string, Latest>();
 
   constructor(table: SeriesTable) {
     this.#table = table;
@@ -127,12 +127,21 @@ class LatestCounts {
 
   of(name: string, help: string, labels: Labels): CounterSeries {
     const latest = this.#latest.get(name);
+    if (latest?.frozen === labels) return latest.series;
     if (latest !== undefined && hasAll(latest.labels, labels) && hasAll(labels, latest.labels))
       return latest.series;
     const series = this.#table.counter(genericCounter(name, help, labels), labels);
-    if (this.#latest.size < SERIES_MAX) this.#latest.set(name, { labels: { ...labels }, series });
+    const frozen = Object.isFrozen(labels) ? labels : null;
+    if (this.#latest.size < SERIES_MAX) this.#latest.set(name, { labels: { ...labels }, frozen, series });
     return series;
   }
+}
+
+interface Latest {
+  readonly labels: Labels;
+  /** The very object that was given, where it cannot change: it need not be looked at again. */
+  readonly frozen: Labels | null;
+  readonly series: CounterSeries;
 }
 
 function hasAll(labels: Labels, wanted: Labels): boolean {

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
-import type { Checked } from "../../src/cli/check.ts";
+import { type Checked, documentContents, snapshotContents } from "../../src/cli/check.ts";
 import { runCommandLine, type Verbs } from "../../src/cli/command-line.ts";
 import type { PluginFiles } from "../../src/cli/plugin-new.ts";
+import type { MeshConfig } from "../../src/mesh.ts";
 import type { Problem, Snapshot } from "../../src/snapshot.ts";
 
 const problem: Problem = {
@@ -16,12 +17,15 @@ const problem: Problem = {
 
 const route = {};
 const right = {
-  snapshot: { listeners: [{ routes: [route, route] }], services: [{}, {}, {}] } as unknown as Snapshot,
+  contents: snapshotContents({
+    listeners: [{ routes: [route, route] }],
+    services: [{}, {}, {}],
+  } as unknown as Snapshot),
   problems: [],
   problemsText: () => "",
   resolvedText: (format: string) => `the config as ${format}`,
 };
-const wrong = { ...right, snapshot: null, problems: [problem], problemsText: () => "a problem\n\n1 problem" };
+const wrong = { ...right, contents: null, problems: [problem], problemsText: () => "a problem\n\n1 problem" };
 
 async function obey(text: string, checked: Checked = right) {
   const said = { out: "", error: "", calls: [] as unknown[] };
@@ -75,6 +79,12 @@ for (const count of ["0", "65", "1.5", "-1", "many", "1e1"]) {
 test("check says in one line what a right config holds", async () => {
   const { code, out } = await obey("check -c a.yaml");
   expect({ code, out }).toEqual({ code: 0, out: "a.yaml is right: 1 listener, 2 routes, 3 services\n" });
+});
+
+test("check says what a right mesh document holds", async () => {
+  const contents = documentContents({ services: [{}] } as unknown as MeshConfig);
+  const { code, out } = await obey("check -c mesh.yaml", { ...right, contents });
+  expect({ code, out }).toEqual({ code: 0, out: "mesh.yaml is right: a mesh document with 1 service\n" });
 });
 
 test("check prints every problem and exits 1", async () => {

@@ -8,6 +8,7 @@ import type {
   Appender,
   Bindings,
   Counter,
+  FilterBindings,
   FilterDefinition,
   FilterEnvironment,
   Log,
@@ -126,19 +127,26 @@ export function createMiddleware(definition: FilterDefinition, options: unknown,
   return definition.middleware(definition.options.parse(options), tools);
 }
 
-export interface TestEnv extends Bindings {
+export interface TestEnv extends FilterBindings {
+  /** The answer is on its way out past all filters. */
+  passOut(): void;
   /** The last byte of the answer left. */
   finish(summary?: Partial<RequestSummary>): void;
 }
 
 export function testEnv(given: Partial<Bindings> = {}): TestEnv {
   const reports: ((summary: RequestSummary) => void)[] = [];
+  const changes: (() => void)[] = [];
   return {
     remoteAddress: "203.0.113.7",
     identity: null,
     listener: "web",
     route: "orders",
     finished: (report) => void reports.push(report),
+    onAnswer: (change) => void changes.unshift(change),
+    passOut() {
+      for (const change of changes.splice(0)) change();
+    },
     finish(summary = {}) {
       for (const report of reports.splice(0)) report({ ...plainSummary, ...summary });
     },
@@ -166,6 +174,10 @@ export function appOf(
   answer: (c: Context<FilterEnvironment>) => Response | Promise<Response> = () => new Response("ok"),
 ): Hono<FilterEnvironment> {
   const app = new Hono<FilterEnvironment>();
+  app.use(async (c, next) => {
+    await next();
+    (c.env as Partial<TestEnv>).passOut?.();
+  });
   for (const middleware of middlewares) app.use(middleware);
   app.all("*", answer);
   return app;

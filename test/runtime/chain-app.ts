@@ -13,9 +13,14 @@ export interface TestEnd extends Partial<Omit<ChainEnd, "forward" | "answer">> {
 
 export function passThrough(chain: Chain, request: Request, end: TestEnd): Promise<Response> {
   return new Promise((answer) => {
+    let entered: ChainContext;
     chain(request, {
       ...{ remoteAddress: "192.0.2.1", identity: null, listener: "web", route: "/" },
       ...{ path: new URL(request.url).pathname, finished: () => {} },
+      entered: (context) => {
+        entered = context;
+      },
+      onAnswer: (change) => entered.onAnswer(change),
       ...end,
       answer,
       forward(sent, context) {

@@ -92,6 +92,7 @@ export function sidecarSnapshot(facts: SidecarFacts): Snapshot {
     workerMemoryBytes,
     paths: { dotSegments: "reject", slashes: "keep", escapedSlash: "keep" },
     resolver: { servers: [], timeoutMs: 1_000 },
+    membership: null,
     mesh: { trustDomain, identity, removed: knowledge?.mesh.removed ?? [] },
     log: role.log,
     listeners: [

@@ -1,14 +1,17 @@
 /** What a trial process and its supervisor tell each other; plain data. */
+import type { CheckedDocument } from "../../mesh.ts";
 import type { Problem, Snapshot, TrialStep } from "../../snapshot.ts";
 
 /** The verb of the program under which a trial starts; after it come what for, the config file and the version. */
 export const trialVerb = "trial";
 
-export type TrialPurpose = "snapshot" | "schema";
+/** `check` takes the config of a node and a mesh document alike; the schema is of the one that is there. */
+export type TrialPurpose = "snapshot" | "document" | "check" | "schema" | "document-schema";
 
 /** What a config is, once its filters were tried. */
 export interface TriedConfig {
   readonly snapshot: Snapshot | null;
+  readonly document: CheckedDocument | null;
   readonly problems: readonly Problem[];
   readonly resolved: unknown;
   /** JSON Schema, where that was asked for and there was no problem. */

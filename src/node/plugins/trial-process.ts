@@ -42,7 +42,7 @@ export async function runTrial(parts: TrialProcessParts): Promise<never> {
   const problems = [...config.problems, ...stray];
   trial.send({
     kind: "tried",
-    config: { ...config, problems, snapshot: stray.length > 0 ? null : config.snapshot },
+    config: { ...config, problems, ...(stray.length > 0 ? { snapshot: null, document: null } : {}) },
   });
   return new Promise(() => {});
 }

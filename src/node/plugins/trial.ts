@@ -130,6 +130,7 @@ class TrialRun {
   #fail(what: string): void {
     this.#finish({
       snapshot: null,
+      document: null,
       problems: [this.#problem(what)],
       resolved: null,
       schema: null,

@@ -34,7 +34,7 @@ export class EndpointLoad {
   /** What `before` measured goes on to count. */
   constructor(
     public weight: number,
-    private readonly clock: Clock,
+    private readonly clock: Pick<Clock, "now">,
     before: EndpointLoad | undefined = undefined,
   ) {
     this.measuredAtMs = before?.measuredAtMs ?? clock.now();

@@ -5,11 +5,11 @@ import { FieldKind, knownFields } from "./fields.ts";
 import type { Head } from "./head.ts";
 import {
   addedBytes,
-  addedLines,
   copyFields,
   copyStatusLine,
   kindSet,
   RESPONSE_STRIPPED,
+  writeAdded,
   writeText,
 } from "./head-writer.ts";
 import { REASONS } from "./reasons.ts";
@@ -35,6 +35,7 @@ export interface EditedHead {
   readonly added: readonly string[];
 }
 
+const OK_LINE = "HTTP/1.1 200 OK\r\n";
 const KEPT_1_0 = "connection: keep-alive\r\n";
 const CLOSED = "connection: close\r\n";
 const CHUNKED = "transfer-encoding: chunked\r\n";
@@ -54,7 +55,8 @@ export function writeForwardedHead(
   let at = copyStatusLine(out, wire.position, head);
   const stripped = keepsLength(framing, head.status) ? RESPONSE_STRIPPED : WITHOUT_LENGTH;
   at = copyFields(out, at, { fields: head, stripped, removed: NONE });
-  wire.advance(writeText(out, at, addedLines(added) + connectionLines(framing)));
+  at = writeAdded(out, at, added);
+  wire.advance(writeText(out, at, connectionLines(framing)));
 }
 
 /** An answer to HEAD and a 304 say how long a body would be; a 204 may not (RFC 9110 section 8.6). */
@@ -68,7 +70,7 @@ export function writeEditedHead(wire: Wire, edited: EditedHead, framing: AnswerF
   const copied = fields === null || fields.count === 0 ? 0 : fields.fieldsEnd - fields.offsets[0]!;
   const reason = edited.reason ?? REASONS[edited.status] ?? "";
   const out = wire.room(copied + addedBytes(edited.added) + reason.length + OWN_LINES_BYTES);
-  let at = writeText(out, wire.position, `HTTP/1.1 ${edited.status} ${reason}\r\n`);
+  let at = writeText(out, wire.position, statusLine(edited.status, reason));
   let lengthSaid = false;
   if (fields !== null) {
     const lengthAt = fields.kinds.indexOf(FieldKind.ContentLength);
@@ -78,7 +80,13 @@ export function writeEditedHead(wire: Wire, edited: EditedHead, framing: AnswerF
   }
   const length =
     framing.framing === "length" && !lengthSaid ? `content-length: ${framing.bodyBytes}\r\n` : "";
-  wire.advance(writeText(out, at, addedLines(edited.added) + length + connectionLines(framing)));
+  at = writeAdded(out, at, edited.added);
+  if (length !== "") at = writeText(out, at, length);
+  wire.advance(writeText(out, at, connectionLines(framing)));
+}
+
+function statusLine(status: number, reason: string): string {
+  return status === 200 && reason === "OK" ? OK_LINE : `HTTP/1.1 ${status} ${reason}\r\n`;
 }
 
 /** An interim answer: 100, 102, 103, or the 101 that opens a tunnel. */

@@ -69,6 +69,14 @@ export function spells(bytes: Uint8Array, start: number, end: number, lower: str
   return true;
 }
 
+/** Whether bytes[start, end) are this text, one character a byte. */
+export function isText(bytes: Uint8Array, start: number, end: number, latin1: string): boolean {
+  const length = latin1.length;
+  if (end - start !== length) return false;
+  for (let i = 0; i < length; i++) if (bytes[start + i] !== latin1.charCodeAt(i)) return false;
+  return true;
+}
+
 type Latin1Buffer = Buffer & { latin1Slice(start: number, end: number): string };
 
 /** bytes[start, end) as text, one character a byte. (`toString("latin1")` by its short way.) */

@@ -54,13 +54,22 @@ export function writeText(out: Buffer, position: number, latin1: string): number
 
 type LatinBuffer = Buffer & { latin1Write(latin1: string, position: number): number };
 
-/** `name: value` lines from a flat list of names and values, already checked; what is the codec's to say is left out. */
-export function addedLines(added: readonly string[]): string {
-  let lines = "";
+/**
+ * Writes `name: value` lines from a flat list of names and values, already checked; what is the codec's to say is left
+ * out. Returns the position after them. (Each piece by itself: to join them first costs as much again.)
+ */
+export function writeAdded(out: Buffer, position: number, added: readonly string[]): number {
+  let at = position;
   for (let i = 0; i + 1 < added.length; i += 2) {
-    if (!isFraming(added[i]!)) lines += `${added[i]}: ${added[i + 1]}\r\n`;
+    if (isFraming(added[i]!)) continue;
+    at = writeText(out, at, added[i]!);
+    out[at++] = Byte.colon;
+    out[at++] = Byte.space;
+    at = writeText(out, at, added[i + 1]!);
+    out[at++] = Byte.carriageReturn;
+    out[at++] = Byte.lineFeed;
   }
-  return lines;
+  return at;
 }
 
 const FRAMING = [
@@ -79,7 +88,7 @@ function isFraming(name: string): boolean {
   return FRAMING_LENGTHS.has(name.length) && FRAMING.includes(name.toLowerCase());
 }
 
-/** How many bytes `addedLines` may be. */
+/** How many bytes `writeAdded` writes at most. */
 export function addedBytes(added: readonly string[]): number {
   let bytes = 0;
   for (const part of added) bytes += part.length + 2;
@@ -95,6 +104,9 @@ export function copyStatusLine(out: Buffer, position: number, head: Head): numbe
   return at;
 }
 
-export function reasonOf(head: Head): string {
-  return text(head.bytes, head.reasonStart, head.reasonEnd);
+export function reasonOf({ bytes, reasonStart, reasonEnd }: Head): string {
+  // Nearly every one.
+  const isOk =
+    reasonEnd - reasonStart === 2 && bytes[reasonStart] === 0x4f && bytes[reasonStart + 1] === 0x4b;
+  return isOk ? "OK" : text(bytes, reasonStart, reasonEnd);
 }

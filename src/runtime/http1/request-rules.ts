@@ -2,7 +2,7 @@
  * What a request's head means: where its body ends, what it asks for, what may go on to a service. Everything that
  * two parties could read differently is refused (RFC 9112 sections 3, 6 and 9; RFC 9110 sections 7.2, 7.8, 10.1.1).
  */
-import { Byte, HEX, HOST, spells, text } from "./characters.ts";
+import { Byte, HEX, HOST, isText, spells, text } from "./characters.ts";
 import { allValues, decimal, FieldKind, fieldKind, fieldValue, listElements, valueIs } from "./fields.ts";
 import { FIELD_STRIDE, type Head } from "./head.ts";
 
@@ -125,9 +125,8 @@ export class RequestFacts {
   #target(head: Head): RequestProblem | null {
     const { bytes, targetStart, targetEnd } = head;
     if (this.method === "CONNECT") return "connect-refused";
-    const authority = this.#host < 0 ? "" : fieldValue(head, this.#host);
     if (this.#host < 0 && head.minor === 1) return "missing-host";
-    if (this.#host >= 0 && !this.#takeAuthority(authority)) return "bad-host";
+    if (this.#host >= 0 && !this.#takeHost(head)) return "bad-host";
     if (this.#host < 0) this.authority = this.host = "";
     if (bytes[targetStart] === Byte.slash) {
       this.form = "origin";
@@ -167,7 +166,14 @@ export class RequestFacts {
     return null;
   }
 
-  /** Most callers name the same host again and again: it is checked and split when it changes. */
+  /** Most callers name the same host again and again: it is made into text, checked and split when it changes. */
+  #takeHost({ bytes, offsets }: Head): boolean {
+    const place = this.#host * FIELD_STRIDE;
+    const [start, end] = [offsets[place + 2]!, offsets[place + 3]!];
+    const isKnown = this.authority !== "" && isText(bytes, start, end, this.authority);
+    return isKnown || this.#takeAuthority(text(bytes, start, end));
+  }
+
   #takeAuthority(authority: string): boolean {
     if (authority === this.authority && authority !== "") return true;
     const host = hostOf(authority);

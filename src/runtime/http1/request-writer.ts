@@ -3,7 +3,7 @@ import type { Wire } from "../wire.ts";
 import { Byte } from "./characters.ts";
 import { FieldKind } from "./fields.ts";
 import type { Head, KnownFields } from "./head.ts";
-import { addedBytes, addedLines, copyFields, kindSet, REQUEST_STRIPPED, writeText } from "./head-writer.ts";
+import { addedBytes, copyFields, kindSet, REQUEST_STRIPPED, writeAdded, writeText } from "./head-writer.ts";
 
 export interface RequestLine {
   readonly method: string;
@@ -53,7 +53,7 @@ export function writeRequestHead(wire: Wire, head: Head, outgoing: OutgoingHead)
   let at = line === null ? copyRequestLine(out, wire.position, head) : writeLine(out, wire.position, line);
   if (authority !== null) at = writeText(out, at, `Host: ${authority}\r\n`);
   at = copyFields(out, at, { fields, stripped: strippedOf(outgoing), removed: outgoing.removed });
-  if (outgoing.added.length > 0) at = writeText(out, at, addedLines(outgoing.added));
+  at = writeAdded(out, at, outgoing.added);
   at += forwarded.copy(out, at);
   if (body.kind === "chunked") at = writeText(out, at, CHUNKED);
   else if (body.kind === "length") at = writeText(out, at, `Content-Length: ${body.bytes}\r\n`);

@@ -135,8 +135,9 @@ function byId<One extends { readonly id: string }>(list: readonly One[]): One[] 
 
 test("whatever changes and whoever comes and goes: a node has exactly what the coordinator has", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 80, size: "max" }), async (steps) => {
       const world = new World();
+      for (const listener of world.listeners) listener.connect(world.feed);
       for (const one of steps) await world.take(one);
       await world.settle();
       for (const listener of world.listeners)
@@ -144,6 +145,6 @@ test("whatever changes and whoever comes and goes: a node has exactly what the c
       world.feed.close();
       world.registry.close();
     }),
-    { numRuns: 400 },
+    { numRuns: 300 },
   );
 });

@@ -3,7 +3,7 @@ import { wrapSend } from "../../../src/runtime/chain.ts";
 import { MessageFailure } from "../../../src/runtime/failures.ts";
 import { createFilters, type FilterParts } from "../../../src/runtime/live-filter.ts";
 import type { Call, FilterDefinition, SendChange, Variables } from "../../../src/types.ts";
-import { requestFrom } from "../../runtime/fetch/messages.ts";
+import { ManualBody, requestFrom } from "../../runtime/fetch/messages.ts";
 import { type TestParts, testParts } from "../../runtime/filter-parts.ts";
 
 export interface Sent {
@@ -93,7 +93,9 @@ export function upstreamChain(
 
 function callOf(draft: CallDraft, beganMs: number): Call {
   const { method = "GET", url, route = "orders", service = "orders", vars = {} } = draft;
-  const request = requestFrom(draft.fields ?? [], { method, ...(url === undefined ? {} : { url }) });
+  // What has no body can always be sent again.
+  const body = draft.replayable === false ? new ManualBody(["body"]) : null;
+  const request = requestFrom(draft.fields ?? [], { method, body, ...(url === undefined ? {} : { url }) });
   return {
     request,
     attempt: 1,

@@ -13,7 +13,14 @@ const step: TrialStep = {
   name: "./own.ts",
   at: { file: "clearway.yaml", line: 4, column: 5, path: "listeners.web.filters[0]", excerpt: null },
 };
-const right: TriedConfig = { snapshot: null, problems: [], resolved: "right", schema: null, foreign: true };
+const right: TriedConfig = {
+  snapshot: null,
+  document: null,
+  problems: [],
+  resolved: "right",
+  schema: null,
+  foreign: true,
+};
 
 function start() {
   const clock = new VirtualClock();

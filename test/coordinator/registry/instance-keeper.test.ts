@@ -1,0 +1,116 @@
+import { beforeEach, expect, test } from "bun:test";
+import { gatherMs, InstanceKeeper } from "../../../src/coordinator/registry/instance-keeper.ts";
+import { leaseMs, Registry } from "../../../src/coordinator/registry/registry.ts";
+import { MemoryStore } from "../../../src/coordinator/store/memory.ts";
+import { type InstancesChange, StoreFailure } from "../../../src/coordinator/store/store.ts";
+import { Recorders } from "../../../src/testing/recorders.ts";
+import { VirtualClock } from "../../virtual-clock.ts";
+import { instance } from "../mesh-documents.ts";
+
+class WatchedStore extends MemoryStore {
+  readonly changes: InstancesChange[] = [];
+  full: "yes" | "no" = "no";
+
+  override async changeInstances(change: InstancesChange): Promise<void> {
+    if (this.full === "yes") throw new StoreFailure("store-full", "no room left on the disk");
+    this.changes.push(change);
+    await super.changeInstances(change);
+  }
+}
+
+let clock: VirtualClock;
+let store: WatchedStore;
+let recorders: Recorders;
+let registry: Registry;
+let keeper: InstanceKeeper;
+
+beforeEach(() => {
+  clock = new VirtualClock();
+  store = new WatchedStore();
+  recorders = new Recorders(() => {});
+  [registry, keeper] = start();
+});
+
+function start(): [Registry, InstanceKeeper] {
+  const made = new Registry({ clock, changed: (change) => kept.changed(change) });
+  const kept = new InstanceKeeper({ store, clock, log: recorders.log }, made);
+  return [made, kept];
+}
+
+async function pass(durationMs: number): Promise<void> {
+  clock.advance(durationMs);
+  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+}
+
+async function storedIds(): Promise<string[]> {
+  return (await store.listInstances()).map((one) => one.instance.id);
+}
+
+test("the store hears of registering, draining and expiry, not of renewals and health", async () => {
+  const renew = (more = {}) =>
+    registry.renew("payments", { node: "a", instances: [instance("p1", "payments", more)] });
+  renew();
+  await pass(gatherMs);
+  expect(store.changes).toEqual([
+    { put: [{ node: "a", instance: instance("p1", "payments") }], removed: [] },
+  ]);
+  renew({ state: "unhealthy" });
+  await pass(gatherMs);
+  renew();
+  await pass(gatherMs);
+  expect(store.changes).toHaveLength(1);
+  renew({ state: "draining" });
+  await pass(gatherMs);
+  expect(store.changes[1]?.put).toMatchObject([{ instance: { state: "draining" } }]);
+  await pass(leaseMs);
+  await pass(gatherMs);
+  expect(store.changes[2]).toEqual({ put: [], removed: ["p1"] });
+});
+
+test("many nodes that register at once are few writes, of bounded size", async () => {
+  for (let node = 0; node < 1500; node++) {
+    registry.renew("payments", { node: `n${node}`, instances: [instance(`p${node}`, "payments")] });
+  }
+  await pass(gatherMs);
+  expect(store.changes.map(({ put }) => put.length)).toEqual([1000, 500]);
+});
+
+test("one that comes and goes before it is stored is not stored", async () => {
+  registry.renew("payments", { node: "a", instances: [instance("p1", "payments")] });
+  registry.renew("payments", { node: "a", instances: [] });
+  await pass(gatherMs);
+  expect(store.changes).toEqual([]);
+});
+
+test("a coordinator that starts again has what the store has, and writes none of it again", async () => {
+  registry.renew("payments", { node: "a", instances: [instance("p1", "payments", { state: "unhealthy" })] });
+  registry.renew("payments", { node: "b", instances: [instance("p2", "payments")] });
+  await keeper.close();
+  expect(await storedIds()).toEqual(["p1", "p2"]);
+  const [again, kept] = start();
+  await kept.load();
+  expect(again.service("payments")?.size).toBe(2);
+  again.renew("payments", { node: "a", instances: [instance("p1", "payments")] });
+  await pass(gatherMs);
+  expect(store.changes).toHaveLength(1);
+  await pass(leaseMs);
+  await pass(gatherMs);
+  expect(await storedIds()).toEqual([]);
+});
+
+test("with a store that is full registering goes on; it is said, counted, and told again", async () => {
+  store.full = "yes";
+  registry.renew("payments", { node: "a", instances: [instance("p1", "payments")] });
+  await pass(gatherMs);
+  await pass(5000);
+  expect(registry.size).toBe(1);
+  expect(keeper.problem).toContain("no room left on the disk");
+  expect(keeper.failures).toBe(2);
+  expect(recorders.logged.map(({ message }) => message)).toEqual(["instances are not stored"]);
+  store.full = "no";
+  registry.renew("payments", { node: "a", instances: [instance("p1", "payments")] });
+  await pass(5000);
+  expect(keeper.problem).toBeNull();
+  expect(await storedIds()).toEqual(["p1"]);
+  expect(recorders.logged.at(-1)?.message).toBe("instances are stored again");
+});
