@@ -83,11 +83,13 @@ export interface Bindings {
 /** The same for filters of a route. */
 export interface FilterBindings extends Bindings {
   /**
-   * Calls back when the answer came, on its way out past this filter: `c.res` is it. To be asked before `next()`, by a
-   * filter that returns what that gives. It does what code behind `await next()` would, and costs no promise.
+   * Calls back with the answer (`c.res`) on its way out past this filter. To be asked before `next()`, by a filter that
+   * returns what that gives. It does what code behind `await next()` would, and costs no promise.
    */
-  onAnswer(change: () => void): void;
+  onAnswer(change: AnswerChange): void;
 }
+
+export type AnswerChange = (answer: Response) => void;
 
 /** Values that filters hand to later filters (`c.set`, `c.get`). */
 export type Variables = Record<string, unknown>;

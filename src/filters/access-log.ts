@@ -4,7 +4,17 @@
  * what callers choose is cut at a maximum. The text form is the Combined Log Format without the HTTP version, with
  * `name=value` pairs behind it.
  */
-import { type Bindings, defineFilter, path, percent, type RequestSummary, z } from "../plugin.ts";
+import {
+  type Bindings,
+  defineFilter,
+  type Middleware,
+  path,
+  percent,
+  type RequestSummary,
+  z,
+} from "../plugin.ts";
+
+type Context = Parameters<Middleware>[0];
 
 /** Characters of a value, before escaping. */
 const METHOD_MAX = 32;
@@ -33,6 +43,8 @@ interface Seen {
   readonly url: string;
   readonly referer: string | null;
   readonly userAgent: string | null;
+  /** Whether it is written whatever becomes of it. */
+  readonly sampled: boolean;
 }
 
 interface Entry {
@@ -51,18 +63,18 @@ export default defineFilter({
     const { clock, random } = tools;
     const appender = tools.file(to);
     const [write, time] = format === "json" ? [jsonLines(), jsonTimes()] : [textLine, combinedTimes()];
+    const reporter = (c: Context, seen: Seen) => (summary: RequestSummary) => {
+      const failed = summary.status >= 500 || !summary.complete;
+      if (!seen.sampled && !failed) return;
+      const id: unknown = c.get("requestId");
+      const requestId = typeof id === "string" ? id : null;
+      appender.line(write({ time: time(clock.epochMs()), env: c.env, seen, summary, requestId }));
+    };
     return (c, next) => {
       const { method, url, headers } = c.req.raw;
       const referer = format === "text" ? headers.get("referer") : null;
-      const seen: Seen = { method, url, referer, userAgent: headers.get("user-agent") };
       const sampled = sample === 1 || random.fraction() < sample;
-      c.env.finished((summary) => {
-        const failed = summary.status >= 500 || !summary.complete;
-        if (!sampled && !failed) return;
-        const id: unknown = c.get("requestId");
-        const requestId = typeof id === "string" ? id : null;
-        appender.line(write({ time: time(clock.epochMs()), env: c.env, seen, summary, requestId }));
-      });
+      c.env.finished(reporter(c, { method, url, referer, userAgent: headers.get("user-agent"), sampled }));
       return next();
     };
   },
@@ -72,14 +84,48 @@ export default defineFilter({
 function jsonLines(): (entry: Entry) => string {
   const callerText = keptCaller();
   const targetText = keptTarget();
+  const outcomeText = keptOutcome();
   const placeText = keptPlaces();
+  const agentText = keptAgent();
   return ({ time, env, seen, summary, requestId }) =>
     `{"time":"${time}"${callerText(env.remoteAddress, env.identity)}${targetText(seen)}` +
-    `,"status":${summary.status},"reason":${json(summary.reason)}` +
-    `,"complete":${summary.complete},"requestBytes":${summary.requestBytes}` +
-    `,"responseBytes":${summary.responseBytes},"durationMs":${thousandths(summary.durationMs)}` +
-    `${placeText(summary)},"attempts":${summary.attempts}` +
-    `,"requestId":${json(requestId)},"userAgent":${json(seen.userAgent)}}`;
+    `${outcomeText(summary)}${thousandths(summary.durationMs)}${placeText(summary)}` +
+    `,"attempts":${summary.attempts},"requestId":${json(requestId)}${agentText(seen.userAgent)}`;
+}
+
+/** What became of it; of small answers many are of one length. */
+function keptOutcome(): (summary: RequestSummary) => string {
+  let latest: RequestSummary | null = null;
+  let text = "";
+  return (summary) => {
+    const { status, reason, complete, requestBytes, responseBytes } = summary;
+    const isSame =
+      latest !== null &&
+      latest.responseBytes === responseBytes &&
+      latest.requestBytes === requestBytes &&
+      latest.status === status &&
+      latest.reason === reason &&
+      latest.complete === complete;
+    if (!isSame) {
+      latest = summary;
+      text =
+        `,"status":${status},"reason":${json(reason)},"complete":${complete}` +
+        `,"requestBytes":${requestBytes},"responseBytes":${responseBytes},"durationMs":`;
+    }
+    return text;
+  };
+}
+
+function keptAgent(): (userAgent: string | null) => string {
+  let latest: string | null | undefined;
+  let text = "";
+  return (userAgent) => {
+    if (userAgent !== latest) {
+      latest = userAgent;
+      text = `,"userAgent":${json(userAgent)}}`;
+    }
+    return text;
+  };
 }
 
 function keptCaller(): (address: string, identity: string | null) => string {

@@ -40,9 +40,11 @@ export default defineFilter({
   middleware: (options) => {
     const changeRequest = editor(options.request);
     const changeResponse = editor(options.response);
+    const changeAnswer =
+      changeResponse === null ? null : (answer: Response) => changeResponse(answer.headers);
     return (c, next) => {
       changeRequest?.(c.req.raw.headers);
-      if (changeResponse !== null) c.env.onAnswer(() => changeResponse(c.res.headers));
+      if (changeAnswer !== null) c.env.onAnswer(changeAnswer);
       return next();
     };
   },

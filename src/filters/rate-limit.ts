@@ -63,8 +63,7 @@ class Gate {
   #passAs(taken: Taken, c: Context, next: Next): ReturnType<Middleware> {
     if (!taken.allowed && this.#options.mode === "enforce") return Promise.resolve(this.#refuse(taken));
     this.#count(taken.allowed ? "allowed" : "audited");
-    const fields = this.#fields;
-    if (fields !== null) c.env.onAnswer(() => fields.addTo(c.res.headers, taken));
+    if (this.#fields !== null) c.env.onAnswer(({ headers }) => this.#fields!.addTo(headers, taken));
     return next();
   }
 

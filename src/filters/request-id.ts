@@ -34,7 +34,7 @@ export default defineFilter({
       const id = taken ? given : random.id();
       if (!taken) headers.set(header, id);
       c.set("requestId", id);
-      c.env.onAnswer(() => c.res.headers.set(header, id));
+      c.env.onAnswer(({ headers: answered }) => answered.set(header, id));
       return next();
     },
 });

@@ -1,5 +1,5 @@
 /** A request on its way through filters: the lightweight Request in, sendings to services, the Response back out. */
-import type { RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
+import type { AnswerChange, RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
 import { CallerBody, requestOver } from "./caller-body.ts";
 import type { SendWrap } from "./chain.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -134,7 +134,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOw
     this.#context = context;
   }
 
-  onAnswer(change: () => void): void {
+  onAnswer(change: AnswerChange): void {
     this.#context!.onAnswer(change);
   }
 

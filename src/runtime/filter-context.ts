@@ -8,7 +8,7 @@
  */
 import { type Context, Context as HonoContext } from "hono";
 import type { HonoRequest } from "hono/request";
-import type { FilterBindings, FilterEnvironment, Variables } from "../types.ts";
+import type { AnswerChange, FilterBindings, FilterEnvironment, Variables } from "../types.ts";
 import { isFromSource } from "./fetch/response.ts";
 import { filterRequest, type Matching } from "./filter-request.ts";
 import type { LiveFilter } from "./live-filter.ts";
@@ -35,16 +35,16 @@ export interface ChainContext {
   answered(response: Response): void;
   failed(error: unknown): void;
   /** For `c.env.onAnswer`. */
-  onAnswer(change: () => void): void;
+  onAnswer(change: AnswerChange): void;
 }
 
 /** What a filter wants to do with the answer. */
-interface AnswerChange {
+interface WantedChange {
   /** The filter's place. */
   readonly at: number;
-  readonly change: () => void;
+  readonly change: AnswerChange;
   /** That of a filter around it, or an earlier one of its own. */
-  readonly outer: AnswerChange | null;
+  readonly outer: WantedChange | null;
 }
 
 /** A downstream filter. */
@@ -111,7 +111,9 @@ class FilterContext implements ChainContext {
   /** Whether it is known what came of the request; and whom to tell, where somebody waits for that. */
   #settled = false;
   #goOn: (() => void) | null = null;
-  #changes: AnswerChange | null = null;
+  #changes: WantedChange | null = null;
+  /** What the last `next()` gave. */
+  #inside: Promise<void> | null = null;
   /** Filters that do not hand on what `next()` gave them, and are not done. */
   #waits: number[] | null = null;
   /** Hono's own, once one of the rarer members was asked for. */
@@ -144,12 +146,14 @@ class FilterContext implements ChainContext {
   }
 
   #run(filter: PassedFilter, at: number): Going {
-    let inside: Promise<void> | null = null;
+    this.#inside = null;
+    // A variable of its own that it changed would be a scope more.
     const next = (): Promise<void> => {
       if (at < this.#entered) return Promise.reject(new Error("next() called multiple times"));
       // Only the outermost filter's way is one that nobody waits for.
-      inside = (this.#enter(at + 1) as Promise<void> | null) ?? DONE;
-      return inside;
+      const going = (this.#enter(at + 1) as Promise<void> | null) ?? DONE;
+      this.#inside = going;
+      return going;
     };
     let answer: unknown;
     try {
@@ -160,6 +164,7 @@ class FilterContext implements ChainContext {
       return null;
     }
     // Many filters hand on the promise that they got: it says all that another one would.
+    const inside = this.#inside;
     if (answer === inside && inside !== null) return inside === DONE ? this.#change(at) : inside;
     if (answer instanceof Promise) return this.#await(answer, filter, at);
     this.#take(answer);
@@ -201,7 +206,7 @@ class FilterContext implements ChainContext {
     for (let next = this.#changes; next !== null && next.at >= at; next = this.#changes) {
       this.#changes = next.outer;
       try {
-        next.change();
+        next.change(this.res);
       } catch (error) {
         this.#fail(error, this.#route.filters[next.at]!);
       }
@@ -209,7 +214,7 @@ class FilterContext implements ChainContext {
     return null;
   }
 
-  onAnswer(change: () => void): void {
+  onAnswer(change: AnswerChange): void {
     this.#changes = { at: this.#entered, change, outer: this.#changes };
   }
 

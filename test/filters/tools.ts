@@ -129,14 +129,14 @@ export function createMiddleware(definition: FilterDefinition, options: unknown,
 
 export interface TestEnv extends FilterBindings {
   /** The answer is on its way out past all filters. */
-  passOut(): void;
+  passOut(answer: Response): void;
   /** The last byte of the answer left. */
   finish(summary?: Partial<RequestSummary>): void;
 }
 
 export function testEnv(given: Partial<Bindings> = {}): TestEnv {
   const reports: ((summary: RequestSummary) => void)[] = [];
-  const changes: (() => void)[] = [];
+  const changes: ((answer: Response) => void)[] = [];
   return {
     remoteAddress: "203.0.113.7",
     identity: null,
@@ -144,8 +144,8 @@ export function testEnv(given: Partial<Bindings> = {}): TestEnv {
     route: "orders",
     finished: (report) => void reports.push(report),
     onAnswer: (change) => void changes.unshift(change),
-    passOut() {
-      for (const change of changes.splice(0)) change();
+    passOut(answer) {
+      for (const change of changes.splice(0)) change(answer);
     },
     finish(summary = {}) {
       for (const report of reports.splice(0)) report({ ...plainSummary, ...summary });
@@ -176,7 +176,7 @@ export function appOf(
   const app = new Hono<FilterEnvironment>();
   app.use(async (c, next) => {
     await next();
-    (c.env as Partial<TestEnv>).passOut?.();
+    (c.env as Partial<TestEnv>).passOut?.(c.res);
   });
   for (const middleware of middlewares) app.use(middleware);
   app.all("*", answer);

@@ -35,7 +35,10 @@ function filterOf({ way, deed }: Drawn, place: number, seen: string[]): Middlewa
     seen.push(`${place} in`);
     const answer = before(c, deed, place);
     if (answer !== null) return Promise.resolve(answer);
-    c.env.onAnswer(() => out(c));
+    c.env.onAnswer((answer) => {
+      expect(answer).toBe(c.res);
+      out(c);
+    });
     return next();
   };
   switch (way) {

@@ -169,7 +169,8 @@ export class RequestFacts {
   /** Most callers name the same host again and again: it is made into text, checked and split when it changes. */
   #takeHost({ bytes, offsets }: Head): boolean {
     const place = this.#host * FIELD_STRIDE;
-    const [start, end] = [offsets[place + 2]!, offsets[place + 3]!];
+    const start = offsets[place + 2]!;
+    const end = offsets[place + 3]!;
     const isKnown = this.authority !== "" && isText(bytes, start, end, this.authority);
     return isKnown || this.#takeAuthority(text(bytes, start, end));
   }
