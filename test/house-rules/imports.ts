@@ -19,6 +19,7 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   "identity.ts": { ours: [], packages: [] },
   "database.ts": { ours: [], packages: [] },
   "certificate-request.ts": { ours: [], packages: ["@peculiar/x509", "reflect-metadata"] },
+  "coordinator-client/": { ours: nouns, packages: [] },
   "units.ts": { ours: [], packages: ["zod"] },
   "keys.ts": { ours: nouns, packages: [] },
   "key-schema.ts": { ours: [...nouns, "units.ts"], packages: ["zod"] },
@@ -39,7 +40,15 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   "runtime/": { ours: [...nouns, "keys.ts", "identity.ts"], packages: ["hono"] },
   "telemetry/": { ours: nouns, packages: ["@opentelemetry"] },
   "node/": {
-    ours: [...nouns, "identity.ts", "certificate-request.ts", "config/", "runtime/", "telemetry/"],
+    ours: [
+      ...nouns,
+      "identity.ts",
+      "certificate-request.ts",
+      "coordinator-client/",
+      "config/",
+      "runtime/",
+      "telemetry/",
+    ],
     packages: ["hono", "pino"],
   },
   "coordinator/": {

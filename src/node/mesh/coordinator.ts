@@ -10,6 +10,8 @@ import type {
 } from "../../mesh.ts";
 import type { OwnCredentials } from "./node-state.ts";
 
+export { CoordinatorFault, faultText } from "../../coordinator-client/coordinator-fault.ts";
+
 /** Every call rejects with a CoordinatorFault. */
 export interface Coordinator {
   join(request: JoinRequest): Promise<Credentials>;
@@ -22,23 +24,4 @@ export interface OpenFeed {
   /** Ends, or throws a CoordinatorFault, when there will be no more. */
   readonly messages: AsyncIterable<FeedMessage>;
   close(): void;
-}
-
-export class CoordinatorFault extends Error {
-  override readonly name = "CoordinatorFault";
-
-  constructor(
-    /** The coordinator's own code, or `unreachable` where it said nothing, `unknown` where it is somebody else. */
-    readonly reason: string,
-    message: string,
-    /** Whether the same may go well later. */
-    readonly again: "later" | "never",
-  ) {
-    super(message);
-  }
-}
-
-/** In words, whatever it is. */
-export function faultText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { requestCertificate } from "../../../src/certificate-request.ts";
+import { readCoordinatorUrls } from "../../../src/coordinator-client/coordinator-urls.ts";
+import { readLines } from "../../../src/coordinator-client/json-lines.ts";
 import { systemClock } from "../../../src/host/clock/node.ts";
 import { secureFetch } from "../../../src/host/fetch/bun.ts";
 import type { FeedMessage } from "../../../src/mesh.ts";
 import { CoordinatorFault } from "../../../src/node/mesh/coordinator.ts";
-import { CoordinatorClient, readCoordinatorUrls } from "../../../src/node/mesh/coordinator-client.ts";
-import { readLines } from "../../../src/node/mesh/json-lines.ts";
+import { CoordinatorClient } from "../../../src/node/mesh/coordinator-client.ts";
 import { freePort } from "../../free-ports.ts";
 import { HttpsCoordinator } from "./https-coordinator.ts";
 import { instance } from "./nouns.ts";

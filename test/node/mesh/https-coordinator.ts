@@ -2,10 +2,10 @@
 import "reflect-metadata";
 import { Pkcs10CertificateRequest } from "@peculiar/x509";
 import { defaultLimits } from "../../../src/config/limits.ts";
+import { fingerprints } from "../../../src/coordinator-client/root-fingerprint.ts";
 import { systemClock } from "../../../src/host/clock/node.ts";
 import { bunSockets } from "../../../src/host/sockets/bun.ts";
 import type { FeedMessage, FeedRequest, Instance, LeaseRequest, MeshService } from "../../../src/mesh.ts";
-import { fingerprints } from "../../../src/node/mesh/root-fingerprint.ts";
 import { type AppBindings, type AppListener, serveApp } from "../../../src/runtime/app-listener.ts";
 import { Recorders } from "../../../src/testing/recorders.ts";
 import { Authority } from "../../certificates.ts";

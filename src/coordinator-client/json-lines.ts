@@ -1,5 +1,5 @@
 /** One JSON value a line, as they come. */
-import { CoordinatorFault } from "./coordinator.ts";
+import { CoordinatorFault } from "./coordinator-fault.ts";
 
 /** A line with the code of plugins in it is the longest. */
 export const lineBytesMax = 32 * 1024 * 1024;
