@@ -10,6 +10,7 @@ import { systemRandom } from "../src/host/random/node.ts";
 import type { Address, ByteSocket, SocketOwner, Sockets } from "../src/machine.ts";
 import { NodeMemory } from "../src/runtime/node-memory/index.ts";
 import { privateMemory } from "../src/runtime/node-memory/private-memory.ts";
+import { NO_NAMES } from "../src/runtime/proxy/host-names.ts";
 import { createRuntime } from "../src/runtime/runtime.ts";
 import { createWorkerMeters } from "../src/telemetry/worker-meters.ts";
 import type { FilterDefinition, FindFilters } from "../src/types.ts";
@@ -133,6 +134,7 @@ services:
       }),
       fetch,
       share: new NodeMemory(privateMemory(), systemRandom()).share(0),
+      names: NO_NAMES,
       nodeId: "bench",
     });
     const result = await runtime.apply(snapshot);

@@ -22,6 +22,7 @@ import type { NodeParts } from "./node/supervisor.ts";
 import { type WorkerPlace, WorkerProcess, workersMax, workerVerb } from "./node/worker-process.ts";
 import { NodeMemory, nodeMemoryBytes } from "./runtime/node-memory/index.ts";
 import { privateMemory } from "./runtime/node-memory/private-memory.ts";
+import type { HostNames } from "./runtime/proxy/host-names.ts";
 import type { Problem } from "./snapshot.ts";
 import type { FilterFamily, FindFilters } from "./types.ts";
 
@@ -43,6 +44,7 @@ const pluginFiles: PluginFiles = {
   replaceFolder: async (folder, texts) => (await written()).replaceFolder(folder, texts),
 };
 let loadedUserFilters: UserFilters | null = null;
+let loadedNames: Promise<HostNames> | null = null;
 
 if (processes.args[0] === workerVerb && processes.parent !== null) {
   const [, nodeId = "", number, seat] = processes.args;
@@ -82,6 +84,10 @@ async function carryRequests({ nodeId, number, seat }: WorkerPlace & { nodeId: s
   const parts = { sockets, clock, random, processes, appenders, open: appenders.open, fetch: directFetch };
   runWorker({
     ...parts,
+    names: {
+      find: async (...asked) => (await names()).find(...asked),
+      own: async () => (await names()).own(),
+    },
     parent: processes.parent!,
     number,
     share: new NodeMemory((await host.inheritSharedMemory(nodeMemoryBytes)) ?? privateMemory(), random).share(
@@ -92,6 +98,15 @@ async function carryRequests({ nodeId, number, seat }: WorkerPlace & { nodeId: s
     nodeId,
     createRuntime,
   });
+}
+
+/** Only a worker whose callers name hosts that no service does needs them. */
+async function names(): Promise<HostNames> {
+  loadedNames ??= Promise.all([import("./node/dns/host-names.ts"), import("./host/addresses/node.ts")]).then(
+    ([{ hostNames }, { ownAddresses }]) =>
+      hostNames({ clock, random, sockets, files, datagrams: systemDatagrams }, ownAddresses),
+  );
+  return loadedNames;
 }
 
 /** Never returns: what it runs may do anything, so whoever started it ends it. */

@@ -81,6 +81,7 @@ class AppTaker implements RequestTaker, GateKeeper {
   readonly limits: MessageLimits;
   certificates: ServerCertificates | null;
   draining: "yes" | "no" = "no";
+  readonly connect = "refused";
   socket: ListeningSocket | null = null;
   /** With those whose handshake goes on. */
   readonly #open = new Set<DownstreamConnection | TlsGate>();

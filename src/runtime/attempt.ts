@@ -144,6 +144,12 @@ export class Attempt implements Waiter, CallOwner {
     this.#owner.onUpgraded(this.#connection!, head);
   }
 
+  /** Its connection carries bytes from now on, and no answer will come. */
+  tunnelled(): void {
+    this.endpoint!.answered(this.#startedAtMs, 200);
+    this.#state = "answered";
+  }
+
   onFailure(failure: Failure): void {
     const endpoint = this.endpoint!;
     if (failure.kind === "connect-failure") {

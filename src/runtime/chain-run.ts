@@ -8,10 +8,10 @@ import { outgoingRequest, outgoingResponse } from "./fetch/outgoing.ts";
 import { lightRequest } from "./fetch/request.ts";
 import type { FieldEdits, OutgoingResponse, RequestSource } from "./fetch/sources.ts";
 import type { ChainContext, ChainEnd } from "./filter-context.ts";
-import type { LiveRoute } from "./generation.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
 import { listElements } from "./http1/fields.ts";
 import type { KnownFields } from "./http1/head.ts";
+import type { LiveRoute } from "./live-route.ts";
 import { localAnswer, rewritten } from "./local-answers.ts";
 import { ownResponse } from "./own-response.ts";
 import type { Peer } from "./peer.ts";
@@ -39,6 +39,8 @@ export interface RunOwner extends CallerSide {
   readonly head: RequestHead;
   onFinished(report: (summary: RequestSummary) => void): void;
   answer(answer: Answer): void;
+  /** Sends it as it came. */
+  direct(): void;
   /** Names and values of the X-Forwarded fields and Forwarded. */
   forwardedFields(fields: KnownFields): readonly (readonly [string, string])[];
   /** Names and values of fields that an answer of a service gets besides its own. */
@@ -146,6 +148,8 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOw
     const { route, peer } = this.exchange;
     const { config } = route;
     if (config === null) context.answered(ownResponse(this.exchange.unrouted));
+    // A tunnel is no message that filters could change.
+    else if (this.method === "CONNECT") this.exchange.direct();
     else if (config.action.kind === "forward") {
       const target = chooseTarget(route.targets, peer.listener.generation.parts.random);
       this.exchange.service = target.service;

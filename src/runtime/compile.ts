@@ -11,9 +11,12 @@ import type {
 import type { FilterRegistry } from "../types.ts";
 import { type Chain, compileChain, paramNames, type SendWrap, wrapSend } from "./chain.ts";
 import type { ServiceParts } from "./endpoint.ts";
-import { Generation, type GenerationParts, type LiveRoute } from "./generation.ts";
+import { Generation, type GenerationParts } from "./generation.ts";
 import { createFilters, type FilterParts, type LiveFilter } from "./live-filter.ts";
+import type { LiveRoute } from "./live-route.ts";
 import { createMatcher } from "./match.ts";
+import { forwardProxy } from "./proxy/forward-proxy.ts";
+import type { HostNames } from "./proxy/host-names.ts";
 import { Service } from "./service.ts";
 import type { Steps } from "./slices.ts";
 import { SplitCandidates, type WeightedTarget } from "./split.ts";
@@ -21,6 +24,7 @@ import { type ServerCertificate, ServerCertificates, serverCertificate } from ".
 
 export interface CompileParts {
   readonly services: ServiceParts;
+  readonly names: HostNames;
   /** What the node knows of a service beside its config. */
   stateOf(service: string): ServiceState | null;
   readonly generation: GenerationParts;
@@ -65,7 +69,13 @@ export function* compile(
   const filters: LiveFilter[] = [];
   try {
     for (const listener of snapshot.listeners)
-      yield* addListener(generation, listener, { running, filterParts, filters, targets: new Map() });
+      yield* addListener(generation, listener, {
+        ...parts,
+        running,
+        filterParts,
+        filters,
+        targets: new Map(),
+      });
   } catch (error) {
     discard({ generation, filters }, running);
     throw error;
@@ -79,9 +89,12 @@ export function discard({ generation, filters }: Compiled, serving: Generation |
   for (const [name, service] of generation.services) {
     if (serving?.services.get(name) !== service) service.retire();
   }
+  for (const [name, { proxy }] of generation.listeners) {
+    if (serving?.listeners.get(name)?.proxy?.outside !== proxy?.outside) proxy?.outside?.retire();
+  }
 }
 
-interface ListenerMaking extends FilterMaking {
+interface ListenerMaking extends FilterMaking, Pick<CompileParts, "services" | "names"> {
   readonly running: Generation | null;
   /** Of routes to one service whatever its version, by its name: all of them share it. */
   readonly targets: Map<string, readonly WeightedTarget[]>;
@@ -136,7 +149,9 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Li
   };
   const matcher = yield* createMatcher(routes.map((route) => ({ match: route.config!.match, value: route })));
   const certificates = yield* certificatesOf(config, generation, making.running);
-  generation.addListener({ config, matcher, unmatched, certificates });
+  const running = making.running?.listeners.get(config.name)?.proxy ?? null;
+  const proxy = forwardProxy(config, { unmatched, running }, making);
+  generation.addListener({ config, matcher, unmatched, certificates, proxy });
 }
 
 function* certificatesOf(

@@ -13,7 +13,6 @@ import type { Endpoint } from "./endpoint.ts";
 import { ANSWERS, type Answer, answerTo } from "./failures.ts";
 import type { FieldEdits } from "./fetch/sources.ts";
 import { viaHasLoop } from "./forwarded.ts";
-import type { LiveRoute } from "./generation.ts";
 import { ownHead } from "./http1/caller-answer.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
 import { allValues, FieldKind, namedValue } from "./http1/fields.ts";
@@ -22,6 +21,7 @@ import type { RequestOwner } from "./http1/request-owner.ts";
 import { writeRequestHead } from "./http1/request-writer.ts";
 import type { ResponseFacts } from "./http1/response-rules.ts";
 import type { UpstreamConnection } from "./http1/upstream.ts";
+import type { LiveRoute } from "./live-route.ts";
 import { localAnswer, rewritten } from "./local-answers.ts";
 import { applyPathPolicy } from "./path.ts";
 import type { Peer } from "./peer.ts";
@@ -44,24 +44,25 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   readonly peer: Peer;
   readonly #startedAtMs: number;
   readonly #writtenBefore: number;
-  #attempt: Attempt | null = null;
-  #run: ChainRun | null = null;
+  protected attempt: Attempt | null = null;
+  protected run: ChainRun | null = null;
   #upstream: UpstreamConnection | null = null;
+  #isTunnel = false;
   #reports: ((summary: RequestSummary) => void)[] | null = null;
   /** Null unless a service wants a cookie that the caller has not. */
   #cookies: StickyCookies | null = null;
-  #ended = false;
+  protected ended = false;
 
   constructor(connection: DownstreamConnection, peer: Peer) {
     this.connection = connection;
     this.peer = peer;
     this.route = peer.listener.unmatched;
-    this.#startedAtMs = this.#parts.deadlines.now;
+    this.#startedAtMs = this.parts.deadlines.now;
     this.#writtenBefore = connection.answer.writtenBytes;
     peer.listener.generation.enter();
   }
 
-  get #parts() {
+  protected get parts() {
     return this.peer.listener.generation.parts;
   }
 
@@ -110,7 +111,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   }
 
   get claims(): unknown {
-    return this.#run?.claims;
+    return this.run?.claims;
   }
 
   header(name: string): string | null {
@@ -125,7 +126,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   newKeyValue(key: RequestKey): string | null {
     if (key.by !== "cookie") return null;
     this.#cookies ??= new StickyCookies(this.peer.forwarder.callerScheme(this.fields));
-    return this.#cookies.value(key.name, () => this.#parts.random.id());
+    return this.#cookies.value(key.name, () => this.parts.random.id());
   }
 
   /** Names and values of fields that an answer of a service gets besides its own. */
@@ -137,19 +138,23 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
 
   start(): void {
     const { listener } = this.peer;
-    const refusal = this.#refusal();
-    if (refusal === null) this.route = listener.matcher.find(this) ?? listener.unmatched;
-    else this.unrouted = refusal;
-    const { route } = this;
+    const refusal = this.refusal();
+    if (refusal !== null) this.unrouted = refusal;
+    this.follow(refusal === null ? (listener.matcher.find(this) ?? listener.unmatched) : listener.unmatched);
+  }
+
+  /** Its route is known. */
+  protected follow(route: LiveRoute): void {
+    this.route = route;
     if (route.timeoutMs !== null) this.connection.answerTimeoutMs = route.timeoutMs;
     if (route.chain !== null || route.wrap !== null) {
-      this.#run = new ChainRun(this);
-      this.#run.start();
-    } else this.#direct(route);
+      this.run = new ChainRun(this);
+      this.run.start();
+    } else this.direct();
   }
 
   /** Settles the path. What may go to no route is told to its caller, past the listener's filters like all else. */
-  #refusal(): Answer | null {
+  protected refusal(): Answer | null {
     const { facts, head } = this.connection.request;
     this.path = facts.rawPath;
     if (facts.rawPath !== "*") {
@@ -157,7 +162,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
       if (!result.ok) return { ...ANSWERS["bad-path"], sentence: result.problem };
       this.path = result.path;
     }
-    const looped = facts.via >= 0 && viaHasLoop(allValues(head, FieldKind.Via), this.#parts.pseudonym);
+    const looped = facts.via >= 0 && viaHasLoop(allValues(head, FieldKind.Via), this.parts.pseudonym);
     if (looped) return ANSWERS["loop-detected"];
     const { certificates } = this.peer.listener;
     if (certificates === null) return null;
@@ -168,20 +173,22 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     return misdirected ? ANSWERS["misdirected-request"] : null;
   }
 
-  #direct(route: LiveRoute): void {
+  /** As it came, past no filters. */
+  direct(): void {
+    const { route } = this;
     const { config } = route;
     if (route.targets.length > 0) {
-      const target = chooseTarget(route.targets, this.#parts.random);
+      const target = chooseTarget(route.targets, this.parts.random);
       this.service = target.service;
-      this.#attempt = new Attempt(target, this, []);
+      this.attempt = new Attempt(target, this, []);
       this.attempts = 1;
-      this.#attempt.start();
+      this.attempt.start();
     } else if (config === null) this.answer(this.unrouted);
     else {
       const local = localAnswer(config, this);
       this.status = local.head.status;
       this.connection.answer.whole(
-        { ...local.head, added: [...local.head.added, "date", this.#parts.date()] },
+        { ...local.head, added: [...local.head.added, "date", this.parts.date()] },
         Buffer.from(local.body),
       );
     }
@@ -197,7 +204,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     const { facts } = this.connection.request;
     const chunked = facts.bodyBytes < 0;
     this.endpoint = endpoint;
-    upstream.begin(this.#attempt!, facts.bodyBytes === 0 ? "none" : chunked ? "chunked" : "length");
+    upstream.begin(this.attempt!, facts.bodyBytes === 0 ? "none" : chunked ? "chunked" : "length");
     this.writeHead(upstream, {
       fields: this.connection.request.head,
       body: { kind: chunked ? "chunked" : "copied" },
@@ -285,13 +292,20 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
 
   onUpgraded(upstream: UpstreamConnection, head: Head): void {
     const { connection } = this;
-    this.#upstream = upstream;
     if (connection.request.facts.upgrade === null) {
       upstream.abort();
       this.answer(ANSWERS["upstream-unexpected-upgrade"]);
       return;
     }
     this.status = 101;
+    this.tunnel(upstream, head);
+  }
+
+  /** Bytes both ways from now on. */
+  protected tunnel(upstream: UpstreamConnection, head: Head | null): void {
+    const { connection } = this;
+    this.#upstream = upstream;
+    this.#isTunnel = true;
     connection.tunnel(head);
     connection.answer.feed(upstream);
     upstream.feed(connection);
@@ -300,8 +314,8 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   }
 
   onFailure(failure: Failure): void {
-    this.service?.noteFailure(failure, this.#parts.log);
-    this.endpoint = this.#attempt?.endpoint ?? null;
+    this.service?.noteFailure(failure, this.parts.log);
+    this.endpoint = this.attempt?.endpoint ?? null;
     this.answer(answerTo(failure));
   }
 
@@ -313,16 +327,16 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     this.reason = answer.reason;
     const head = ownHead(answer);
     this.connection.answer.whole(
-      { ...head, added: [...head.added, "date", this.#parts.date()] },
+      { ...head, added: [...head.added, "date", this.parts.date()] },
       Buffer.from(`${answer.reason}: ${answer.sentence}\n`),
     );
     flushWires();
   }
 
   giveUp(answer: Answer): void {
-    if (answer.reason === "upstream-timeout") this.#attempt?.timeOut();
-    else this.#attempt?.finish();
-    this.#run?.giveUp(answer);
+    if (answer.reason === "upstream-timeout") this.attempt?.timeOut();
+    else this.attempt?.finish();
+    this.run?.giveUp(answer);
     this.answer(answer);
   }
 
@@ -334,8 +348,8 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   onBroken(_failure: Failure): void {
     const upstream = this.#upstream;
     this.#upstream = null;
-    if (this.status !== 101) upstream?.abort();
-    this.#end(this.status === 101 ? "yes" : "no");
+    if (!this.#isTunnel) upstream?.abort();
+    this.#end(this.#isTunnel ? "yes" : "no");
   }
 
   onFinished(report: (summary: RequestSummary) => void): void {
@@ -344,14 +358,14 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   }
 
   #end(complete: "yes" | "no"): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#attempt?.finish();
-    this.#run?.end();
+    if (this.ended) return;
+    this.ended = true;
+    this.attempt?.finish();
+    this.run?.end();
     const { route, peer } = this;
     const status = complete === "no" && this.status === 0 ? CALLER_LEFT_STATUS : this.status;
     const reason = status === CALLER_LEFT_STATUS ? "caller-left" : this.reason;
-    const durationMs = this.#parts.deadlines.now - this.#startedAtMs;
+    const durationMs = this.parts.deadlines.now - this.#startedAtMs;
     const service = this.service?.config.name ?? "";
     route.meter.record(service, this.method, status, reason ?? "", durationMs);
     if (this.#reports !== null) this.#report({ status, reason, durationMs, complete: complete === "yes" });

@@ -59,6 +59,18 @@ export const ANSWERS = {
   "body-timeout": answer(408, "body-timeout", "the request's body stopped arriving"),
   "body-too-large": answer(413, "body-too-large", "the request's body is larger than a filter may hold"),
   "bad-body": answer(400, "bad-body", "the request's body is not framed as HTTP asks"),
+  "egress-denied": answer(
+    403,
+    "egress-denied",
+    "callers of this node may not reach this host: it is not in the mesh",
+  ),
+  "host-not-found": answer(502, "host-not-found", "the name of the host leads to no address"),
+  "tls-in-tunnel": answer(
+    400,
+    "tls-in-tunnel",
+    "services of the mesh are called with http://, and the mesh encrypts what goes to them",
+  ),
+  "tunnel-required": answer(400, "tunnel-required", "https hosts outside the mesh are reached with CONNECT"),
   draining: answer(503, "draining", "the node is about to stop"),
 } as const satisfies Record<string, Answer>;
 
@@ -131,6 +143,8 @@ const HEAD_SENTENCES: Readonly<Record<string, string>> = {
   "unknown-transfer-encoding": "only the chunked transfer coding is spoken here",
   "length-and-transfer-encoding": "Content-Length and Transfer-Encoding exclude each other",
   "unknown-expectation": "only Expect: 100-continue is known here",
+  "bad-authority": "the target of CONNECT is not host:port with a port from 1 to 65535",
+  "connect-with-body": "CONNECT has no body",
   "connect-refused": "CONNECT is for forward proxies; this listener is a gateway",
 };
 

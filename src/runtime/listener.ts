@@ -12,6 +12,7 @@ import type { RequestOwner } from "./http1/request-owner.ts";
 import type { ConnectionCount } from "./node-memory/connection-count.ts";
 import { OccasionalNote } from "./occasional-note.ts";
 import { Peer } from "./peer.ts";
+import { ProxyExchange } from "./proxy/proxy-exchange.ts";
 import type { ServerCertificates } from "./tls/server-certificates.ts";
 import { type GateKeeper, TlsGate } from "./tls/tls-gate.ts";
 import { TurnedAway } from "./turned-away.ts";
@@ -59,6 +60,10 @@ export class Listener implements RequestTaker, GateKeeper {
 
   get limits(): MessageLimits {
     return this.#live.config.limits;
+  }
+
+  get connect(): "refused" | "taken" {
+    return this.#live.proxy === null ? "refused" : "taken";
   }
 
   get live(): LiveListener {
@@ -138,7 +143,7 @@ export class Listener implements RequestTaker, GateKeeper {
     }
     // Who was let in by an older proof is served to the end of this request.
     if (peer.proof === "outdated") connection.answer.connection = "close";
-    return new Exchange(connection, peer);
+    return this.#live.proxy === null ? new Exchange(connection, peer) : new ProxyExchange(connection, peer);
   }
 
   refused(connection: DownstreamConnection, answer: Answer): void {

@@ -1,9 +1,9 @@
 /** Routes that no service answers - `respond` and `redirect` - and what `rewrite` makes of a request. */
 import type { RouteConfig } from "../snapshot.ts";
 import type { RequestHead } from "../types.ts";
-import type { LiveRoute } from "./generation.ts";
 import type { EditedHead } from "./http1/answer.ts";
 import type { RequestLine } from "./http1/request-writer.ts";
+import type { LiveRoute } from "./live-route.ts";
 import { rewritePath, starRemainder } from "./match.ts";
 
 export interface LocalAnswer {

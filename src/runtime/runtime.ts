@@ -12,6 +12,7 @@ import type { GenerationParts } from "./generation.ts";
 import { HttpDate } from "./http-date.ts";
 import { Listener } from "./listener.ts";
 import type { NodeShare } from "./node-memory/index.ts";
+import type { HostNames } from "./proxy/host-names.ts";
 import { type RuntimeReport, report } from "./report.ts";
 import type { Service } from "./service.ts";
 import { callService } from "./service-call.ts";
@@ -28,6 +29,8 @@ export interface RuntimeParts {
   /** "stdout", "stderr" or a path. */
   open(path: string): Appender;
   fetch(url: string, init?: RequestInit): Promise<Response>;
+  /** Where hosts are that callers name and no service does. */
+  readonly names: HostNames;
   /** What this worker counts together with the others. */
   readonly share: NodeShare;
   /** Tells this node from all others, in Via. */
@@ -84,7 +87,7 @@ class WorkerRuntime implements Runtime {
   }
 
   #makeCompileParts(): Omit<CompileParts, "filters"> {
-    const { sockets, clock, random, meters, log, nodeId } = this.#parts;
+    const { sockets, clock, random, meters, log, nodeId, names } = this.#parts;
     const deadlines = this.#deadlines;
     const date = new HttpDate(clock);
     const pseudonym = `clearway-${nodeId}`;
@@ -118,6 +121,7 @@ class WorkerRuntime implements Runtime {
       },
       stateOf: (service) => this.#states.get(service) ?? null,
       generation,
+      names,
       filterParts: (serviceOf) => ({
         ...this.#parts,
         memory,

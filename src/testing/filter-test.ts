@@ -5,6 +5,7 @@ import type { Certificates } from "../machine.ts";
 import { Deadlines } from "../runtime/deadlines.ts";
 import { NodeMemory } from "../runtime/node-memory/index.ts";
 import { privateMemory } from "../runtime/node-memory/private-memory.ts";
+import { NO_NAMES } from "../runtime/proxy/host-names.ts";
 import { createRuntime, type Runtime } from "../runtime/runtime.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { FilterDefinition, FindFilters, RequestSummary, Variables } from "../types.ts";
@@ -181,6 +182,7 @@ export class ChainTest implements FilterTest {
       open: (path) => this.#recorders.open(path),
       fetch: (url, init) => this.#fetch(new Request(url, init)),
       share: new NodeMemory(privateMemory(), random).share(0),
+      names: NO_NAMES,
       nodeId: "test",
     });
   }

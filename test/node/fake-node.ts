@@ -18,6 +18,7 @@ import { runNode } from "../../src/node/supervisor.ts";
 import { runWorker } from "../../src/node/worker.ts";
 import { type WorkerPlace, WorkerProcess, workerVerb } from "../../src/node/worker-process.ts";
 import { NodeMemory, nodeMemoryBytes } from "../../src/runtime/node-memory/index.ts";
+import { NO_NAMES } from "../../src/runtime/proxy/host-names.ts";
 import type { Runtime, RuntimeParts } from "../../src/runtime/runtime.ts";
 import type { Problem, Snapshot } from "../../src/snapshot.ts";
 import { createWorkerMeters } from "../../src/telemetry/index.ts";
@@ -49,6 +50,7 @@ if (file === workerVerb) {
     findFilters: onlyFilters(new Map()),
     open: appenders.open,
     fetch,
+    names: NO_NAMES,
     nodeId: "node",
     number: Number(number),
     share: new NodeMemory(inheritSharedMemory(nodeMemoryBytes), systemRandom()).share(Number(seat)),

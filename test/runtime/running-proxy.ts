@@ -6,6 +6,7 @@ import { host } from "../../src/host/index.ts";
 import type { Clock, Random, Sockets } from "../../src/machine.ts";
 import { NodeMemory } from "../../src/runtime/node-memory/index.ts";
 import { privateMemory } from "../../src/runtime/node-memory/private-memory.ts";
+import { type HostNames, NO_NAMES } from "../../src/runtime/proxy/host-names.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
 import type { EndpointCounts, FilterRegistry, FindFilters, LogFields, Meters } from "../../src/types.ts";
@@ -33,6 +34,8 @@ export interface ProxyOptions {
   readonly clock?: Clock;
   readonly sockets?: Sockets;
   readonly random?: Random;
+  /** Of hosts that no service names; without it there are none. */
+  readonly names?: HostNames;
   /** What configs may name; the built-in ones, and Hono's, without it. */
   readonly filters?: FilterRegistry;
   /** What else than its text a config says. */
@@ -72,6 +75,7 @@ export class RunningProxy {
       open: () => ({ line: () => {}, dropped: 0 }),
       fetch,
       share: new NodeMemory(privateMemory(), new SeededRandom(2)).share(0),
+      names: options.names ?? NO_NAMES,
       nodeId: "test",
     });
   }

@@ -136,10 +136,16 @@ export class CallerAnswer implements BodySink {
     this.end(null);
   }
 
-  /** The head of a 101; from now on `data` takes the bytes of the tunnel. */
-  tunnel(head: Head): void {
+  /** The 200 to a CONNECT: no field says anything of a body (RFC 9110 section 9.3.6). */
+  established(): void {
+    this.#wire?.writeText("HTTP/1.1 200 OK\r\n\r\n");
+  }
+
+  /** The head of a 101, or without one the answer to a CONNECT; from now on `data` takes the bytes of the tunnel. */
+  tunnel(head: Head | null): void {
     if (this.#wire === null) return;
-    writeInterimHead(this.#wire, head);
+    if (head === null) this.established();
+    else writeInterimHead(this.#wire, head);
     this.connection = "close";
     this.#framing = "tunnel";
   }

@@ -9,20 +9,12 @@ import { ANSWERS, type Answer, headAnswer, MessageFailure } from "../failures.ts
 import { flushWires } from "../wire.ts";
 import { NOWHERE } from "./body-sinks.ts";
 import { type AnsweredConnection, CallerAnswer, ownHead } from "./caller-answer.ts";
-import { CallerSocket, type SocketSetting } from "./caller-socket.ts";
+import { CallerSocket } from "./caller-socket.ts";
 import type { Head } from "./head.ts";
-import type { RequestOwner } from "./request-owner.ts";
+import type { ConnectionTaker, RequestOwner, TunnelTarget } from "./request-owner.ts";
 import { giveBackReader, NO_REQUEST, type RequestReader, takeReader } from "./request-reader.ts";
 
-/** Who takes the requests of a listener's connections. */
-export interface RequestTaker extends SocketSetting {
-  /** When draining, answers close their connections. */
-  readonly draining: "yes" | "no";
-  take(connection: DownstreamConnection): RequestOwner;
-  /** A head was refused by the codec; it has been answered. */
-  refused(connection: DownstreamConnection, answer: Answer): void;
-  closed(connection: DownstreamConnection): void;
-}
+export type RequestTaker = ConnectionTaker<DownstreamConnection>;
 
 type State = "head" | "busy" | "tunnel" | "closing" | "closed";
 
@@ -41,6 +33,8 @@ export class DownstreamConnection
   readonly answer: CallerAnswer;
   /** What the taker keeps for this connection. */
   peer: unknown = null;
+  /** Where the tunnel leads in which its requests come; null without one. */
+  within: TunnelTarget | null = null;
   /** From the last byte of the request to the answer's head. */
   answerTimeoutMs: number;
   readonly #taker: RequestTaker;
@@ -151,10 +145,18 @@ export class DownstreamConnection
   // ---- a tunnel ----
 
   /** From now on bytes both ways; those that the caller sent after its request's head come first. */
-  tunnel(head: Head): void {
+  tunnel(head: Head | null): void {
     this.answer.tunnel(head);
     this.#state = "tunnel";
     this.touchSilence();
+  }
+
+  /** A tunnel that ends here: what comes through it are requests. */
+  serveWithin(target: TunnelTarget): void {
+    this.within = target;
+    this.request.facts.connect = "refused";
+    this.answer.established();
+    this.answered();
   }
 
   tunnelEnded(): void {
@@ -198,7 +200,7 @@ export class DownstreamConnection
   onData(chunk: Buffer): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#taker.deadlines.touch();
-    if (this.request === NO_REQUEST) this.request = takeReader(this.#taker.limits);
+    if (this.request === NO_REQUEST) this.#takeReader();
     this.request.append(chunk);
     this.#advance();
     flushWires();
@@ -240,6 +242,11 @@ export class DownstreamConnection
   }
 
   // ---- reading ----
+
+  #takeReader(): void {
+    const { limits, connect } = this.#taker;
+    this.request = takeReader(limits, this.within === null ? connect : "refused");
+  }
 
   #advance(): void {
     if (this.#advancing) return;
@@ -285,20 +292,27 @@ export class DownstreamConnection
       return false;
     }
     if (outcome === "bad") {
-      this.#refuse(headAnswer(request.problem!));
+      const problem = request.problem!;
+      const isTls = this.within !== null && problem === "tls-on-plain-port";
+      this.#refuse(isTls ? ANSWERS["tls-in-tunnel"] : headAnswer(problem));
       return false;
     }
+    if (this.within !== null) request.facts.cameThrough(this.within);
     this.#state = "busy";
     this.answerTimeoutMs = this.#taker.limits.routeTimeoutMs;
     const owner = this.#taker.take(this);
     this.#owner = owner;
     owner.start();
-    if (this.#state === "busy" && !this.answer.started) {
-      // A body that nobody reads yet keeps no time of its own.
-      if (request.isWhole || this.#sink === null) this.setDeadline(this.answerTimeoutMs);
-      else this.touchSilence();
-    }
+    this.awaitAnswer();
     return true;
+  }
+
+  /** The time for an answer begins. */
+  awaitAnswer(): void {
+    if (this.#state !== "busy" || this.answer.started) return;
+    // A body that nobody reads yet keeps no time of its own.
+    if (this.request.isWhole || this.#sink === null) this.setDeadline(this.answerTimeoutMs);
+    else this.touchSilence();
   }
 
   #readBody(sink: BodySink): boolean {

@@ -30,8 +30,9 @@ export class RequestReader extends MessageReader {
   }
 
   /** Before the first bytes of a connection's next request. */
-  begin(limits: RequestLimits): void {
+  begin(limits: RequestLimits, connect: RequestFacts["connect"]): void {
     this.#limits = limits;
+    this.facts.connect = connect;
     this.#emptyLines = 0;
     // A refusal of this head must not be framed by what the last one said.
     this.head.minor = 1;
@@ -166,10 +167,9 @@ export const NO_REQUEST = new RequestReader({
 const spareReaders: RequestReader[] = [];
 const SPARE_READERS_MAX = 64;
 
-export function takeReader(limits: RequestLimits): RequestReader {
-  const reader = spareReaders.pop();
-  if (reader === undefined) return new RequestReader(limits);
-  reader.begin(limits);
+export function takeReader(limits: RequestLimits, connect: RequestFacts["connect"]): RequestReader {
+  const reader = spareReaders.pop() ?? new RequestReader(limits);
+  reader.begin(limits, connect);
   return reader;
 }
 

@@ -5,6 +5,7 @@
 import { Byte, HEX, HOST, isText, spells, text } from "./characters.ts";
 import { allValues, decimal, FieldKind, fieldKind, fieldValue, listElements, valueIs } from "./fields.ts";
 import { FIELD_STRIDE, type Head } from "./head.ts";
+import type { TunnelTarget } from "./request-owner.ts";
 
 export type RequestProblem =
   | "bad-host"
@@ -16,7 +17,9 @@ export type RequestProblem =
   | "unknown-transfer-encoding"
   | "length-and-transfer-encoding"
   | "unknown-expectation"
-  | "connect-refused";
+  | "connect-refused"
+  | "bad-authority"
+  | "connect-with-body";
 
 /** The head's facts; one object serves a connection, refilled for each request. */
 export class RequestFacts {
@@ -28,7 +31,9 @@ export class RequestFacts {
   query = "";
   /** "/a?" has a query, an empty one. */
   hasQuery = false;
-  form: "origin" | "absolute" | "asterisk" = "origin";
+  form: "origin" | "absolute" | "asterisk" | "authority" = "origin";
+  /** Whether CONNECT means something here; it stays for the next request. */
+  connect: "refused" | "taken" = "refused";
   /** Bytes of body to come; 0 for none, -1 when it is chunked. */
   bodyBytes = 0;
   keepAlive: "yes" | "no" = "yes";
@@ -54,6 +59,7 @@ export class RequestFacts {
     const problem = this.#classify(head) ?? this.#target(head) ?? this.#framing(head);
     if (problem !== null) return problem;
     this.#persistence(head);
+    if (this.form === "authority") this.keepAlive = "yes";
     if (this.#expect >= 0 && head.minor === 1) {
       if (!valueIs(head, this.#expect, "100-continue")) return "unknown-expectation";
       if (this.bodyBytes !== 0) this.expectsContinue = "yes";
@@ -124,10 +130,11 @@ export class RequestFacts {
 
   #target(head: Head): RequestProblem | null {
     const { bytes, targetStart, targetEnd } = head;
-    if (this.method === "CONNECT") return "connect-refused";
+    if (this.method === "CONNECT" && this.connect === "refused") return "connect-refused";
     if (this.#host < 0 && head.minor === 1) return "missing-host";
     if (this.#host >= 0 && !this.#takeHost(head)) return "bad-host";
     if (this.#host < 0) this.authority = this.host = "";
+    if (this.method === "CONNECT") return this.#authorityForm(text(bytes, targetStart, targetEnd));
     if (bytes[targetStart] === Byte.slash) {
       this.form = "origin";
       this.#splitTarget(bytes, targetStart, targetEnd);
@@ -175,6 +182,24 @@ export class RequestFacts {
     return isKnown || this.#takeAuthority(text(bytes, start, end));
   }
 
+  /** Where to, and nothing else: the port always, and not 0 (RFC 9110 section 9.3.6, RFC 9112 section 3.2.3). */
+  #authorityForm(authority: string): RequestProblem | null {
+    if (!/:0*[1-9][0-9]*$/.test(authority) || !this.#takeAuthority(authority)) return "bad-authority";
+    this.form = "authority";
+    this.rawPath = "*";
+    this.query = "";
+    this.hasQuery = false;
+    return null;
+  }
+
+  /** The request came through a tunnel: its target is where that leads, whatever it says itself. */
+  cameThrough({ authority, host }: TunnelTarget): void {
+    if (this.host === host) return;
+    this.authority = authority;
+    this.host = host;
+    if (this.form === "origin") this.form = "absolute";
+  }
+
   #takeAuthority(authority: string): boolean {
     if (authority === this.authority && authority !== "") return true;
     const host = hostOf(authority);
@@ -201,6 +226,7 @@ export class RequestFacts {
       this.bodyBytes = decimal(head.bytes, head.offsets[place + 2]!, head.offsets[place + 3]!);
       if (this.bodyBytes < 0) return "bad-content-length";
     }
+    if (this.bodyBytes !== 0 && this.form === "authority") return "connect-with-body";
     return null;
   }
 

@@ -92,12 +92,13 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
 
   // ---- the request ----
 
-  /** Begins a call. The owner then writes the head to `wire`, then pipes the body into this connection, or calls `end`. */
-  begin(owner: CallOwner, body: "none" | "length" | "chunked"): void {
-    this.#state = "awaiting-head";
+  /** Begins a call. The owner then writes the head to `wire`, and pipes the body into this connection or calls `end`. */
+  begin(owner: CallOwner, body: "none" | "length" | "chunked" | "tunnel"): void {
+    this.#state = body === "tunnel" ? "tunnel" : "awaiting-head";
     this.#owner = owner;
     this.#informational = 0;
-    this.#deadline.clear();
+    if (body === "tunnel") this.#touchSilence();
+    else this.#deadline.clear();
     this.#request = body === "none" ? "sent" : "sending";
     this.#requestChunked = body === "chunked";
   }

@@ -25,7 +25,7 @@ const limits = {
 
 /** A reader that read this, and went back. */
 function used(request: string) {
-  const reader = takeReader(limits);
+  const reader = takeReader(limits, "refused");
   reader.append(Buffer.from(request));
   reader.readHead();
   reader.release();
@@ -52,7 +52,7 @@ test("takeReader gives one that reads as a new one does, whatever it read before
     for (const second of after) {
       const fresh = new RequestReader(limits);
       const reader = used(first);
-      expect(takeReader(limits)).toBe(reader);
+      expect(takeReader(limits, "refused")).toBe(reader);
       const [wanted, found] = [fresh, reader].map((one) => {
         one.append(Buffer.from(second));
         const outcome = one.readHead();
@@ -79,7 +79,7 @@ test("takeReader gives one that reads as a new one does, whatever it read before
 
 test("takeReader keeps to the limits that it was given last", () => {
   used("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n");
-  const again = takeReader({ ...limits, headerBytes: 20 });
+  const again = takeReader({ ...limits, headerBytes: 20 }, "refused");
   again.append(Buffer.from("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"));
   expect([again.readHead(), again.problem]).toEqual(["bad", "header-too-large"]);
 });

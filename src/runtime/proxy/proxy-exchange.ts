@@ -1,0 +1,132 @@
+/**
+ * A request on a listener that is its callers' HTTP proxy. What its routes do not take may be for a host outside the
+ * mesh, or a tunnel: one to a service of the mesh ends here, and the requests in it are this listener's; one to a host
+ * outside carries bytes.
+ */
+import type { Failure } from "../../types.ts";
+import type { Endpoint } from "../endpoint.ts";
+import { Exchange } from "../exchange.ts";
+import { ANSWERS, type Answer } from "../failures.ts";
+import { spells } from "../http1/characters.ts";
+import type { UpstreamConnection } from "../http1/upstream.ts";
+import type { Destination } from "../service.ts";
+import { flushWires } from "../wire.ts";
+import type { ForwardProxy } from "./forward-proxy.ts";
+import type { Outside } from "./outside.ts";
+
+const HTTP_PORT = 80;
+const HTTPS_PORT = 443;
+const HTTPS = "https:";
+/** Names of services: `payments.mesh`. */
+const MESH_HOST = /\.mesh\.?$/;
+
+export class ProxyExchange extends Exchange {
+  override start(): void {
+    const refusal = this.refusal();
+    const { form } = this.connection.request.facts;
+    const isMesh = MESH_HOST.test(this.host);
+    if (refusal !== null) this.#refuse(refusal);
+    else if (form === "authority" && isMesh) this.#serveTunnel();
+    else if (form === "authority") this.#goOutside();
+    else this.#match(form === "absolute" && !isMesh ? "outside" : "nowhere");
+  }
+
+  get #proxy(): ForwardProxy {
+    return this.peer.listener.proxy!;
+  }
+
+  get #form() {
+    return this.connection.request.facts.form;
+  }
+
+  /** `otherwise`: where it goes when no route takes it. */
+  #match(otherwise: "outside" | "nowhere"): void {
+    const { matcher, unmatched } = this.peer.listener;
+    const route = matcher.find(this);
+    if (route === null && otherwise === "outside") this.#goOutside();
+    else this.follow(route ?? unmatched);
+  }
+
+  /** Past the listener's filters, like all that goes to no route. */
+  #refuse(answer: Answer): void {
+    this.unrouted = answer;
+    this.follow(this.peer.listener.unmatched);
+  }
+
+  #serveTunnel(): void {
+    const { host } = this;
+    const port = portOf(this.authority);
+    if (port === HTTPS_PORT) {
+      this.#refuse(ANSWERS["tls-in-tunnel"]);
+      return;
+    }
+    this.route = this.#proxy.tunnelRoute;
+    this.status = 200;
+    this.connection.serveWithin({ authority: port === HTTP_PORT ? host : this.authority, host });
+  }
+
+  #goOutside(): void {
+    const { outside } = this.#proxy;
+    if (outside === null) this.#refuse(ANSWERS["egress-denied"]);
+    else if (this.#isHttps) this.#refuse(ANSWERS["tunnel-required"]);
+    else this.#find(outside);
+  }
+
+  get #isHttps(): boolean {
+    const { bytes, targetStart } = this.connection.request.head;
+    return this.#form === "absolute" && spells(bytes, targetStart, targetStart + HTTPS.length, HTTPS);
+  }
+
+  #find(outside: Outside): void {
+    const target = { host: this.host, port: portOf(this.authority) ?? HTTP_PORT };
+    this.#later(outside.find(target, this.peer.listener.generation.snapshot), (found) => {
+      if ("reason" in found) this.#refuse(found);
+      else this.#follow(found);
+    });
+  }
+
+  #follow(destination: Destination): void {
+    const target = { ...destination, version: null, weight: 1 };
+    this.follow({ ...this.#proxy.outsideRoute, targets: [target] });
+  }
+
+  /** Goes on when it is known how, unless the request is over by then. */
+  #later<Known>(coming: Promise<Known>, goOn: (known: Known) => void): void {
+    void coming.then((known) => {
+      if (this.ended || this.connection.answer.started) return;
+      this.parts.deadlines.touch();
+      goOn(known);
+      this.connection.awaitAnswer();
+      flushWires();
+    });
+  }
+
+  override sendTo(upstream: UpstreamConnection, endpoint: Endpoint): void {
+    if (this.#form === "authority") this.#openTunnel(upstream, endpoint);
+    else super.sendTo(upstream, endpoint);
+  }
+
+  #openTunnel(upstream: UpstreamConnection, endpoint: Endpoint): void {
+    const attempt = this.attempt!;
+    this.endpoint = endpoint;
+    this.status = 200;
+    upstream.begin(attempt, "tunnel");
+    attempt.tunnelled();
+    this.tunnel(upstream, null);
+  }
+
+  /** Filters that wait for a tunnel hear that there is none. */
+  override onFailure(failure: Failure): void {
+    if (this.run === null) super.onFailure(failure);
+    else {
+      this.endpoint = this.attempt?.endpoint ?? null;
+      this.run.failed(failure);
+    }
+  }
+}
+
+/** Null when it names none. */
+function portOf(authority: string): number | null {
+  const port = /:(\d+)$/.exec(authority)?.[1];
+  return port === undefined ? null : Number(port);
+}
