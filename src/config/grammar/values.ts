@@ -14,11 +14,13 @@ export const deadline = () => duration({ minMs: 1 });
 const nameWanted =
   "wanted a name of at most 63 letters, digits, dashes, dots and underscores, a letter or digit first";
 export const partName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, { error: nameWanted });
-/** Callers reach it as NAME.mesh; `anonymous` are callers without an identity. */
-export const meshServiceName = z.string().regex(/^(?!anonymous$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, {
-  error:
-    "wanted a name of at most 63 lower-case letters, digits and dashes, other than anonymous: callers reach it as NAME.mesh",
-});
+/** Callers reach it as NAME.mesh; `anonymous` are callers without an identity, coordinator.mesh is the coordinator itself. */
+export const meshServiceName = z
+  .string()
+  .regex(/^(?!(anonymous|coordinator)$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, {
+    error:
+      "wanted a name of at most 63 lower-case letters, digits and dashes, other than anonymous and coordinator: callers reach it as NAME.mesh",
+  });
 export const headerName = z
   .string()
   .max(256)
