@@ -5,6 +5,7 @@
  */
 import packageJson from "../package.json" with { type: "json" };
 import type { Checked } from "./cli/check.ts";
+import type { OperatorCalls } from "./cli/operator.ts";
 import type { PluginFiles } from "./cli/plugin-new.ts";
 import type { RunOptions } from "./cli/run.ts";
 import type { SchemaOf } from "./cli/schema.ts";
@@ -68,7 +69,15 @@ async function obey(): Promise<number> {
     schema,
     demo,
     plugin: { terminal, needsBun, kit: host.pluginKit, files: pluginFiles },
+    token: { terminal, operator, durations: () => import("./units.ts") },
   });
+}
+
+async function operator(coordinator: string): Promise<OperatorCalls> {
+  const { secureFetch: fetch } = host;
+  if (fetch === null) throw new Error(`this needs Bun, and runs on ${host.name}`);
+  const { operatorAccess } = await import("./coordinator-client/operator-access.ts");
+  return operatorAccess({ clock, fetch, files, environment }, coordinator);
 }
 
 async function carryRequests({ nodeId, number, seat }: WorkerPlace & { nodeId: string }): Promise<void> {

@@ -6,6 +6,7 @@ import { type DemoVerb, demoCommand } from "./demo.ts";
 import { type PluginVerb, pluginCommand } from "./plugin.ts";
 import { type RunParts, runCommand } from "./run.ts";
 import { type SchemaVerb, schemaCommand } from "./schema.ts";
+import { type TokenVerb, tokenCommand } from "./token.ts";
 
 export interface Verbs {
   readonly run: RunParts;
@@ -13,6 +14,7 @@ export interface Verbs {
   readonly schema: SchemaVerb;
   readonly demo: DemoVerb;
   readonly plugin: PluginVerb;
+  readonly token: TokenVerb;
 }
 
 export interface CommandLine {
@@ -38,6 +40,7 @@ export async function runCommandLine(line: CommandLine, verbs: Verbs): Promise<n
     schemaCommand(verbs.schema, finish),
     demoCommand(verbs.demo, finish),
     pluginCommand(verbs.plugin, finish),
+    tokenCommand(verbs.token, finish),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of [program, ...commands, ...commands.flatMap((each) => each.commands)]) {

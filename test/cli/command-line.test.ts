@@ -52,6 +52,7 @@ async function obey(text: string, checked: Checked = right) {
     schema: called("schema"),
     demo: called("demo"),
     plugin: { terminal, files: {} as PluginFiles, kit: null, needsBun: (verb) => verb.length },
+    token: { terminal, operator: called("operator") as never, durations: () => import("../../src/units.ts") },
   };
   const args = text === "" ? [] : text.split(" ");
   const code = await runCommandLine({ args, version: "1.2.3", terminal }, verbs);

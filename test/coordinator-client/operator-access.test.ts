@@ -1,0 +1,28 @@
+import { expect, test } from "bun:test";
+import { operatorAccess } from "../../src/coordinator-client/operator-access.ts";
+import { secureFetch } from "../../src/host/fetch/bun.ts";
+import { VirtualClock } from "../virtual-clock.ts";
+
+function access(environment: Record<string, string>, file: string | Error, coordinator = "127.0.0.1:1") {
+  const read = async () => {
+    if (file instanceof Error) throw file;
+    return file;
+  };
+  const parts = { clock: new VirtualClock(), fetch: secureFetch, files: { read }, environment };
+  return operatorAccess(parts, coordinator).then(
+    () => "given",
+    ({ message }: Error) => message,
+  );
+}
+
+test("operator's token comes from CLEARWAY_TOKEN, else from the file that the coordinator wrote", async () => {
+  const absent = Object.assign(new Error("no such file"), { code: "ENOENT" });
+  expect(await access({ CLEARWAY_TOKEN: "a.b.c" }, absent)).toBe("given");
+  expect(await access({}, "a.b.c\n")).toBe("given");
+  expect(await access({ CLEARWAY_TOKEN: " " }, absent)).toBe(
+    "there is no operator's token: set CLEARWAY_TOKEN, or run this where the coordinator wrote .clearway/operator.token",
+  );
+  const closed = Object.assign(new Error("permission denied"), { code: "EACCES" });
+  expect(await access({}, closed)).toBe("cannot read .clearway/operator.token: permission denied");
+  expect(await access({}, "a.b.c", "http://127.0.0.1:1")).toContain("wanted https://HOST:PORT");
+});
