@@ -4,7 +4,6 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 const statuses: Readonly<Record<string, ContentfulStatusCode>> = {
   "body-invalid": 400,
   "query-invalid": 400,
-  "request-invalid": 400,
   "instance-twice": 400,
   "certificate-needed": 401,
   "operator-needed": 401,
@@ -15,6 +14,8 @@ const statuses: Readonly<Record<string, ContentfulStatusCode>> = {
   "no-such-version": 404,
   "method-not-allowed": 405,
   "instance-taken": 409,
+  "service-reserved": 409,
+  "other-authority": 409,
   "version-conflict": 409,
   "too-many-instances": 409,
   "too-many-subscriptions": 409,
@@ -24,13 +25,24 @@ const statuses: Readonly<Record<string, ContentfulStatusCode>> = {
   "internal-error": 500,
 };
 
-/** A part may have reasons of its own: those are somebody's mistake, not the coordinator's. */
+/** Of all reasons that begin so. */
+const families: readonly (readonly [start: string, status: ContentfulStatusCode])[] = [
+  ["store-", 503],
+  ["authority-", 503],
+  ["clock-", 503],
+  ["token-", 403],
+  ["request-", 400],
+];
+
+/** What is not in the tables is somebody's mistake, not the coordinator's. */
 export function statusOf(reason: string): ContentfulStatusCode {
-  if (reason.startsWith("store-")) return 503;
-  if (reason.startsWith("token-")) return 403;
-  return statuses[reason] ?? 400;
+  return statuses[reason] ?? familyOf(reason)?.[1] ?? 400;
 }
 
 export function hasStatus(reason: string): boolean {
-  return /^(store|token)-/.test(reason) || Object.hasOwn(statuses, reason);
+  return Object.hasOwn(statuses, reason) || familyOf(reason) !== undefined;
+}
+
+function familyOf(reason: string) {
+  return families.find(([start]) => reason.startsWith(start));
 }

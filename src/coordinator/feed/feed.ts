@@ -99,8 +99,13 @@ export class Feed {
     this.#cancelFlush ??= this.#parts.clock.after(gatherMs, () => this.#flush());
   }
 
-  /** Another version holds. */
-  documentChanged(version: number, { services, plugins }: Pick<MeshConfig, "services" | "plugins">): void {
+  /** Another version holds; what it means for all nodes is told with it. */
+  documentChanged(
+    version: number,
+    { services, plugins }: Pick<MeshConfig, "services" | "plugins">,
+    mesh?: FeedMesh,
+  ): void {
+    if (mesh !== undefined) this.#keepMesh(mesh);
     this.#rules = new Map(services.map((rules) => [rules.name, serviceRules(rules.name, rules, plugins)]));
     this.#state.liveLine = feedLine({ kind: "live", version });
     for (const topic of this.#topics.values()) {
@@ -111,7 +116,7 @@ export class Feed {
   }
 
   meshChanged(mesh: FeedMesh): void {
-    this.#state.meshLine = feedLine({ kind: "mesh", ...mesh });
+    this.#keepMesh(mesh);
     this.#wakeAll();
   }
 
@@ -193,6 +198,12 @@ export class Feed {
       this.#forgetEmpty(topic);
     }
     for (const follower of woken) follower.wake();
+  }
+
+  /** The same line says that nothing changed. */
+  #keepMesh(mesh: FeedMesh): void {
+    const line = feedLine({ kind: "mesh", ...mesh });
+    if (!line.equals(this.#state.meshLine)) this.#state.meshLine = line;
   }
 
   #wakeAll(): void {
