@@ -70,6 +70,13 @@ export function addressText(address: Address): string {
   return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
+/**
+ * Handshakes with one endpoint at a time, in each worker. In a burst all of them would share the processor: the first is
+ * done when the last is, and that can be later than the time to connect. Requests that wait meanwhile take what others
+ * give back. So many are a second's work nowhere, and on a long way few enough round trips follow each other.
+ */
+const HANDSHAKES_MAX = 32;
+
 export class Endpoint implements ConnectionKeeper {
   readonly name: string;
   zone: string | null;
@@ -82,8 +89,10 @@ export class Endpoint implements ConnectionKeeper {
   readonly open = new Set<UpstreamConnection>();
   /** Ready ones; the last used comes first, so that the surplus ages and closes. */
   readonly #ready: UpstreamConnection[] = [];
-  /** Which try each connection that is being made is for. */
-  readonly #dialing = new Map<UpstreamConnection, Waiter>();
+  /** Which try each connection that is being made is for; null when that one got another. */
+  readonly #dialing = new Map<UpstreamConnection, Waiter | null>();
+  /** In line for a handshake, or a connection that becomes ready before; not more than the service may have requests. */
+  readonly #queued = new Set<Waiter>();
   readonly #service: EndpointOwner;
   readonly #address: Address;
   readonly #meter: EndpointMeter;
@@ -120,6 +129,10 @@ export class Endpoint implements ConnectionKeeper {
     return this.#ready.length;
   }
 
+  get queuedCount(): number {
+    return this.#queued.size;
+  }
+
   // ---- its connections ----
 
   /** A connection that was used before and is ready now. */
@@ -129,6 +142,10 @@ export class Endpoint implements ConnectionKeeper {
 
   dial(waiter: Waiter): void {
     const { parts, targets, config } = this.#service;
+    if (targets !== null && this.#dialing.size >= HANDSHAKES_MAX) {
+      this.#queued.add(waiter);
+      return;
+    }
     const connection = new UpstreamConnection(this);
     this.open.add(connection);
     this.#service.connections++;
@@ -146,6 +163,7 @@ export class Endpoint implements ConnectionKeeper {
     this.#dialing.delete(connection);
     if (waiter?.waiting === "yes") waiter.use(connection, this);
     else connection.ready();
+    this.#dialNext();
   }
 
   connectFailed(connection: UpstreamConnection, error: SocketError): void {
@@ -156,12 +174,44 @@ export class Endpoint implements ConnectionKeeper {
     if (waiter?.waiting === "yes") waiter.connectFailed(this, error);
     else this.failed(this.begin());
     this.#service.roomMade();
+    this.#dialNext();
+  }
+
+  /** Who stands in line may choose again: perhaps another endpoint, where things have changed since. */
+  #dialNext(): void {
+    while (this.#dialing.size < HANDSHAKES_MAX) {
+      const waiter = this.#firstQueued();
+      if (waiter === null) return;
+      waiter.roomMade();
+    }
+  }
+
+  /** Out of the line, and with it those before who wait no more. */
+  #firstQueued(): Waiter | null {
+    for (const waiter of this.#queued) {
+      this.#queued.delete(waiter);
+      if (waiter.waiting === "yes") return waiter;
+    }
+    return null;
+  }
+
+  /** Who waits longest for a connection to this endpoint. What is being made for it is for the next one then. */
+  #longestWaiting(): Waiter | null {
+    for (const [connection, waiter] of this.#dialing) {
+      if (waiter?.waiting !== "yes") continue;
+      this.#dialing.set(connection, null);
+      return waiter;
+    }
+    return this.#firstQueued();
   }
 
   idle(connection: UpstreamConnection): void {
     const fate = this.#service.retired || this.#left ? "surplus" : this.#service.offer(connection, this);
-    if (fate === "free") this.#ready.push(connection);
-    else if (fate === "surplus") connection.retire();
+    if (fate === "surplus") connection.retire();
+    if (fate !== "free") return;
+    const waiter = this.#longestWaiting();
+    if (waiter === null) this.#ready.push(connection);
+    else waiter.use(connection, this);
   }
 
   closed(connection: UpstreamConnection): void {

@@ -68,7 +68,7 @@ export class Service implements EndpointOwner {
   }
 
   get waitingCount(): number {
-    return this.#waiting.size;
+    return this.endpoints.reduce((sum, { queuedCount }) => sum + queuedCount, this.#waiting.size);
   }
 
   /** Null: nothing but the config is known of it. */
