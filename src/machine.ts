@@ -2,6 +2,18 @@
  * The nouns of the machine under Clearway, types only: what a host (Bun, Node, Deno) must offer. src/host has what
  * stands behind them; everywhere else they arrive as arguments, so that a test passes its own.
  */
+import type { PeerJudge, TlsContext, TlsFacts, TlsTexts } from "./certificates.ts";
+
+export type {
+  CertificateFacts,
+  Certificates,
+  PeerCertificate,
+  PeerJudge,
+  TlsContext,
+  TlsFacts,
+  TlsTexts,
+} from "./certificates.ts";
+
 /** Milliseconds; monotonic unless it says epoch. Tests pass a virtual one. */
 export interface Clock {
   now(): number;
@@ -22,44 +34,13 @@ export interface Random {
 /** Where to listen or connect to. A unix path stands alone. */
 export type Address = { readonly host: string; readonly port: number } | { readonly unixPath: string };
 
-/** Who the other side of a TLS connection proved to be. */
-export interface PeerCertificate {
-  readonly uris: readonly string[];
-  readonly dnsNames: readonly string[];
-  /** Its parts as RFC 4514 orders them, e.g. `CN=storefront,O=Store`. */
-  readonly subject: string;
-}
-
-/** What a TLS handshake agreed on and proved. */
-export interface TlsFacts {
-  /** `TLSv1.2` or `TLSv1.3`. */
-  readonly version: string;
-  /** The protocol that ALPN chose (RFC 7301); null when the other side named none. */
-  readonly alpn: string | null;
-  /** Verified; null when none was shown, or none was asked for. */
-  readonly peer: PeerCertificate | null;
-}
-
-/** PEM texts; null for what is not there. */
-export interface TlsTexts {
-  readonly certificate: string | null;
-  readonly key: string | null;
-  /** Who is believed; for a client, null means the host's own list. */
-  readonly ca: string | null;
-  readonly versionMin: "1.2" | "1.3";
-}
-
-/** Certificates made ready by a host, once, for many connections. */
-export interface TlsContext {
-  readonly native: unknown;
-}
-
 /** The server's side of a handshake, on a socket whose first bytes were read already. */
 export interface TlsHandshake {
   readonly context: TlsContext;
   /** What the other side read of it: its ClientHello, perhaps with more. */
   readonly first: Buffer;
   readonly clientCertificate: "ignored" | "optional" | "required";
+  readonly judge?: PeerJudge | null;
   /** The peer is proved, as far as was asked: who takes the secured socket? Its `onOpen` follows. */
   secured(facts: TlsFacts): SocketOwner;
   /**
@@ -80,6 +61,7 @@ export interface TlsTarget {
    */
   readonly serverName: string | null;
   readonly verification: "full" | "none";
+  readonly judge?: PeerJudge | null;
 }
 
 /** A connected stream of bytes. What `write` does not take stays with the caller until `onDrain`. */
@@ -165,28 +147,6 @@ export interface RequestTls {
  * nobody answers, or nobody who is believed.
  */
 export type SecureFetch = (url: string, init: RequestInit, tls: RequestTls) => Promise<Response>;
-
-/** One X.509 certificate (RFC 5280). */
-export interface CertificateFacts {
-  /** DNS names and addresses of its subjectAltName, in lower case. */
-  readonly names: readonly string[];
-  readonly subject: string;
-  readonly startsEpochMs: number;
-  readonly expiresEpochMs: number;
-}
-
-/** Reads certificates and keys. Every call throws an Error that says what is wrong with the text. */
-export interface Certificates {
-  /** All certificates of a PEM text, in its order; never empty. */
-  read(text: string): readonly CertificateFacts[];
-  /** To which certificate of a PEM text a private key belongs: its place in `read`, or -1. */
-  owner(text: string, key: string): number;
-  /**
-   * Whom the first certificate of `text` names, when the others lead from it to one of `authorities`. Whoever's dates do
-   * not hold now is none of this function's business.
-   */
-  vouchedFor(text: string, authorities: string): PeerCertificate;
-}
 
 /** A UDP socket that is tied to one peer: nobody else is heard. */
 export interface DatagramSocket {

@@ -38,6 +38,8 @@ export interface CertificateWish {
   readonly endsDays?: number;
   /** Somebody else's; the pair's key is of no use then. */
   readonly publicKey?: CryptoKey;
+  /** Whether the certificate says that it may vouch for others. */
+  readonly isAuthority?: true;
 }
 
 let serial = 0;
@@ -87,7 +89,7 @@ export class Authority {
       ...(wish.addresses ?? []).map((value) => ({ type: "ip" as const, value })),
     ];
     const extensions: Extension[] = names.length > 0 ? [new SubjectAlternativeNameExtension(names)] : [];
-    extensions.push(new BasicConstraintsExtension(false));
+    extensions.push(new BasicConstraintsExtension(wish.isAuthority === true));
     const certificate = await this.#sign(keys, { ...wish, extensions });
     const key = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
     return { certificate: pemText(certificate), key: PemConverter.encode(key, "PRIVATE KEY") };

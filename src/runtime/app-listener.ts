@@ -16,8 +16,10 @@ import { DownstreamConnection, type RequestTaker } from "./http1/downstream.ts";
 import type { RequestOwner } from "./http1/request-owner.ts";
 import { OccasionalNote } from "./occasional-note.ts";
 import { ownResponse } from "./own-response.ts";
+import { identityRefused, RefusedCaller } from "./refused-caller.ts";
 import { reasonCode, respond, type SentBody } from "./respond.ts";
 import { identityOf } from "./tls/identity.ts";
+import { MeshCallers } from "./tls/mesh-callers.ts";
 import { ServerCertificates, serverCertificate, type TlsEntry } from "./tls/server-certificates.ts";
 import { type GateKeeper, TlsGate } from "./tls/tls-gate.ts";
 import { TurnedAway } from "./turned-away.ts";
@@ -45,6 +47,8 @@ export interface AppOptions {
   readonly limits: MessageLimits;
   /** Without it plain HTTP is spoken. */
   readonly tls?: AppTls;
+  /** A certificate that is shown has to be one of a service of this mesh: then `env.identity` is that service's. */
+  readonly trustDomain?: string;
 }
 
 export interface AppListener {
@@ -80,6 +84,7 @@ class AppTaker implements RequestTaker, GateKeeper {
   readonly name: string;
   readonly limits: MessageLimits;
   certificates: ServerCertificates | null;
+  readonly callers: MeshCallers | null;
   draining: "yes" | "no" = "no";
   readonly connect = "refused";
   socket: ListeningSocket | null = null;
@@ -91,7 +96,7 @@ class AppTaker implements RequestTaker, GateKeeper {
 
   constructor(
     readonly parts: AppParts,
-    { name, limits, tls }: AppOptions,
+    { name, limits, tls, trustDomain }: AppOptions,
     readonly app: App,
   ) {
     this.name = name;
@@ -101,6 +106,12 @@ class AppTaker implements RequestTaker, GateKeeper {
     this.#turnedAway = new TurnedAway(this.deadlines);
     this.#failures = new OccasionalNote(this.deadlines);
     this.certificates = tls === undefined ? null : this.#made(tls);
+    const { clock } = parts;
+    const rules = { removed: [], plain: "refused", nameless: "served" } as const;
+    this.callers =
+      trustDomain === undefined
+        ? null
+        : new MeshCallers({ ...rules, trustDomain, epochMs: () => clock.epochMs() });
   }
 
   get sockets(): Sockets {
@@ -154,9 +165,12 @@ class AppTaker implements RequestTaker, GateKeeper {
   }
 
   take(connection: DownstreamConnection): RequestOwner {
-    const { entrance } = connection;
+    const { entrance, tls } = connection;
+    if (entrance === null || tls === null) return new AppExchange(this, connection);
+    const problem = this.callers?.problem(tls.peer) ?? null;
+    if (problem !== null) return new RefusedCaller(this, connection, identityRefused(problem));
     // Who was let in by an older proof is served to the end of this request.
-    if (entrance !== null && !this.certificates!.asksAsThen(entrance)) connection.answer.connection = "close";
+    if (!this.certificates!.asksAsThen(entrance)) connection.answer.connection = "close";
     return new AppExchange(this, connection);
   }
 

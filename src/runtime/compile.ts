@@ -20,6 +20,7 @@ import type { HostNames } from "./proxy/host-names.ts";
 import { Service } from "./service.ts";
 import type { Steps } from "./slices.ts";
 import { SplitCandidates, type WeightedTarget } from "./split.ts";
+import { MeshCallers } from "./tls/mesh-callers.ts";
 import { type ServerCertificate, ServerCertificates, serverCertificate } from "./tls/server-certificates.ts";
 
 export interface CompileParts {
@@ -149,9 +150,25 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Li
   };
   const matcher = yield* createMatcher(routes.map((route) => ({ match: route.config!.match, value: route })));
   const certificates = yield* certificatesOf(config, generation, making.running);
+  const callers = callersOf(config, generation);
   const running = making.running?.listeners.get(config.name)?.proxy ?? null;
   const proxy = forwardProxy(config, { unmatched, running }, making);
-  generation.addListener({ config, matcher, unmatched, certificates, proxy });
+  generation.addListener({ config, matcher, unmatched, certificates, callers, proxy });
+}
+
+function callersOf({ callers, place, protocol }: ListenerConfig, generation: Generation): MeshCallers | null {
+  const { mesh } = generation.snapshot;
+  if (callers === "anyone") return null;
+  if (mesh === null || protocol !== "https") {
+    throw new CompileError(place, "a listener for callers of the mesh needs a mesh, and https");
+  }
+  return new MeshCallers({
+    trustDomain: mesh.trustDomain,
+    removed: mesh.removed,
+    plain: callers === "mesh" ? "refused" : "served",
+    nameless: "refused",
+    epochMs: () => generation.parts.epochMs(),
+  });
 }
 
 function* certificatesOf(

@@ -137,7 +137,16 @@ export class Endpoint implements ConnectionKeeper {
 
   /** A connection that was used before and is ready now. */
   takeReady(): UpstreamConnection | null {
-    return this.#ready.pop() ?? null;
+    for (;;) {
+      const connection = this.#ready.pop() ?? null;
+      if (connection === null || !this.#hasOutlived(connection)) return connection;
+      connection.retire();
+    }
+  }
+
+  /** Whether the certificate that proved the endpoint's identity has ended. */
+  #hasOutlived({ provedUntilEpochMs }: UpstreamConnection): boolean {
+    return provedUntilEpochMs !== Infinity && provedUntilEpochMs <= this.#service.parts.clock.epochMs();
   }
 
   dial(waiter: Waiter): void {
@@ -152,7 +161,10 @@ export class Endpoint implements ConnectionKeeper {
     this.#dialing.set(connection, waiter);
     connection.open(parts.sockets, {
       address: this.#address,
-      tls: targets?.to(this.#address) ?? null,
+      tls:
+        targets?.to(this.#address, (untilEpochMs) => {
+          connection.provedUntilEpochMs = untilEpochMs;
+        }) ?? null,
       connectTimeoutMs: config.timeouts.connectMs,
     });
   }
@@ -206,7 +218,8 @@ export class Endpoint implements ConnectionKeeper {
   }
 
   idle(connection: UpstreamConnection): void {
-    const fate = this.#service.retired || this.#left ? "surplus" : this.#service.offer(connection, this);
+    const leaves = this.#service.retired || this.#left || this.#hasOutlived(connection);
+    const fate = leaves ? "surplus" : this.#service.offer(connection, this);
     if (fate === "surplus") connection.retire();
     if (fate !== "free") return;
     const waiter = this.#longestWaiting();

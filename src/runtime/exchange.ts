@@ -164,10 +164,10 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     }
     const looped = facts.via >= 0 && viaHasLoop(allValues(head, FieldKind.Via), this.parts.pseudonym);
     if (looped) return ANSWERS["loop-detected"];
-    const { certificates } = this.peer.listener;
+    const { certificates, callers } = this.peer.listener;
     if (certificates === null) return null;
     const { entrance } = this.connection;
-    if (entrance === null) return ANSWERS["tls-required"];
+    if (entrance === null) return callers?.plain === "served" ? null : ANSWERS["tls-required"];
     // The handshake was for another host, and this one asks its callers for other proofs.
     const misdirected = certificates.several && certificates.allows(entrance.serverName, this.host) === "no";
     return misdirected ? ANSWERS["misdirected-request"] : null;

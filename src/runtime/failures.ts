@@ -49,6 +49,12 @@ export const ANSWERS = {
     "certificate-not-believed",
     "this listener does not believe the client certificate that it was shown",
   ),
+  "mtls-required": answer(
+    400,
+    "mtls-required",
+    "this port takes only services of the mesh, by mTLS: call through a sidecar or a gateway",
+  ),
+  "identity-refused": answer(403, "identity-refused", "this mesh does not know the caller any more"),
   "misdirected-request": answer(
     421,
     "misdirected-request",

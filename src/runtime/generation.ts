@@ -8,6 +8,7 @@ import type { LiveRoute } from "./live-route.ts";
 import type { Matcher } from "./match.ts";
 import type { ForwardProxy } from "./proxy/forward-proxy.ts";
 import type { Service } from "./service.ts";
+import type { MeshCallers } from "./tls/mesh-callers.ts";
 import type { ServerCertificates } from "./tls/server-certificates.ts";
 
 /** A listener's part of a generation. */
@@ -16,6 +17,8 @@ export interface LiveListener {
   readonly generation: Generation;
   /** Null for a listener without TLS. */
   readonly certificates: ServerCertificates | null;
+  /** Null where it is enough to be believed, or nothing is asked. */
+  readonly callers: MeshCallers | null;
   readonly matcher: Matcher<LiveRoute>;
   /** Null unless it is its callers' proxy. */
   readonly proxy: ForwardProxy | null;
@@ -32,6 +35,7 @@ export interface GenerationParts {
   readonly pseudonym: string;
   /** The current time as HTTP writes it. */
   date(): string;
+  epochMs(): number;
 }
 
 export class Generation {

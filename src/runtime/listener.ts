@@ -13,6 +13,8 @@ import type { ConnectionCount } from "./node-memory/connection-count.ts";
 import { OccasionalNote } from "./occasional-note.ts";
 import { Peer } from "./peer.ts";
 import { ProxyExchange } from "./proxy/proxy-exchange.ts";
+import { identityRefused, RefusedCaller } from "./refused-caller.ts";
+import type { MeshCallers } from "./tls/mesh-callers.ts";
 import type { ServerCertificates } from "./tls/server-certificates.ts";
 import { type GateKeeper, TlsGate } from "./tls/tls-gate.ts";
 import { TurnedAway } from "./turned-away.ts";
@@ -56,6 +58,10 @@ export class Listener implements RequestTaker, GateKeeper {
 
   get certificates(): ServerCertificates | null {
     return this.#live.certificates;
+  }
+
+  get callers(): MeshCallers | null {
+    return this.#live.callers;
   }
 
   get limits(): MessageLimits {
@@ -141,9 +147,22 @@ export class Listener implements RequestTaker, GateKeeper {
       peer = new Peer(this.#live, connection);
       connection.peer = peer;
     }
-    // Who was let in by an older proof is served to the end of this request.
-    if (peer.proof === "outdated") connection.answer.connection = "close";
+    if (peer.settled === "no") {
+      const refusal = this.#refusal(connection);
+      if (refusal !== null) return new RefusedCaller(this, connection, refusal);
+      // Who was let in by an older proof is served to the end of this request.
+      if (peer.proof === "outdated") connection.answer.connection = "close";
+    }
     return this.#live.proxy === null ? new Exchange(connection, peer) : new ProxyExchange(connection, peer);
+  }
+
+  /** Since it was let in, its service may have been removed, its certificate have expired, or the rules be others. */
+  #refusal({ tls }: DownstreamConnection): Answer | null {
+    const { callers } = this.#live;
+    if (callers === null || (tls === null && callers.plain === "served")) return null;
+    if (tls === null) return callers.plainAnswer;
+    const problem = callers.problem(tls.peer);
+    return problem === null ? null : identityRefused(problem);
   }
 
   refused(connection: DownstreamConnection, answer: Answer): void {

@@ -12,6 +12,8 @@ export class Peer {
   readonly identity: string | null;
   /** Whether a connection that began now would have to prove the same. */
   readonly proof: "current" | "outdated";
+  /** With `no`, each request asks whether its caller may go on. */
+  readonly settled: "yes" | "no";
 
   constructor(
     readonly listener: LiveListener,
@@ -20,6 +22,7 @@ export class Peer {
     this.scheme = connection.tls === null ? "http" : "https";
     this.identity = identityOf(connection.tls?.peer);
     this.proof = isCurrent(listener, connection) ? "current" : "outdated";
+    this.settled = this.proof === "current" && listener.callers === null ? "yes" : "no";
     this.forwarder = new Forwarder({
       remoteAddress: connection.remoteAddress,
       scheme: this.scheme,
@@ -29,7 +32,8 @@ export class Peer {
   }
 }
 
-function isCurrent({ certificates }: LiveListener, { entrance }: DownstreamConnection): boolean {
+function isCurrent({ certificates, callers }: LiveListener, { entrance }: DownstreamConnection): boolean {
+  if (entrance === null && callers?.plain === "served") return true;
   if (certificates === null || entrance === null) return certificates === null && entrance === null;
   return certificates.asksAsThen(entrance);
 }

@@ -106,6 +106,7 @@ class WorkerRuntime implements Runtime {
       log,
       pseudonym,
       date: () => date.text(),
+      epochMs: () => clock.epochMs(),
     };
     const memory = new FilterMemory();
     return {

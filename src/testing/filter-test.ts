@@ -238,7 +238,8 @@ function servicesOf({ service, services = {} }: TestSetting): ReadonlyMap<string
 
 function factsOf({ remoteAddress = callerAddress, identity = null }: TestCaller): ConnectingFacts {
   if (identity === null) return { remoteAddress, tls: null };
-  const peer = { uris: [identity], dnsNames: [], subject: "" };
+  const names = { uris: [identity], dnsNames: [], subject: "" };
+  const peer = { ...names, isAuthority: false, startsEpochMs: 0, expiresEpochMs: Infinity };
   return { remoteAddress, tls: { version: "TLSv1.3", alpn: null, peer } };
 }
 

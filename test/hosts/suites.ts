@@ -33,6 +33,9 @@ export const notOnDeno: Readonly<Record<string, string>> = {
   "test/runtime/app-listener.test.ts": "its callers hear no end of some refused handshakes",
   "test/runtime/tls/client-certificates.test.ts": "their callers hear no end of some refused handshakes",
   "test/runtime/tls/handshake.test.ts": "their callers choose no ciphers, and alerts have other words",
+  "test/runtime/tls/mesh-callers.test.ts": "its callers hear no end of some refused handshakes",
+  "test/runtime/tls/mesh-services.test.ts":
+    "Deno has the same words for every certificate that it does not believe",
   "test/runtime/tls/reload.test.ts": "their callers resume no sessions",
   "test/runtime/tls/services.test.ts":
     "Deno has the same words for every certificate that it does not believe",

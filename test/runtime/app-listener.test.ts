@@ -1,5 +1,6 @@
 /** Our own listener in front of an app: TLS with live certificates, who its callers proved to be, answers without end. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { systemClock } from "../../src/host/clock/node.ts";
 import type { App } from "../../src/runtime/app-listener.ts";
 import { until } from "../program.ts";
 import { RawClient } from "./raw-client.ts";
@@ -78,6 +79,27 @@ describe("an app's listener", () => {
     await client.ended();
     expect(await asked(port, shown(good))).toBeNull();
     expect(await asked(port, shown(rogue))).toBe(200);
+  });
+
+  test("of a mesh takes certificates of its services alone, and nobody's further request after the end of one", async () => {
+    let laterMs = 0;
+    const clock = { ...systemClock, epochMs: () => Date.now() + laterMs };
+    const tls = entry(shop, asking);
+    const { port } = await serving(tell, { tls, trustDomain: "store.example", clock });
+    const client = await TlsCaller.open(port, shown(good));
+    expect(await said(client)).toContain("spiffe://store.example/payments");
+    expect(await asked(port, {})).toBe(200);
+    for (const uris of [
+      ["spiffe://other.example/a"],
+      [],
+      ["spiffe://store.example/a", "spiffe://store.example/b"],
+    ]) {
+      expect(await asked(port, shown(await clientAuthority.issue({ uris })))).toBeNull();
+    }
+    laterMs = 60 * 86_400_000;
+    const answer = await client.exchange(get);
+    expect(answer.body).toBe("identity-refused: its certificate has expired\n");
+    await client.ended();
   });
 
   test("gives a handshake its time, and refuses connections beyond its limit", async () => {

@@ -2,7 +2,14 @@
 import { defaultLimits } from "../../src/config/limits.ts";
 import { systemClock } from "../../src/host/clock/node.ts";
 import { host } from "../../src/host/index.ts";
-import { type App, type AppListener, type AppTls, serveApp } from "../../src/runtime/app-listener.ts";
+import type { Clock } from "../../src/machine.ts";
+import {
+  type App,
+  type AppListener,
+  type AppOptions,
+  type AppTls,
+  serveApp,
+} from "../../src/runtime/app-listener.ts";
 import type { MessageLimits } from "../../src/snapshot.ts";
 import type { LogFields } from "../../src/types.ts";
 import type { Pair } from "../certificates.ts";
@@ -16,6 +23,11 @@ export const asking: Partial<AppTls> = { clientCa: clientAuthority.certificate, 
 
 export const tell: App = (request, env) => Response.json([request.url, env.identity, env.listener]);
 
+export interface ServingOptions extends Partial<Pick<AppOptions, "tls" | "trustDomain">> {
+  readonly limits?: Partial<MessageLimits>;
+  readonly clock?: Clock;
+}
+
 export interface Serving {
   readonly listener: AppListener;
   readonly port: number;
@@ -24,17 +36,17 @@ export interface Serving {
 
 export async function serving(
   app: App,
-  { tls, limits = {} }: { readonly tls?: AppTls; readonly limits?: Partial<MessageLimits> },
+  { limits = {}, clock = systemClock, ...options }: ServingOptions,
 ): Promise<Serving> {
   const log: Serving["log"] = [];
   const say = (message: string, fields: LogFields = {}) => void log.push({ message, fields });
   const listener = await serveApp(
-    { sockets: host.sockets, clock: systemClock, log: { debug: say, info: say, warn: say, error: say } },
+    { sockets: host.sockets, clock, log: { debug: say, info: say, warn: say, error: say } },
     {
       name: "coordinator",
       address: { host: "127.0.0.1", port: 0 },
       limits: { ...defaultLimits, ...limits },
-      ...(tls === undefined ? {} : { tls }),
+      ...options,
     },
     app,
   );

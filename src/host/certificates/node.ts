@@ -1,7 +1,7 @@
 /** X.509 by `node:crypto`, which Bun, Node and Deno have. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { CertificateFacts, Certificates } from "../../machine.ts";
-import { peerCertificate, subjectNames } from "../sockets/tls.ts";
+import { peerCertificate, subjectNames, subjectText } from "../sockets/tls.ts";
 
 const block = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
 /** Certificates in one text: a bundle of every public authority has some 150. */
@@ -71,7 +71,7 @@ function factsOf(certificate: X509Certificate): CertificateFacts {
     .map(([, name]) => name.toLowerCase());
   return {
     names,
-    subject: certificate.subject.split("\n").reverse().join(","),
+    subject: subjectText(certificate),
     startsEpochMs: Date.parse(certificate.validFrom),
     expiresEpochMs: Date.parse(certificate.validTo),
   };

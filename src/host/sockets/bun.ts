@@ -11,6 +11,7 @@
  * `error` is called for an alert after the handshake, too, and `close` follows. Why not a TLS listener, or `node:tls`:
  * docs/decisions/tls.md.
  */
+import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import type { SecureContext } from "node:tls";
 import type { Socket, SocketHandler, TCPSocketListenOptions } from "bun";
@@ -18,6 +19,7 @@ import type {
   Address,
   ByteSocket,
   ListeningSocket,
+  PeerJudge,
   SocketError,
   SocketOwner,
   Sockets,
@@ -38,6 +40,7 @@ import {
   tlsFailure,
   tlsOutlived,
   tlsUnproved,
+  tlsUnwanted,
 } from "./tls.ts";
 import { listenAlone, listenInstead } from "./unix-listener.ts";
 
@@ -122,7 +125,7 @@ class BunSocket implements ByteSocket {
     const plain = this.#socket;
     if (plain === null) return;
     this.#owner = new Unsecured(handshake);
-    const { context, first, clientCertificate } = handshake;
+    const { context, first, clientCertificate, judge = null } = handshake;
     const [raw, secured] = plain.upgradeTLS<BunSocket>({
       isServer: true,
       initialData: first,
@@ -138,7 +141,7 @@ class BunSocket implements ByteSocket {
       socket: {
         ...handlers,
         open() {},
-        handshake: proving(clientCertificate, handshake),
+        handshake: proving({ certificate: clientCertificate, judge }, handshake),
       },
     } as never);
     raw.data = deaf;
@@ -153,18 +156,21 @@ class BunSocket implements ByteSocket {
       result.certificate === "ignored"
         ? result.ok || isDisbelief(result.error)
         : result.ok && (peer === undefined ? result.certificate === "optional" : native.authorized);
-    const outlived = peer !== undefined && hasEnded(peer);
-    if (!believed || outlived) {
-      const missing = result.ok && peer === undefined && result.certificate === "required";
-      const failure = outlived ? tlsOutlived : missing ? tlsUnproved : tlsFailure(result.error);
+    const shown = peer === undefined ? null : peerCertificate(peer);
+    const refused = believed
+      ? whyUnwanted(peer, result.judge?.(shown) ?? null)
+      : whyDisbelieved(peer, result);
+    if (refused !== null) {
       if (result.ok && taker.disbelieved !== undefined) {
-        this.#owner = taker.disbelieved(failure, missing ? "none" : "shown");
+        this.#owner = taker.disbelieved(refused, shown === null ? "none" : "shown");
         this.#owner.onOpen(this);
         return;
       }
-      this.#failure = failure;
-      // Not `terminate`, which may overtake the alert that says why. Also calls back `closed`, now or later.
-      native.end();
+      this.#failure = refused;
+      // A caller is not left by `terminate`, which may overtake the alert that says why; a service, which is owed nothing
+      // and may never end its side, is. Both call back `closed`, now or later.
+      if (this.#owner instanceof Unsecured) native.end();
+      else native.terminate();
       return;
     }
     if (this.#abandoned) {
@@ -174,7 +180,7 @@ class BunSocket implements ByteSocket {
     this.tls = {
       version: native.getTLSVersion(),
       alpn: native.alpnProtocol || null,
-      peer: peer === undefined ? null : peerCertificate(peer),
+      peer: shown,
     };
     this.#owner = taker.secured(this.tls);
     this.#owner.onOpen(this);
@@ -208,11 +214,26 @@ class BunSocket implements ByteSocket {
   }
 }
 
-interface HandshakeResult {
+/** What was asked of the other side. */
+interface Demand {
+  readonly certificate: TlsHandshake["clientCertificate"];
+  readonly judge: PeerJudge | null;
+}
+
+interface HandshakeResult extends Demand {
   readonly ok: boolean;
   readonly error: Error | null;
-  /** What was asked of the other side. */
-  readonly certificate: TlsHandshake["clientCertificate"];
+}
+
+function whyDisbelieved(peer: X509Certificate | undefined, result: HandshakeResult): SocketError {
+  const missing = result.ok && peer === undefined && result.certificate === "required";
+  return missing ? tlsUnproved : tlsFailure(result.error);
+}
+
+/** Of a peer that is believed. */
+function whyUnwanted(peer: X509Certificate | undefined, problem: string | null): SocketError | null {
+  if (peer !== undefined && hasEnded(peer)) return tlsOutlived;
+  return problem === null ? null : tlsUnwanted(problem);
 }
 
 /** Who owns a socket while its handshake goes on. */
@@ -356,19 +377,16 @@ function clientTls({ context, serverName, verification }: TlsTarget, address: Ad
 }
 
 /** What Bun calls when a handshake is over. */
-function proving(
-  certificate: HandshakeResult["certificate"],
-  taker: SecuredTaker,
-): NonNullable<SocketHandler<BunSocket>["handshake"]> {
-  return (native, ok, error) => native.data.proved(native, { ok, error, certificate }, taker);
+function proving(demand: Demand, taker: SecuredTaker): NonNullable<SocketHandler<BunSocket>["handshake"]> {
+  return (native, ok, error) => native.data.proved(native, { ...demand, ok, error }, taker);
 }
 
-function clientHandlers(owner: SocketOwner, { verification }: TlsTarget) {
+function clientHandlers(owner: SocketOwner, { verification, judge = null }: TlsTarget) {
   const certificate = verification === "full" ? "required" : "ignored";
   return {
     open(native: Native) {
       native.data.connected(native);
     },
-    handshake: proving(certificate, { secured: () => owner }),
+    handshake: proving({ certificate, judge }, { secured: () => owner }),
   };
 }

@@ -5,9 +5,18 @@
  * Seen on Deno 2.9.6: ciphers cannot be chosen (it has none without forward secrecy and authenticated encryption), and a
  * certificate of a service that is not believed has the same words whatever is wrong with it.
  */
+import type { X509Certificate } from "node:crypto";
 import { isIP, type Socket } from "node:net";
 import { type SecureContext, TLSSocket, connect as tlsConnect } from "node:tls";
-import type { SocketError, TlsContext, TlsFacts, TlsHandshake, TlsTarget, TlsTexts } from "../../machine.ts";
+import type {
+  PeerJudge,
+  SocketError,
+  TlsContext,
+  TlsFacts,
+  TlsHandshake,
+  TlsTarget,
+  TlsTexts,
+} from "../../machine.ts";
 import {
   alpnProtocols,
   hasEnded,
@@ -16,6 +25,7 @@ import {
   tlsFailure,
   tlsOutlived,
   tlsUnproved,
+  tlsUnwanted,
 } from "./tls.ts";
 
 type Wanted = TlsHandshake["clientCertificate"];
@@ -27,7 +37,7 @@ export function nodeTlsContext(texts: TlsTexts): TlsContext {
   return tlsContext(texts, { sessionIdContext });
 }
 
-/** Its "secure" tells the end of the handshake, and `whyRefused` whether the caller is believed. */
+/** Its "secure" tells the end of the handshake, and `outcomeOf` whether the caller is believed. */
 export function acceptedSide(plain: Socket, { context, first, clientCertificate }: TlsHandshake): TLSSocket {
   plain.pause();
   plain.unshift(first);
@@ -35,7 +45,7 @@ export function acceptedSide(plain: Socket, { context, first, clientCertificate 
     isServer: true,
     secureContext: context.native as SecureContext,
     requestCert: clientCertificate !== "ignored",
-    // Who shows none, or one that is not believed, is refused by `whyRefused`, and told so.
+    // Who shows none, or one that is not believed, is refused by `outcomeOf`, and told so.
     rejectUnauthorized: false,
     ALPNProtocols: alpnProtocols,
     allowHalfOpen: true,
@@ -61,25 +71,44 @@ export function connectingSide(
   } as Parameters<typeof tlsConnect>[0]);
 }
 
+/** What is asked of the other side of a handshake. */
+export interface Demand {
+  readonly certificate: Wanted;
+  readonly judge: PeerJudge | null;
+}
+
+export interface Refused {
+  readonly refused: SocketError;
+  readonly certificate: "none" | "shown";
+}
+
+/** What a handshake proved, or why its other side is not whom it has to be. */
+export function outcomeOf(secured: TLSSocket, { certificate: wanted, judge }: Demand): TlsFacts | Refused {
+  // Asked once: Node 22 tells a client its service's certificate only the first time.
+  const shown = wanted === "ignored" ? undefined : secured.getPeerX509Certificate();
+  const peer = shown === undefined ? null : peerCertificate(shown);
+  const refused = whyRefused(secured, wanted, shown) ?? unwanted(judge?.(peer) ?? null);
+  if (refused !== null) return { refused, certificate: peer === null ? "none" : "shown" };
+  return { version: secured.getProtocol() ?? "", alpn: secured.alpnProtocol || null, peer };
+}
+
+function unwanted(problem: string | null): SocketError | null {
+  return problem === null ? null : tlsUnwanted(problem);
+}
+
 /** Null for one who is whom it has to be. */
-export function whyRefused(secured: TLSSocket, wanted: Wanted): SocketError | null {
+function whyRefused(
+  secured: TLSSocket,
+  wanted: Wanted,
+  peer: X509Certificate | undefined,
+): SocketError | null {
   if (wanted === "ignored") return null;
-  const peer = secured.getPeerX509Certificate();
   if (peer === undefined) {
     return wanted === "optional" ? null : tlsUnproved;
   }
   const disbelief = verifyError(secured);
   if (disbelief !== null) return tlsFailure(disbelief);
   return hasEnded(peer) ? tlsOutlived : null;
-}
-
-export function factsOf(secured: TLSSocket, wanted: Wanted): TlsFacts {
-  const peer = wanted === "ignored" ? undefined : secured.getPeerX509Certificate();
-  return {
-    version: secured.getProtocol() ?? "",
-    alpn: secured.alpnProtocol || null,
-    peer: peer === undefined ? null : peerCertificate(peer),
-  };
 }
 
 interface Verified {

@@ -21,8 +21,8 @@ import type {
   TlsHandshake,
   TlsTarget,
 } from "../../machine.ts";
-import { acceptedSide, connectingSide, factsOf, nodeTlsContext, whyRefused } from "./node-tls.ts";
-import { isTlsBreak, type SecuredTaker, tlsBreak, tlsFailure, tlsUnproved } from "./tls.ts";
+import { acceptedSide, connectingSide, type Demand, nodeTlsContext, outcomeOf } from "./node-tls.ts";
+import { isTlsBreak, type SecuredTaker, tlsBreak, tlsFailure } from "./tls.ts";
 import { listenAlone, listenInstead } from "./unix-listener.ts";
 
 const BUFFER_BYTES = 64 * 1024;
@@ -89,16 +89,17 @@ class NodeSocket implements ByteSocket {
   /** The server's side of TLS. */
   accept(handshake: TlsHandshake): void {
     this.#owner = new Unsecured(handshake);
-    const { clientCertificate } = handshake;
+    const { clientCertificate: certificate, judge = null } = handshake;
     const secured = this.#carry(acceptedSide(this.#plain, handshake));
-    secured.once("secure", () => this.#proved(secured, clientCertificate, handshake));
+    secured.once("secure", () => this.#proved(secured, { certificate, judge }, handshake));
   }
 
   /** The client's side; `host`: whom it reached. */
   secure(target: TlsTarget, host: string | null): void {
     const secured = this.#carry(connectingSide(this.#plain, target, host));
     const certificate = target.verification === "full" ? "required" : "ignored";
-    secured.once("secureConnect", () => this.#proved(secured, certificate, { secured: () => this.#owner }));
+    const demand = { certificate, judge: target.judge ?? null } as const;
+    secured.once("secureConnect", () => this.#proved(secured, demand, { secured: () => this.#owner }));
   }
 
   #carry(secured: TLSSocket): TLSSocket {
@@ -115,24 +116,24 @@ class NodeSocket implements ByteSocket {
   }
 
   /** The handshake is over: the owner takes the socket when the other side is whom it has to be. */
-  #proved(secured: TLSSocket, certificate: TlsHandshake["clientCertificate"], taker: SecuredTaker): void {
+  #proved(secured: TLSSocket, demand: Demand, taker: SecuredTaker): void {
     if (this.#told || this.#left) return;
-    const refused = whyRefused(secured, certificate);
-    if (refused !== null && taker.disbelieved !== undefined) {
+    const outcome = outcomeOf(secured, demand);
+    if ("refused" in outcome && taker.disbelieved !== undefined) {
       this.#handshake = "over";
-      this.#owner = taker.disbelieved(refused, refused === tlsUnproved ? "none" : "shown");
+      this.#owner = taker.disbelieved(outcome.refused, outcome.certificate);
       this.opened();
       return;
     }
-    if (refused !== null) {
-      this.#error = refused;
+    if ("refused" in outcome) {
+      this.#error = outcome.refused;
       this.#socket.destroySoon();
       this.#closed();
       return;
     }
     this.#handshake = "over";
-    this.tls = factsOf(secured, certificate);
-    this.#owner = taker.secured(this.tls);
+    this.tls = outcome;
+    this.#owner = taker.secured(outcome);
     this.opened();
   }
 

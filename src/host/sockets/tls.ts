@@ -49,13 +49,27 @@ export function peerCertificate(certificate: X509Certificate): PeerCertificate {
   return {
     uris: names.filter(([kind]) => kind === "URI").map(([, name]) => name),
     dnsNames: names.filter(([kind]) => kind === "DNS").map(([, name]) => name.toLowerCase()),
-    subject: certificate.subject.split("\n").reverse().join(","),
+    subject: subjectText(certificate),
+    isAuthority: certificate.ca,
+    startsEpochMs: Date.parse(certificate.validFrom),
+    expiresEpochMs: Date.parse(certificate.validTo),
   };
+}
+
+/** As RFC 4514 orders it; empty where there is none, which hosts tell in their own ways. */
+export function subjectText({ subject }: X509Certificate): string {
+  const lines = (subject as string | undefined) ?? "";
+  return lines.split("\n").reverse().join(",");
 }
 
 /** A resumed session shows the certificate that it began with, and nobody looks at its dates again. */
 export function hasEnded(certificate: X509Certificate): boolean {
   return Date.parse(certificate.validTo) <= Date.now();
+}
+
+/** For who is believed, and refused by a `PeerJudge`. */
+export function tlsUnwanted(problem: string): SocketError {
+  return { code: "ETLS", message: problem };
 }
 
 export const tlsOutlived: SocketError = {

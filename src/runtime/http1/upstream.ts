@@ -40,6 +40,8 @@ const DISCARDED_BYTES_MAX = 64 * 1024;
 export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   /** How many answers this connection gave: a failure of a fresh one is the endpoint's, of an old one maybe the clock's. */
   answers = 0;
+  /** When the certificate ends that proved its endpoint's identity, where one is demanded. */
+  provedUntilEpochMs = Infinity;
   readonly #keeper: ConnectionKeeper;
   readonly #deadline: Deadline;
   readonly #response: ResponseReader;
@@ -70,8 +72,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
 
   get lengthBytes(): number | null {
     const { framing, bodyBytes } = this.#response.facts;
-    if (framing === "none") return 0;
-    return framing === "length" ? bodyBytes : null;
+    return framing === "none" ? 0 : framing === "length" ? bodyBytes : null;
   }
 
   get state(): State {

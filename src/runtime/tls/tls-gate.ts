@@ -5,15 +5,13 @@ import type { MessageLimits } from "../../snapshot.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
 import { ANSWERS, type Answer } from "../failures.ts";
 import { HelloReader } from "./client-hello.ts";
+import type { MeshCallers } from "./mesh-callers.ts";
 import type { Entrance, ServerCertificates } from "./server-certificates.ts";
 
 /** A ClientHello with every record's head; real ones with post-quantum keys take some 2 KiB. */
 export const helloBytesMax = 16 * 1024;
 /** For a caller that spoke plain HTTP, to read the answer and close. */
 const LINGER_MS = 1_000;
-
-/** To a caller that does not speak TLS; most likely it speaks HTTP and understands this. */
-const PLAIN_ANSWER = plainAnswer(ANSWERS["tls-required"]);
 
 /** A listener, as a caller at its gate sees it. */
 export interface GateKeeper {
@@ -22,7 +20,12 @@ export interface GateKeeper {
   /** Those of the newest generation; null when TLS is not spoken any more. */
   readonly certificates: ServerCertificates | null;
   readonly limits: Pick<MessageLimits, "handshakeTimeoutMs">;
-  /** The handshake is done: who serves the connection? The gate is out of the way from now on. */
+  /** Who comes in besides; null where it is enough to be believed. */
+  readonly callers: MeshCallers | null;
+  /**
+   * The handshake is done, or plain HTTP may pass: who serves the connection? The gate is out of the way from now on, or
+   * hands everything on.
+   */
   passed(gate: TlsGate): SocketOwner;
   /** Its certificate is missing, or not believed for this reason: who tells it so? */
   disbelieved(gate: TlsGate, problem: string, certificate: "none" | "shown"): SocketOwner;
@@ -38,6 +41,8 @@ export class TlsGate implements SocketOwner {
   readonly #deadline: Deadline;
   #socket: ByteSocket | null = null;
   #state: "hello" | "handshake" | "answered" | "over" = "hello";
+  /** Who serves a plain connection. */
+  #owner: SocketOwner | null = null;
   #hello = new HelloReader();
   #timeoutMs = 0;
 
@@ -61,18 +66,23 @@ export class TlsGate implements SocketOwner {
   }
 
   onData(chunk: Buffer): void {
+    if (this.#owner !== null) {
+      this.#owner.onData(chunk);
+      return;
+    }
     if (this.#state !== "hello") return;
     this.#keeper.deadlines.touch();
     const hello = this.#hello.add(chunk);
     if (hello.kind === "tls") this.#handshake(hello.serverName);
-    else if (hello.kind === "other") this.#refusePlain();
+    else if (hello.kind === "other") this.#plain();
     else if (this.#hello.bytes.length > helloBytesMax) {
       this.#reset(`the first message of its handshake is longer than ${helloBytesMax} bytes`);
     }
   }
 
   #handshake(serverName: string | null): void {
-    const { sockets, certificates } = this.#keeper;
+    const keeper = this.#keeper;
+    const { sockets, certificates } = keeper;
     if (certificates === null) {
       this.#reset("TLS is not spoken here any more");
       return;
@@ -87,10 +97,12 @@ export class TlsGate implements SocketOwner {
       context: certificate.context,
       clientCertificate: certificate.clientCertificate,
       first,
+      // By the rules of that moment.
+      judge: (peer) => keeper.callers?.problem(peer) ?? null,
       secured: () => {
-        this.#keeper.deadlines.touch();
+        keeper.deadlines.touch();
         this.#end();
-        return this.#keeper.passed(this);
+        return keeper.passed(this);
       },
       disbelieved: ({ message }, shown) => {
         this.#keeper.deadlines.touch();
@@ -101,22 +113,44 @@ export class TlsGate implements SocketOwner {
     });
   }
 
-  #refusePlain(): void {
+  /** What came is no TLS; most likely it is HTTP, and understands an answer. */
+  #plain(): void {
+    const { callers } = this.#keeper;
+    if (callers?.plain === "served") this.#servePlain();
+    else this.#refusePlain(callers?.plainAnswer ?? ANSWERS["tls-required"]);
+  }
+
+  #servePlain(): void {
+    const socket = this.#socket!;
+    const { bytes } = this.#hello;
+    this.#hello = new HelloReader();
+    this.#end();
+    this.#owner = this.#keeper.passed(this);
+    this.#owner.onOpen(socket);
+    this.#owner.onData(bytes);
+  }
+
+  #refusePlain(answer: Answer): void {
+    const bytes = plainAnswer(answer);
     this.#state = "answered";
-    this.#socket?.write(PLAIN_ANSWER, 0, PLAIN_ANSWER.length);
+    this.#socket?.write(bytes, 0, bytes.length);
     this.#socket?.end();
     this.#deadline.set(this.#keeper.deadlines.now + LINGER_MS);
   }
 
-  onDrain(): void {}
+  onDrain(): void {
+    this.#owner?.onDrain();
+  }
 
   onEnd(): void {
+    this.#owner?.onEnd();
     // Half a handshake leads nowhere.
     if (this.#state === "hello" || this.#state === "answered") this.#socket?.close();
   }
 
   onClose(error: SocketError | null): void {
-    if (this.#state === "answered") this.#fail("it does not speak TLS");
+    if (this.#owner !== null) this.#owner.onClose(error);
+    else if (this.#state === "answered") this.#fail("it does not speak TLS");
     else if (this.#hello.bytes.length === 0) this.#fail(null);
     else this.#fail(`the connection ended in its first message${error === null ? "" : `: ${error.code}`}`);
   }

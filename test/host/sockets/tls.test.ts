@@ -11,7 +11,7 @@ import {
   tlsContext,
   tlsFailure,
 } from "../../../src/host/sockets/tls.ts";
-import { Authority } from "../../certificates.ts";
+import { Authority, type CertificateWish } from "../../certificates.ts";
 
 const authority = await Authority.make();
 
@@ -46,6 +46,24 @@ describe("subjectNames", () => {
       expect(read.uris).toEqual(["spiffe://b/c"]);
       expect(read.dnsNames).toEqual([name.toLowerCase()]);
     }
+  });
+});
+
+describe("peerCertificate", () => {
+  const read = async (wish: CertificateWish) =>
+    peerCertificate(new X509Certificate((await authority.issue(wish)).certificate));
+
+  test("reads a certificate without a subject, which once ended in an exception in the handshake", async () => {
+    const { subject, uris } = await read({ subject: "", uris: ["spiffe://b/c"] });
+    expect([subject, uris]).toEqual(["", ["spiffe://b/c"]]);
+  });
+
+  test("tells an authority's, and from when to when one holds", async () => {
+    const leaf = await read({ startsDays: -1, endsDays: 2 });
+    expect(leaf.isAuthority).toBe(false);
+    expect(Math.abs(leaf.startsEpochMs - (Date.now() - 86_400_000))).toBeLessThan(60_000);
+    expect(Math.abs(leaf.expiresEpochMs - (Date.now() + 2 * 86_400_000))).toBeLessThan(60_000);
+    expect((await read({ isAuthority: true })).isAuthority).toBe(true);
   });
 });
 
