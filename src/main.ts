@@ -9,6 +9,7 @@ import type { OperatorCalls } from "./cli/operator.ts";
 import type { PluginFiles } from "./cli/plugin-new.ts";
 import type { RunOptions } from "./cli/run.ts";
 import type { SchemaOf } from "./cli/schema.ts";
+import type { SidecarArguments } from "./cli/sidecar.ts";
 import { fileAppenders } from "./host/appenders/node.ts";
 import { systemClock } from "./host/clock/node.ts";
 import { systemDatagrams } from "./host/datagrams/node.ts";
@@ -16,6 +17,7 @@ import { systemFiles } from "./host/files/node.ts";
 import { host } from "./host/index.ts";
 import { systemRandom } from "./host/random/node.ts";
 import { patientTerminal, systemTerminal } from "./host/terminal/node.ts";
+import type { Terminal } from "./machine.ts";
 import { type TrialPurpose, trialVerb } from "./node/plugins/trial-messages.ts";
 import type { UserFilters } from "./node/plugins/user-filters.ts";
 import { recordReads } from "./node/readings.ts";
@@ -23,9 +25,10 @@ import type { NodeParts } from "./node/supervisor.ts";
 import { type WorkerPlace, WorkerProcess, workersMax, workerVerb } from "./node/worker-process.ts";
 import { NodeMemory, nodeMemoryBytes } from "./runtime/node-memory/index.ts";
 import { privateMemory } from "./runtime/node-memory/private-memory.ts";
+import type { Probe } from "./runtime/probe.ts";
 import type { HostNames } from "./runtime/proxy/host-names.ts";
 import type { Problem } from "./snapshot.ts";
-import type { FilterFamily, FindFilters } from "./types.ts";
+import type { Appender, FilterFamily, FindFilters } from "./types.ts";
 
 const programVersion = packageJson.version;
 const clock = systemClock;
@@ -68,6 +71,7 @@ async function obey(): Promise<number> {
     check: { load: check, terminal },
     schema,
     demo,
+    sidecar,
     plugin: { terminal, needsBun, kit: host.pluginKit, files: pluginFiles },
     token: { terminal, operator, durations: () => import("./units.ts") },
   });
@@ -135,62 +139,83 @@ async function tryFilters(purpose: TrialPurpose, file: string, version: number):
 }
 
 async function run({ file, workers }: RunOptions): Promise<number> {
+  return serveNode(`run --workers ${workers}`, workers, async () => {
+    const [{ FileSource }, load] = await Promise.all([import("./node/config-source.ts"), configLoader(file)]);
+    return { source: new FileSource({ clock, files, load }, file), membership: null, companion: null };
+  });
+}
+
+async function sidecar(given: SidecarArguments, command: readonly string[] | null): Promise<number> {
+  const verb = command === null ? "sidecar" : "exec";
+  const { openPrivateFolder: openFolder, secureFetch: fetch } = host;
+  const { startCommand } = processes;
+  if (openFolder === null || fetch === null || startCommand === null) return needsBun(verb);
+  const [{ readSidecarRole }, { startSidecar }, { certificates }, { localAddress }] = await Promise.all([
+    import("./node/mesh/sidecar-arguments.ts"),
+    import("./node/mesh/start-sidecar.ts"),
+    import("./host/certificates/node.ts"),
+    import("./host/datagrams/local-address.ts"),
+  ]);
+  const read = readSidecarRole(given, terminal.interactive.error ? "text" : "json");
+  if (typeof read === "string") {
+    terminal.error(`clearway: ${read}`);
+    return 1;
+  }
+  return serveNode(verb, 1, async ({ stderr, terminal: patient, probe }) => {
+    const own = { clock, random, files, certificates, localAddress, environment };
+    return startSidecar(
+      { ...own, openFolder, fetch, probe, stderr, pid: processes.pid, terminal: patient, startCommand },
+      { read, given, command },
+    );
+  });
+}
+
+interface NodeBase {
+  readonly stderr: Appender;
+  readonly terminal: Terminal;
+  readonly probe: Probe;
+}
+
+type NodeRole = Pick<NodeParts, "source" | "membership" | "companion">;
+
+/** Its workers start before anything else is loaded. */
+async function serveNode(
+  verb: string,
+  workers: RunOptions["workers"],
+  give: (base: NodeBase) => Promise<NodeRole>,
+): Promise<number> {
   const memory = await host.createSharedMemory(nodeMemoryBytes);
   const workersLimit = memory === null ? 1 : workersMax;
   const count = workers === "auto" ? Math.min(processes.cores, workersLimit) : workers;
-  if (count > workersLimit) return needsBun(`run --workers ${count}`);
+  if (count > workersLimit) return needsBun(verb);
   // It stands in the Via field of every message, so it is short.
   const nodeId = random.id().slice(0, 12);
   const startWorker = (place: WorkerPlace) => new WorkerProcess({ processes, clock, nodeId, memory }, place);
   const first = Array.from({ length: count }, (_, seat) => startWorker({ number: seat + 1, seat }));
   const { installGlobals } = await import("./runtime/fetch/globals.ts");
   installGlobals();
-  const [
-    { runNode },
-    { FileSource },
-    { Resolver },
-    { createProbe },
-    { serveApp },
-    { defaultLimits: limits },
-    load,
-    formatProblem,
-  ] = await Promise.all([
-    import("./node/supervisor.ts"),
-    import("./node/config-source.ts"),
-    import("./node/dns/resolver.ts"),
-    import("./runtime/probe.ts"),
-    import("./runtime/app-listener.ts"),
-    import("./config/limits.ts"),
-    configLoader(file),
-    problemFormatter("error"),
-  ]);
+  const [{ runNode }, { Resolver }, { createProbe }, { serveApp }, { defaultLimits: limits }, formatProblem] =
+    await Promise.all([
+      import("./node/supervisor.ts"),
+      import("./node/dns/resolver.ts"),
+      import("./runtime/probe.ts"),
+      import("./runtime/app-listener.ts"),
+      import("./config/limits.ts"),
+      problemFormatter("error"),
+    ]);
   const serve: NodeParts["serve"] = (address, app, log) =>
     serveApp({ sockets, clock, log }, { name: "admin", address, limits }, (request) => app.fetch(request));
   const patient = patientTerminal(appenders.open, appenders.flush);
   const { tryBind } = host;
-  const serviceManager = await host.serviceManager(environment.NOTIFY_SOCKET);
-  const seen = memory === null ? null : new NodeMemory(memory, random);
   const parts = { clock, files, processes, terminal: patient, tryBind, stderr: appenders.open("stderr") };
-  const resolver = new Resolver({ ...parts, random, sockets, datagrams: systemDatagrams });
   const probe = createProbe({ sockets, clock, programVersion });
-  return runNode(
-    {
-      ...parts,
-      random,
-      resolver,
-      probe,
-      registry: null,
-      serviceManager,
-      memory: seen,
-      programVersion,
-      startWorker,
-      source: new FileSource({ clock, files, load }, file),
-      formatProblem,
-      serve,
-    },
-    { nodeId },
-    first,
-  );
+  const own = {
+    ...{ random, probe, programVersion, startWorker, formatProblem, serve },
+    resolver: new Resolver({ ...parts, random, sockets, datagrams: systemDatagrams }),
+    serviceManager: await host.serviceManager(environment.NOTIFY_SOCKET),
+    memory: memory === null ? null : new NodeMemory(memory, random),
+  };
+  return runNode({ ...parts, ...own, ...(await give({ ...parts, probe })) }, { nodeId }, first);
 }
 
 async function check(file: string): Promise<Checked> {

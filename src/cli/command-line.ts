@@ -6,6 +6,7 @@ import { type DemoVerb, demoCommand } from "./demo.ts";
 import { type PluginVerb, pluginCommand } from "./plugin.ts";
 import { type RunParts, runCommand } from "./run.ts";
 import { type SchemaVerb, schemaCommand } from "./schema.ts";
+import { execCommand, type SidecarVerb, sidecarCommand } from "./sidecar.ts";
 import { type TokenVerb, tokenCommand } from "./token.ts";
 
 export interface Verbs {
@@ -13,6 +14,7 @@ export interface Verbs {
   readonly check: CheckVerb;
   readonly schema: SchemaVerb;
   readonly demo: DemoVerb;
+  readonly sidecar: SidecarVerb;
   readonly plugin: PluginVerb;
   readonly token: TokenVerb;
 }
@@ -33,12 +35,16 @@ export async function runCommandLine(line: CommandLine, verbs: Verbs): Promise<n
   const program = new Command("clearway")
     .description("A service mesh in one program.")
     .version(line.version, "--version", "print the version")
-    .helpCommand(false);
+    .helpCommand(false)
+    // After a verb, --version is the verb's own.
+    .enablePositionalOptions();
   const commands = [
     runCommand(verbs.run, finish),
     checkCommand(verbs.check, finish),
     schemaCommand(verbs.schema, finish),
     demoCommand(verbs.demo, finish),
+    sidecarCommand(verbs.sidecar, finish),
+    execCommand(verbs.sidecar, finish),
     pluginCommand(verbs.plugin, finish),
     tokenCommand(verbs.token, finish),
   ];

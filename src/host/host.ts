@@ -47,6 +47,19 @@ export interface HostProcesses extends Processes {
    * group of its own, so that Ctrl-C does not reach it, and hears when this process is gone. Null where only Bun can.
    */
   readonly startLogged: ((args: readonly string[], logPath: string) => LoggedProcess) | null;
+  /**
+   * Starts a command that has stdin, stdout, stderr, and the environment of this process, with these variables besides.
+   * Throws an Error that says why it cannot be started. Null where only Bun can.
+   */
+  readonly startCommand:
+    | ((command: readonly string[], environment: Readonly<Record<string, string>>) => RunningCommand)
+    | null;
+}
+
+/** A command that is not this program, on the same terminal. */
+export interface RunningCommand {
+  readonly ended: Promise<ProcessEnd>;
+  signal(name: SignalName | "SIGKILL"): void;
 }
 
 /** Another instance of the program, which prints into a file. */

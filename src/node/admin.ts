@@ -5,6 +5,8 @@ import type { Problem } from "../snapshot.ts";
 export interface AdminSource {
   /** Null when ready, else the reason why not, in one line. */
   unready(): string | null;
+  /** What is wrong although it is ready, one line each. */
+  warnings(): readonly string[];
   /** In Prometheus's text format. */
   metrics(): Promise<string>;
   snapshot(): Promise<unknown>;
@@ -38,7 +40,8 @@ export function adminApp(source: AdminSource): AdminApp {
   app.get("/healthz", (c) => c.text("ok\n"));
   app.get("/readyz", (c) => {
     const reason = source.unready();
-    return reason === null ? c.text("ready\n") : c.text(`not ready: ${reason}\n`, 503);
+    if (reason !== null) return c.text(`not ready: ${reason}\n`, 503);
+    return c.text(["ready", ...source.warnings().map((warning) => `warning: ${warning}`), ""].join("\n"));
   });
   app.get("/metrics", async (c) =>
     c.body(await source.metrics(), 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),

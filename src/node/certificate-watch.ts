@@ -12,6 +12,8 @@ const warnedMs = 14 * dayMs;
 interface HeldCertificate {
   readonly owner: { readonly kind: "listener" | "service"; readonly name: string };
   readonly certificate: CertificateConfig;
+  /** The mesh renews its own, and warns when it cannot. */
+  readonly renewed: "by the mesh" | "by its owner";
 }
 
 interface Warning {
@@ -55,6 +57,7 @@ export class CertificateWatch {
 
 function warningsOf(live: Snapshot, nowEpochMs: number): Warning[] {
   const ending = heldCertificates(live)
+    .filter(({ renewed }) => renewed === "by its owner")
     .filter(({ certificate }) => certificate.expiresEpochMs - nowEpochMs < warnedMs)
     .map(({ owner, certificate }): Warning => {
       const { files, expiresEpochMs } = certificate;
@@ -83,12 +86,16 @@ function whenItEnds(leftMs: number): string {
 
 function heldCertificates({ listeners, services }: Snapshot): HeldCertificate[] {
   return [
-    ...listeners.flatMap(({ name, tls }) =>
-      tls.map((certificate) => ({ owner: { kind: "listener", name } as const, certificate })),
+    ...listeners.flatMap(({ name, tls, callers }) =>
+      tls.map((certificate): HeldCertificate => {
+        const renewed = callers === "anyone" ? "by its owner" : "by the mesh";
+        return { owner: { kind: "listener", name }, certificate, renewed };
+      }),
     ),
-    ...services.flatMap(({ name, tls }) => {
+    ...services.flatMap(({ name, tls }): HeldCertificate[] => {
       const certificate = tls?.certificate ?? null;
-      return certificate === null ? [] : [{ owner: { kind: "service", name } as const, certificate }];
+      const renewed = tls?.identity == null ? "by its owner" : "by the mesh";
+      return certificate === null ? [] : [{ owner: { kind: "service", name }, certificate, renewed }];
     }),
   ];
 }

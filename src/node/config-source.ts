@@ -1,5 +1,6 @@
 /** Where a node's configuration comes from. */
 import type { Clock, Files } from "../machine.ts";
+import type { Problem } from "../snapshot.ts";
 import { type ConfigWatch, watchConfig } from "./config-watch.ts";
 import { type NotedFiles, type Reading, recordReads } from "./readings.ts";
 import type { Loaded } from "./reloads.ts";
@@ -12,7 +13,10 @@ export interface ConfigSource {
   /** From now on it tells, whenever there may be something else than `follow` was called with last. */
   watch(changed: () => void): void;
   follow(reading: Reading): Promise<void>;
-  close(): void;
+  /** A problem that no text explains, as whoever started the node knows its cause. */
+  explained(problem: Problem): Problem;
+  /** Nothing is told any more. */
+  unwatch(): void;
 }
 
 export interface FileSourceParts {
@@ -47,7 +51,11 @@ export class FileSource implements ConfigSource {
     await this.#watch?.follow(reading);
   }
 
-  close(): void {
+  explained(problem: Problem): Problem {
+    return problem;
+  }
+
+  unwatch(): void {
     this.#watch?.close();
   }
 }

@@ -21,16 +21,17 @@ import { type AdminApp, adminApp } from "./admin.ts";
 import { AdminServer, type PreparedMove } from "./admin-server.ts";
 import { Announcements, startFailure } from "./announcements.ts";
 import { CertificateWatch, certificateGauge } from "./certificate-watch.ts";
+import { type Companion, requestsTo } from "./companion.ts";
 import type { ConfigSource } from "./config-source.ts";
 import type { Resolver } from "./dns/resolver.ts";
 import { PluginGuard } from "./guard/plugin-guard.ts";
 import { rollbackHints, rollbackProblems } from "./guard/rollback-problems.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
+import type { Membership } from "./membership.ts";
 import { processFacts } from "./process-facts.ts";
 import { type Activation, Reloads, type RightConfig } from "./reloads.ts";
 import { ServiceStatus } from "./service-status.ts";
 import { watchGauges } from "./service-watch/gauges.ts";
-import type { Registry } from "./service-watch/registry.ts";
 import { ServiceWatch } from "./service-watch/service-watch.ts";
 import { snapshotView } from "./snapshot-view.ts";
 import { systemNotes } from "./system-notes.ts";
@@ -48,13 +49,15 @@ export interface NodeParts {
   readonly random: Random;
   readonly resolver: Pick<Resolver, "find" | "configure">;
   readonly probe: Probe;
-  /** Null outside a mesh. */
-  readonly registry: Registry | null;
   readonly serviceManager: ServiceManager;
   /** Null when workers share none: then there is one. */
   readonly memory: NodeMemory | null;
   startWorker(place: WorkerPlace): WorkerProcess;
   readonly source: ConfigSource;
+  /** Null outside a mesh. */
+  readonly membership: Membership | null;
+  /** Null where none runs beside the node. */
+  readonly companion: Companion | null;
   formatProblem(problem: Problem): string;
   /** Rejects as `Sockets.listen` does. */
   serve(address: Address, app: AdminApp, log: NodeLog): Promise<AppListener>;
@@ -89,6 +92,8 @@ class Supervisor {
   readonly #startedAtMs: number;
   readonly #stop = Promise.withResolvers<void>();
   #stopping = false;
+  /** What ended it, for the command beside it. */
+  #signal: "SIGTERM" | "SIGINT" = "SIGTERM";
   #live: Snapshot | null = null;
   #resolved: unknown = null;
   #reloads: Reloads | null = null;
@@ -117,12 +122,16 @@ class Supervisor {
     this.#guard = this.#makeGuard();
     this.#services = new ServiceWatch({
       ...parts,
+      registry: parts.membership?.registry ?? null,
       log: this.#log,
       find: (dns) => parts.resolver.find(dns),
       configureResolver: (config) => parts.resolver.configure(config),
       lookedUp: (service, result) => this.#aggregator.lookedUp(service, result),
       checked: (service, result) => this.#aggregator.checked(service, result),
-      update: (states) => this.#pool.updateServices(states),
+      update: (states) => {
+        this.#pool.updateServices(states);
+        parts.membership?.observed(states);
+      },
     });
     this.#certificates = new CertificateWatch(parts.clock, this.#log);
     this.#status = new ServiceStatus({
@@ -152,25 +161,40 @@ class Supervisor {
   }
 
   async run(): Promise<number> {
-    const { processes } = this.#parts;
-    processes.onUncaught((error) =>
-      this.#log.error("an error that nothing caught", { error: errorText(error) }),
-    );
-    processes.onSignal("SIGTERM", () => this.#terminate());
-    processes.onSignal("SIGINT", () => this.#terminate());
-    // Whoever started this node and listens to it, as the demo does, does not leave it behind.
-    processes.parent?.onClosed(() => this.#terminate());
-    processes.onSignal("SIGHUP", () => this.#reloads?.request("signal"));
-    processes.onSignal("SIGUSR2", () => this.#replaceWorkers());
+    this.#hearSignals();
     const problems = await Promise.race([this.#start(), this.#stop.promise.then((): Problem[] => [])]);
+    const { companion, formatProblem, source, terminal } = this.#parts;
     if (problems.length > 0) {
-      this.#parts.terminal.error(startFailure(problems, this.#parts.source.name, this.#parts.formatProblem));
+      const explained = problems.map((problem) => source.explained(problem));
+      terminal.error(startFailure(explained, source.name, formatProblem));
       this.#pool.kill();
       return 1;
     }
+    if (companion !== null && !this.#stopping) {
+      companion.start(this.#live!);
+      void companion.ended.then(() => {
+        if (!this.#stopping) this.#terminate("SIGTERM");
+      });
+    }
     await this.#stop.promise;
-    await this.#end();
-    return 0;
+    return this.#end();
+  }
+
+  #hearSignals(): void {
+    const { companion, processes } = this.#parts;
+    processes.onUncaught((error) =>
+      this.#log.error("an error that nothing caught", { error: errorText(error) }),
+    );
+    processes.onSignal("SIGTERM", () => this.#terminate("SIGTERM"));
+    processes.onSignal("SIGINT", () => this.#terminate("SIGINT"));
+    // Whoever started this node and listens to it, as the demo does, does not leave it behind.
+    processes.parent?.onClosed(() => this.#terminate("SIGTERM"));
+    // Of a node with a command, whoever signals it means the command.
+    const forward = (name: "SIGHUP" | "SIGUSR2") => companion?.signal(name);
+    processes.onSignal("SIGHUP", () =>
+      companion === null ? this.#reloads?.request("signal") : forward("SIGHUP"),
+    );
+    processes.onSignal("SIGUSR2", () => (companion === null ? this.#replaceWorkers() : forward("SIGUSR2")));
   }
 
   async #start(): Promise<readonly Problem[]> {
@@ -231,6 +255,7 @@ class Supervisor {
     this.#resolved = resolved;
     this.#log.configure(snapshot.log);
     this.#certificates.follow(snapshot);
+    this.#parts.membership?.serves(snapshot);
     return result;
   }
 
@@ -253,7 +278,7 @@ class Supervisor {
   }
 
   async #announceStart(snapshot: Snapshot): Promise<void> {
-    const { clock, programVersion } = this.#parts;
+    const { clock, files, membership, programVersion } = this.#parts;
     this.#announcements.started({
       programVersion,
       file: this.#parts.source.name,
@@ -261,7 +286,7 @@ class Supervisor {
       workers: this.#pool.status.length,
       admin: this.#admin.address,
       tookMs: clock.now() - this.#startedAtMs,
-      notes: await systemNotes(this.#parts.files, snapshot),
+      notes: [...(membership?.notes() ?? []), ...(await systemNotes(files, snapshot))],
     });
   }
 
@@ -282,6 +307,7 @@ class Supervisor {
   #adminApp(): AdminApp {
     return adminApp({
       unready: () => this.#unready(),
+      warnings: () => this.#parts.membership?.warnings() ?? [],
       metrics: () => this.#metrics(),
       snapshot: () => this.#view(),
       problems: () => [
@@ -329,29 +355,42 @@ class Supervisor {
     return { file: this.#parts.source.name, line: 1 };
   }
 
-  #terminate(): void {
+  #terminate(signal: "SIGTERM" | "SIGINT"): void {
     if (this.#stopping) {
+      this.#parts.companion?.kill();
       this.#pool.kill();
       return;
     }
     this.#stopping = true;
+    this.#signal = signal;
     this.#stop.resolve();
   }
 
-  async #end(): Promise<void> {
+  async #end(): Promise<number> {
+    const { clock, companion, membership, source, terminal } = this.#parts;
     this.#status.stopping();
     this.#guard.close();
-    this.#parts.source.close();
+    source.unwatch();
     await this.#reloads?.close();
     const drainMs = this.#live?.drainMs ?? 0;
-    this.#parts.terminal.error(
-      `clearway: draining (at most ${drainMs / 1000} s; a second signal ends it now)`,
-    );
-    await this.#pool.drain(drainMs);
+    const endsAtMs = clock.now() + drainMs;
+    terminal.error(`clearway: draining (at most ${drainMs / 1000} s; a second signal ends it now)`);
+    await membership?.leave(drainMs);
+    const code = companion === null ? 0 : await this.#endCompanion(companion, endsAtMs);
+    await this.#pool.drain(Math.max(0, endsAtMs - clock.now()));
     this.#services.close();
     this.#certificates.close();
+    await membership?.close();
     await this.#admin.close();
     this.#status.ended();
+    return code;
+  }
+
+  async #endCompanion(companion: Companion, endsAtMs: number): Promise<number> {
+    const { clock } = this.#parts;
+    const requests = async () => requestsTo(companion.service, await this.#pool.report());
+    await companion.finished(requests, (endsAtMs - clock.now()) / 2);
+    return companion.end(this.#signal, Math.max(0, endsAtMs - clock.now()));
   }
 }
 

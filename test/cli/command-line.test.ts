@@ -51,6 +51,7 @@ async function obey(text: string, checked: Checked = right) {
     check: { terminal, load },
     schema: called("schema"),
     demo: called("demo"),
+    sidecar: async (given, command) => called("sidecar")([given, command]),
     plugin: { terminal, files: {} as PluginFiles, kit: null, needsBun: (verb) => verb.length },
     token: { terminal, operator: called("operator") as never, durations: () => import("../../src/units.ts") },
   };
@@ -76,6 +77,44 @@ for (const count of ["0", "65", "1.5", "-1", "many", "1e1"]) {
     expect(error).toMatch(/^clearway: .*'.+'.* wanted 1 to 64, or auto\.\n$/);
   });
 }
+
+const sidecar = {
+  service: "payments",
+  app: "127.0.0.1:8080",
+  coordinator: "https://10.0.0.1:9443",
+  inbound: "0.0.0.0:4143",
+  outbound: "127.0.0.1:4140",
+  admin: "127.0.0.1:0",
+  version: null,
+  zone: null,
+  advertise: null,
+  upstreams: [],
+  state: ".clearway/payments",
+  token: null,
+  tokenFile: null,
+  drain: "30s",
+  transparent: "no",
+};
+const asked = "--service payments --app 127.0.0.1:8080 --coordinator https://10.0.0.1:9443";
+
+test("sidecar takes what it is beside, with defaults for the rest; --version is the instance's", async () => {
+  expect((await obey(`sidecar ${asked}`)).calls).toEqual([["sidecar", [sidecar, null]]]);
+  const more = "--version v2 --upstream a=127.0.0.1:1 --upstream b=127.0.0.1:2 --state /var/lib/payments";
+  const upstreams = ["a=127.0.0.1:1", "b=127.0.0.1:2"];
+  const state = "/var/lib/payments";
+  expect((await obey(`sidecar ${asked} ${more}`)).calls).toEqual([
+    ["sidecar", [{ ...sidecar, version: "v2", upstreams, state }, null]],
+  ]);
+  const { code, error, calls } = await obey("sidecar --app 127.0.0.1:8080");
+  expect({ code, calls }).toEqual({ code: 1, calls: [] });
+  expect(error).toMatch(/^clearway: required option '--service <name>' not specified\n$/);
+});
+
+test("exec takes the command after --, with flags of its own", async () => {
+  const { calls } = await obey(`exec ${asked} -- node app.js --port 8080 --version`);
+  expect(calls).toEqual([["sidecar", [sidecar, ["node", "app.js", "--port", "8080", "--version"]]]]);
+  expect((await obey(`exec ${asked}`)).error).toContain("missing required argument 'command'");
+});
 
 test("check says in one line what a right config holds", async () => {
   const { code, out } = await obey("check -c a.yaml");

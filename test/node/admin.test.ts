@@ -2,8 +2,10 @@ import { expect, test } from "bun:test";
 import { adminApp } from "../../src/node/admin.ts";
 
 let unready: string | null = null;
+let warnings: string[] = [];
 const app = adminApp({
   unready: () => unready,
+  warnings: () => warnings,
   metrics: async () => "clearway_build_info 1\n",
   snapshot: async () => ({ version: 3 }),
   problems: () => [],
@@ -33,6 +35,16 @@ test("admin's /readyz is 503 with the reason", async () => {
   unready = null;
   expect(answer.status).toBe(503);
   expect(await answer.text()).toBe("not ready: the node is draining\n");
+});
+
+test("admin's /readyz names what is wrong although the node serves", async () => {
+  warnings = ["the feed of the mesh fails for 9 s: connection refused"];
+  const answer = await ask("/readyz");
+  warnings = [];
+  expect(answer.status).toBe(200);
+  expect(await answer.text()).toBe(
+    "ready\nwarning: the feed of the mesh fails for 9 s: connection refused\n",
+  );
 });
 
 test("admin answers to addresses, localhost, the bound host, and a probe without Host", async () => {

@@ -13,9 +13,13 @@ function ending(inDays: number, file = "tls/cert.pem"): CertificateConfig {
 }
 
 /** A listener `web` with these, and a service `orders`. */
-function live(web: readonly CertificateConfig[], orders: Partial<ServiceTls> | null = null): Snapshot {
+function live(
+  web: readonly CertificateConfig[],
+  orders: Partial<ServiceTls> | null = null,
+  callers: "anyone" | "mesh" = "anyone",
+): Snapshot {
   const tls = orders === null ? null : { certificate: null, verification: "full", ...orders };
-  const listeners = [{ name: "web", tls: web }];
+  const listeners = [{ name: "web", tls: web, callers }];
   return { listeners, services: [{ name: "orders", tls }] } as unknown as Snapshot;
 }
 
@@ -99,4 +103,11 @@ test("certificateGauge has each file of a listener or a service once", () => {
     { labels: ["", "orders", "tls/cert.pem"], value: at(3) },
   ]);
   expect(certificateGauge(null).samples).toEqual([]);
+});
+
+test("CertificateWatch leaves a mesh's own certificates, which end every day, to who renews them", () => {
+  const { watch, take } = watching();
+  const identity = "spiffe://store.example/orders";
+  watch.follow(live([ending(0.5)], { certificate: ending(0.5), identity }, "mesh"));
+  expect(take()).toEqual([]);
 });

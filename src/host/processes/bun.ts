@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import type { Subprocess } from "bun";
 import type { ChildProcess, ProcessEnd } from "../../machine.ts";
-import type { HostProcesses, LoggedProcess } from "../host.ts";
+import type { HostProcesses, LoggedProcess, RunningCommand } from "../host.ts";
 import { behind } from "./priority.ts";
 import { thisProcess } from "./this-process.ts";
 
@@ -22,6 +22,7 @@ export function bunProcesses(entry: string) {
     },
     startApart: (args, receive) => behind(startChild([...program, ...args], receive, ["ignore", 2, 2])),
     startLogged: (args, logPath) => startLogged([...program, ...args], logPath),
+    startCommand,
     endAfterBusy(cpuMs) {
       if (process.platform === "linux") void endAfterBusy(cpuMs);
     },
@@ -82,6 +83,18 @@ function startLogged(command: string[], logPath: string): LoggedProcess {
   const log = openSync(logPath, "w", 0o640);
   const child = Bun.spawn(command, { stdio: ["ignore", log, log], detached: true, ipc() {} });
   closeSync(log);
+  return { ended: endOf(child), signal: (name) => child.kill(name) };
+}
+
+function startCommand(
+  command: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): RunningCommand {
+  if (Bun.which(command[0] ?? "") === null) throw new Error("there is no such program");
+  const child = Bun.spawn([...command], {
+    env: { ...process.env, ...environment },
+    stdio: ["inherit", "inherit", "inherit"],
+  });
   return { ended: endOf(child), signal: (name) => child.kill(name) };
 }
 

@@ -15,6 +15,7 @@ export function nodeProcesses(entry: string): HostProcesses {
     start: (args, receive) => startChild([entry, ...args], receive, "inherit"),
     startApart: (args, receive) => behind(startChild([entry, ...args], receive, 2)),
     startLogged: null,
+    startCommand: null,
   };
 }
 

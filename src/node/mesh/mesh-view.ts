@@ -88,6 +88,11 @@ export class MeshView {
     return Object.fromEntries(tags);
   }
 
+  /** What was kept is of another mesh. */
+  forget(): void {
+    this.#knowledge = null;
+  }
+
   /** Services that this node does not use any more are forgotten. */
   keepOnly(services: readonly string[]): void {
     if (this.#knowledge === null) return;

@@ -27,6 +27,7 @@ export function serviceConfig(name: string, changed: Partial<ServiceConfig> = {}
     name,
     endpoints: [],
     dns: null,
+    registry: null,
     loadBalancing: { policy: "least-latency" },
     slowStartMs: 0,
     panicShare: 0.5,
@@ -38,7 +39,7 @@ export function serviceConfig(name: string, changed: Partial<ServiceConfig> = {}
     messageLimits: defaultLimits,
     place,
     ...changed,
-  } as ServiceConfig;
+  };
 }
 
 export function route(to: string, changed: Partial<RouteConfig> = {}): RouteConfig {
@@ -49,12 +50,12 @@ export function route(to: string, changed: Partial<RouteConfig> = {}): RouteConf
     timeoutMs: 15_000,
     action: {
       kind: "forward",
-      to: [{ service: to, weight: 1 }],
+      to: [{ service: to, version: null, weight: 1 }],
       rewrite: { path: null, host: null },
     },
     place,
     ...changed,
-  } as RouteConfig;
+  };
 }
 
 export function meshService(name: string, changed: Partial<MeshService> = {}): MeshService {

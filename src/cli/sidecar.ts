@@ -1,0 +1,107 @@
+import { Command } from "commander";
+
+/** As the user wrote it. */
+export interface SidecarArguments {
+  readonly service: string;
+  readonly app: string;
+  readonly coordinator: string;
+  readonly version: string | null;
+  readonly zone: string | null;
+  readonly inbound: string;
+  readonly outbound: string;
+  readonly admin: string;
+  readonly advertise: string | null;
+  readonly upstreams: readonly string[];
+  readonly state: string;
+  readonly token: string | null;
+  readonly tokenFile: string | null;
+  readonly drain: string;
+  readonly transparent: "yes" | "no";
+}
+
+/** `command`: what runs beside it; null for a sidecar alone. */
+export type SidecarVerb = (given: SidecarArguments, command: readonly string[] | null) => Promise<number>;
+
+interface Options {
+  readonly version?: string;
+  readonly service: string;
+  readonly app: string;
+  readonly coordinator: string;
+  readonly zone?: string;
+  readonly inbound: string;
+  readonly outbound: string;
+  readonly admin: string;
+  readonly advertise?: string;
+  readonly upstream: readonly string[];
+  readonly state?: string;
+  readonly token?: string;
+  readonly tokenFile?: string;
+  readonly drain: string;
+  readonly transparent?: true;
+}
+
+export function sidecarCommand(start: SidecarVerb, finish: (code: number) => void): Command {
+  return withOptions(new Command("sidecar"))
+    .description(
+      "run a node beside one instance of a service: it joins the mesh and carries the service's calls",
+    )
+    .action(async (options: Options) => finish(await start(argumentsOf(options), null)));
+}
+
+export function execCommand(start: SidecarVerb, finish: (code: number) => void): Command {
+  return withOptions(new Command("exec"))
+    .description(
+      "run a command with its sidecar around it: it registers when its port answers, and drains at the end",
+    )
+    .argument("<command...>", "the command and its arguments, after --")
+    .action(async (command: readonly string[], options: Options) =>
+      finish(await start(argumentsOf(options), command)),
+    );
+}
+
+function withOptions(command: Command): Command {
+  return command
+    .requiredOption("--service <name>", "the service whose instance this is")
+    .requiredOption("--app <host:port>", "where the instance listens")
+    .requiredOption("--coordinator <url>", "https://HOST:PORT; several with commas between")
+    .option("--version <version>", "of the instance, for splits")
+    .option("--zone <zone>", "where it stands: its own zone's instances are called first")
+    .option("--inbound <host:port>", "where the mesh calls it", "0.0.0.0:4143")
+    .option(
+      "--outbound <host:port>",
+      "where it calls others: Host NAME.mesh, or as an HTTP proxy",
+      "127.0.0.1:4140",
+    )
+    .option("--admin <host:port>", "health, metrics, configuration", "127.0.0.1:0")
+    .option("--advertise <host:port>", "where callers reach --inbound, if not there")
+    .option(
+      "--upstream <service=host:port>",
+      "a port that leads to one service; may be repeated",
+      collected,
+      [],
+    )
+    .option("--state <folder>", "key, certificate and what the mesh said last (.clearway/NAME)")
+    .option("--token <token>", "the join token; CLEARWAY_JOIN_TOKEN and --token-file show it to fewer")
+    .option("--token-file <file>", "where the join token stands")
+    .option("--drain <duration>", "how long requests may take to end when it stops", "30s")
+    .option("--transparent", "take the app's connections without its knowledge (comes later)");
+}
+
+function collected(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+function argumentsOf(options: Options): SidecarArguments {
+  const { service, app, coordinator, inbound, outbound, admin, drain } = options;
+  return {
+    ...{ service, app, coordinator, inbound, outbound, admin, drain },
+    version: options.version ?? null,
+    zone: options.zone ?? null,
+    advertise: options.advertise ?? null,
+    upstreams: options.upstream,
+    state: options.state ?? `.clearway/${service}`,
+    token: options.token ?? null,
+    tokenFile: options.tokenFile ?? null,
+    transparent: options.transparent === true ? "yes" : "no",
+  };
+}

@@ -1,0 +1,129 @@
+/** A command that runs beside a node and ends with it: what `exec` is about. */
+import type { Address, Clock, ProcessEnd, SignalName } from "../machine.ts";
+import type { Snapshot } from "../snapshot.ts";
+import { addressText } from "./addresses.ts";
+import type { ReportedWorker } from "./worker-pool.ts";
+
+export interface RunningCommand {
+  readonly ended: Promise<ProcessEnd>;
+  signal(name: SignalName | "SIGKILL"): void;
+}
+
+export interface CompanionParts {
+  readonly clock: Clock;
+  /** Throws an Error that says why it cannot be started. */
+  start(command: readonly string[], environment: Readonly<Record<string, string>>): RunningCommand;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Whether a terminal sends its SIGINT to this process and to the command alike. */
+  readonly terminal: "shared" | "none";
+  error(text: string): void;
+}
+
+/** What a shell answers for a command that it cannot start, and for one that a signal ended. */
+const notStartedCode = 127;
+const signalledCode = 128;
+const signalNumbers: Readonly<Record<string, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGABRT: 6,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGPIPE: 13,
+  SIGTERM: 15,
+};
+const finishedPollMs = 50;
+/** Never by way of the proxy, whatever else the environment says. */
+const local = ["localhost", "127.0.0.1", "::1"];
+
+export class Companion {
+  /** Its exit code. */
+  readonly ended: Promise<number>;
+  readonly #parts: CompanionParts;
+  readonly #command: readonly string[];
+  readonly #ending = Promise.withResolvers<number>();
+  #running: RunningCommand | null = null;
+
+  /** `service`: the one of the node's snapshot that stands for the command. */
+  constructor(
+    parts: CompanionParts,
+    command: readonly string[],
+    readonly service: string,
+  ) {
+    this.#parts = parts;
+    this.#command = command;
+    this.ended = this.#ending.promise;
+  }
+
+  /** The node serves this. */
+  start({ listeners }: Snapshot): void {
+    const { start, environment, error } = this.#parts;
+    const outbound = listeners.find(({ name }) => name === "outbound");
+    const proxied = outbound === undefined ? {} : proxyVariables(outbound.bind, environment);
+    try {
+      this.#running = start(this.#command, proxied);
+    } catch (failure) {
+      error(`clearway: cannot run ${this.#command[0]}: ${(failure as Error).message}`);
+      this.#ending.resolve(notStartedCode);
+      return;
+    }
+    void this.#running.ended.then((end) => this.#ending.resolve(exitCode(end)));
+  }
+
+  signal(name: SignalName): void {
+    if (name === "SIGINT" && this.#parts.terminal === "shared") return;
+    this.#running?.signal(name);
+  }
+
+  /** Resolves when it answers nobody any more: most programs end in the middle of an answer when they are asked to. */
+  async finished(requests: () => Promise<number>, timeoutMs: number): Promise<void> {
+    const { clock } = this.#parts;
+    const endsAtMs = clock.now() + timeoutMs;
+    while ((await requests()) > 0 && clock.now() < endsAtMs) {
+      await new Promise<void>((resolve) => clock.after(finishedPollMs, resolve));
+    }
+  }
+
+  /** Asks it to end, and ends it after `timeoutMs`. Returns its exit code; 0 when it never began. */
+  async end(name: SignalName, timeoutMs: number): Promise<number> {
+    if (this.#running === null) this.#ending.resolve(0);
+    this.signal(name);
+    const cancel = this.#parts.clock.after(timeoutMs, () => this.#running?.signal("SIGKILL"));
+    const code = await this.ended;
+    cancel();
+    return code;
+  }
+
+  kill(): void {
+    this.#running?.signal("SIGKILL");
+  }
+}
+
+/** For clients that obey them; what the environment excepts stays excepted. */
+export function proxyVariables(
+  outbound: Address,
+  environment: CompanionParts["environment"],
+): Readonly<Record<string, string>> {
+  const proxy = `http://${addressText(outbound)}`;
+  const excepted = environment.NO_PROXY ?? environment.no_proxy ?? "";
+  const all = [...new Set([...excepted.split(",").map((host) => host.trim()), ...local])];
+  const direct = all.filter((host) => host !== "").join(",");
+  return {
+    HTTP_PROXY: proxy,
+    http_proxy: proxy,
+    NO_PROXY: direct,
+    no_proxy: direct,
+    // Node from 22.21 and 24 obeys the others only then.
+    NODE_USE_ENV_PROXY: "1",
+  };
+}
+
+function exitCode({ code, signal }: ProcessEnd): number {
+  return code ?? signalledCode + (signalNumbers[signal ?? ""] ?? 0);
+}
+
+/** Under way, in all workers. */
+export function requestsTo(service: string, workers: readonly ReportedWorker[]): number {
+  const reports = workers.flatMap(({ report }) => report?.services ?? []);
+  return reports.reduce((sum, { name, requests }) => (name === service ? sum + requests : sum), 0);
+}

@@ -1,0 +1,20 @@
+/** A node's place in a mesh, as its supervisor sees it. */
+import type { ServiceState, Snapshot } from "../snapshot.ts";
+import type { Registry } from "./service-watch/registry.ts";
+
+export interface Membership {
+  /** What the mesh says of where services are. */
+  readonly registry: Registry;
+  /** This one is live, with the ports that the system chose; called for each. */
+  serves(snapshot: Snapshot): void;
+  /** What the node found out about its services; complete each time. */
+  observed(states: readonly ServiceState[]): void;
+  /** What is wrong although the node serves, in words. */
+  warnings(): readonly string[];
+  /** What whoever started the node is told of it, one line each. */
+  notes(): readonly string[];
+  /** Asks that nothing more be sent here; resolves when that is known, or `timeoutMs` later. */
+  leave(timeoutMs: number): Promise<void>;
+  /** The node serves nothing any more. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,166 @@
+/** What a node in a mesh has, sidecar or gateway: credentials, what it knows, and who tells it of changes. */
+import type { Certificates, Clock, PrivateFolder, Random } from "../../machine.ts";
+import type { LeaseAnswer } from "../../mesh.ts";
+import type { Log } from "../../types.ts";
+import type { Registry } from "../service-watch/registry.ts";
+import type { Coordinator } from "./coordinator.ts";
+import { faultText } from "./coordinator.ts";
+import { CredentialsKeeper, type FindToken, type KeyRequest } from "./credentials-keeper.ts";
+import { FeedReader } from "./feed-reader.ts";
+import { LeaseKeeper } from "./lease-keeper.ts";
+import { type MeshChange, type MeshKnowledge, MeshView } from "./mesh-view.ts";
+import { NodeState, type OwnCredentials } from "./node-state.ts";
+
+export interface MemberParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly certificates: Certificates;
+  readonly coordinator: Coordinator;
+  readonly registry: Registry;
+  makeKey(): Promise<KeyRequest>;
+}
+
+/** What the mesh says is written to disk when nothing changed for so long, or that long after a first change. */
+const saveAfterMs = 1_000;
+
+export interface MemberOptions {
+  readonly service: string;
+  readonly folder: PrivateFolder;
+  /** Of which services it has to hear, by what it knows. */
+  subscribed(knowledge: MeshKnowledge | null): readonly string[];
+  /** Another snapshot may be made. */
+  changed(): void;
+}
+
+export class MeshMember {
+  readonly lease: LeaseKeeper;
+  readonly nodeId: string;
+  readonly #parts: MemberParts;
+  readonly #options: MemberOptions;
+  readonly #state: NodeState;
+  readonly #credentials: CredentialsKeeper;
+  readonly #view: MeshView;
+  readonly #feed: FeedReader;
+  readonly #live = Promise.withResolvers<void>();
+  #cancelSave: (() => void) | null = null;
+  #closed = false;
+
+  private constructor(
+    parts: MemberParts,
+    options: MemberOptions,
+    kept: { readonly state: NodeState; readonly nodeId: string; readonly mesh: MeshKnowledge | null },
+  ) {
+    const { clock, random, log, coordinator } = parts;
+    this.#parts = parts;
+    this.#options = options;
+    this.#state = kept.state;
+    this.nodeId = kept.nodeId;
+    this.#view = new MeshView(kept.mesh);
+    this.#credentials = new CredentialsKeeper({
+      ...parts,
+      service: options.service,
+      state: kept.state,
+      join: (request) => coordinator.join(request),
+      renew: (request, own) => coordinator.renew(request, own),
+      renewed: () => options.changed(),
+    });
+    const ofNode = { clock, random, log, node: kept.nodeId };
+    const lease = (request: Parameters<Coordinator["lease"]>[0]): Promise<LeaseAnswer> =>
+      coordinator.lease(request, this.own);
+    this.lease = new LeaseKeeper({ ...ofNode, lease });
+    this.#feed = new FeedReader({
+      ...ofNode,
+      view: this.#view,
+      open: (request) => coordinator.feed(request, this.own),
+      changed: (change) => this.#changed(change),
+    });
+  }
+
+  static async open(parts: MemberParts, options: MemberOptions): Promise<MeshMember> {
+    const state = new NodeState(options.folder);
+    const [nodeId, mesh] = [await state.nodeId(parts.random), await state.mesh()];
+    return new MeshMember(parts, options, { state, nodeId, mesh });
+  }
+
+  get own(): OwnCredentials {
+    return this.#credentials.own;
+  }
+
+  get knowledge(): MeshKnowledge | null {
+    return this.#view.knowledge;
+  }
+
+  /**
+   * Resolves when the node is somebody and knows its mesh, from the coordinator or from its last run. Throws
+   * NoCredentials or a CoordinatorFault.
+   */
+  async begin(findToken: FindToken): Promise<void> {
+    await this.#credentials.obtain(findToken, () => this.#closed);
+    if (this.#closed) return;
+    if (this.knowledge?.mesh.trustDomain !== this.own.trustDomain) this.#view.forget();
+    this.#credentials.start();
+    this.#tellRegistry(Object.keys(this.knowledge?.services ?? {}));
+    this.follow();
+    if (this.knowledge === null) await this.#live.promise;
+  }
+
+  /** To be called when other services are used than before. */
+  follow(): void {
+    const services = this.#options.subscribed(this.knowledge);
+    for (const known of Object.keys(this.knowledge?.services ?? {})) {
+      if (!services.includes(known)) this.#parts.registry.forget(known);
+    }
+    this.#view.keepOnly(services);
+    this.#feed.follow(services);
+  }
+
+  warnings(): readonly string[] {
+    return [this.#credentials.warning(), this.lease.warning(), this.#feed.warning()].filter(
+      (warning) => warning !== null,
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#credentials.close();
+    this.lease.close();
+    this.#feed.close();
+    this.#live.resolve();
+    if (this.#cancelSave !== null) await this.#save();
+    this.#state.release();
+  }
+
+  #changed({ rules, instances }: MeshChange): void {
+    this.#tellRegistry(instances);
+    // It may be that other services than before are named by the rules.
+    this.follow();
+    this.#cancelSave ??= this.#parts.clock.after(saveAfterMs, () => void this.#save());
+    this.#live.resolve();
+    if (rules === "changed") this.#options.changed();
+  }
+
+  #tellRegistry(services: readonly string[]): void {
+    for (const name of services) {
+      const list = this.#view.service(name)?.instances?.list ?? [];
+      const endpoints = list.map(({ address, weight, zone, version, state }) => ({
+        config: { address, weight, zone, version },
+        state,
+      }));
+      this.#parts.registry.set(name, endpoints);
+    }
+  }
+
+  async #save(): Promise<void> {
+    this.#cancelSave?.();
+    this.#cancelSave = null;
+    const { knowledge } = this;
+    if (knowledge === null) return;
+    try {
+      await this.#state.keepMesh(knowledge);
+    } catch (error) {
+      const problem = faultText(error);
+      this.#parts.log.warn("what the mesh says cannot be kept for a restart", { problem });
+    }
+  }
+}

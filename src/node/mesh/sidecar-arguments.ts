@@ -1,0 +1,176 @@
+/** What a sidecar is told on its command line -> what it is, or what is wrong in one line. */
+import type { z } from "zod";
+import { bindAddress, endpointAddress } from "../../config/address.ts";
+import { deadline } from "../../config/grammar/values.ts";
+import { readCoordinatorUrls } from "../../coordinator-client/coordinator-urls.ts";
+import { parseIdentity } from "../../identity.ts";
+import type { Address } from "../../machine.ts";
+import type { Snapshot } from "../../snapshot.ts";
+import { addressText } from "../addresses.ts";
+import type { FindToken } from "./credentials-keeper.ts";
+import type { SidecarOptions } from "./sidecar.ts";
+import type { Upstream } from "./sidecar-snapshot.ts";
+import { usedServicesMax } from "./used-services.ts";
+
+/** As written; see cli/sidecar.ts. */
+export interface WrittenSidecar {
+  readonly service: string;
+  readonly app: string;
+  readonly coordinator: string;
+  readonly version: string | null;
+  readonly zone: string | null;
+  readonly inbound: string;
+  readonly outbound: string;
+  readonly admin: string;
+  readonly advertise: string | null;
+  readonly upstreams: readonly string[];
+  readonly state: string;
+  readonly drain: string;
+  readonly transparent: "yes" | "no";
+}
+
+export interface ReadSidecar extends SidecarOptions {
+  readonly coordinators: readonly string[];
+}
+
+/** A text quotes what is wrong and says what was wanted. */
+export function readSidecarRole(
+  written: WrittenSidecar,
+  format: Snapshot["log"]["format"],
+): ReadSidecar | string {
+  try {
+    return readSidecar(written, format);
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function readSidecar(written: WrittenSidecar, format: Snapshot["log"]["format"]): ReadSidecar {
+  if (written.transparent === "yes") {
+    throw new Error(
+      "--transparent comes later: until then call through --upstream ports, or NAME.mesh by --outbound",
+    );
+  }
+  const { service, zone, state } = written;
+  serviceName(service, "--service");
+  const inbound = address("--inbound", written.inbound, bindAddress());
+  if ("unixPath" in inbound)
+    throw new Error("--inbound cannot be a socket file: other machines have to reach it");
+  const role = {
+    service,
+    app: address("--app", written.app, endpointAddress()),
+    inbound,
+    outbound: address("--outbound", written.outbound, bindAddress()),
+    admin: address("--admin", written.admin, bindAddress()),
+    zone: zone === null ? null : label("--zone", zone),
+    upstreams: written.upstreams.map(upstream),
+    drainMs: drainTime(written.drain),
+    log: { level: "info" as const, format },
+  };
+  demandDifferent(role);
+  return {
+    role,
+    state,
+    version: written.version === null ? null : label("--version", written.version),
+    advertised: written.advertise === null ? null : advertised(written.advertise),
+    coordinators: readCoordinatorUrls(written.coordinator),
+  };
+}
+
+/** What the command line gives goes before the environment. */
+export function tokenFinder(
+  given: { readonly token: string | null; readonly tokenFile: string | null },
+  environment: Readonly<Record<string, string | undefined>>,
+  read: (path: string) => Promise<string>,
+): FindToken {
+  return async () => {
+    const { token, tokenFile } = given;
+    if (token !== null) return token.trim();
+    if (tokenFile === null) return environment.CLEARWAY_JOIN_TOKEN?.trim() || null;
+    let text: string;
+    try {
+      text = await read(tokenFile);
+    } catch (error) {
+      const { code, message } = error as Error & { readonly code?: string };
+      const why = code === "ENOENT" ? "there is no such file" : message;
+      throw new Error(`cannot read the join token from ${tokenFile}: ${why} (--token-file)`);
+    }
+    // `clearway token create` prints it on its last line.
+    const last = text.trim().split("\n").at(-1) ?? "";
+    if (last === "") throw new Error(`there is no join token in ${tokenFile} (--token-file): it is empty`);
+    return last.trim();
+  };
+}
+
+function address(flag: string, text: string, type: z.ZodType<Address, string>): Address {
+  const read = type.safeParse(text);
+  if (read.success) return read.data;
+  throw new Error(`cannot read ${JSON.stringify(text)} after ${flag}: ${read.error.issues[0]?.message}`);
+}
+
+function drainTime(text: string): number {
+  const drain = deadline().safeParse(text);
+  if (drain.success) return drain.data;
+  throw new Error(`cannot read ${JSON.stringify(text)} after --drain: ${drain.error.issues[0]?.message}`);
+}
+
+function serviceName(text: string, flag: string): string {
+  if (parseIdentity(`spiffe://mesh/${text}`) !== null) return text;
+  const wanted = "wanted the name of a service: letters, digits, dots, dashes and underscores, at most 128";
+  throw new Error(`cannot read ${JSON.stringify(text)} after ${flag}: ${wanted}`);
+}
+
+function label(flag: string, text: string): string {
+  if (text.length >= 1 && text.length <= 64) return text;
+  throw new Error(`cannot read ${JSON.stringify(text)} after ${flag}: wanted 1 to 64 characters`);
+}
+
+function advertised(text: string): { readonly host: string; readonly port: number } {
+  const read = address("--advertise", text, endpointAddress());
+  if ("unixPath" in read)
+    throw new Error("--advertise cannot be a socket file: other machines have to reach it");
+  return read;
+}
+
+function upstream(text: string): Upstream {
+  const equals = text.indexOf("=");
+  if (equals === -1) {
+    const wanted = "wanted SERVICE=HOST:PORT, such as payments=127.0.0.1:9101";
+    throw new Error(`cannot read ${JSON.stringify(text)} after --upstream: ${wanted}`);
+  }
+  const service = serviceName(text.slice(0, equals), "--upstream");
+  return { service, bind: address("--upstream", text.slice(equals + 1), bindAddress()) };
+}
+
+/** Each service once, each address once. */
+function demandDifferent({ inbound, outbound, upstreams }: SidecarOptions["role"]): void {
+  if (upstreams.length >= usedServicesMax) {
+    throw new Error(`${upstreams.length} times --upstream: wanted fewer than ${usedServicesMax}`);
+  }
+  const taken = new Map([
+    [addressText(inbound), "--inbound"],
+    ...(addressText(outbound) === addressText(inbound)
+      ? []
+      : [[addressText(outbound), "--outbound"] as const]),
+  ]);
+  if (taken.size === 1 && !chosen(inbound))
+    throw new Error(`--inbound and --outbound are both ${addressText(inbound)}`);
+  const services = new Set<string>();
+  for (const { service, bind } of upstreams) {
+    if (services.has(service))
+      throw new Error(`--upstream ${service} is given twice: wanted each service once`);
+    services.add(service);
+    const other = taken.get(addressText(bind));
+    if (other !== undefined && !chosen(bind)) {
+      throw new Error(
+        `--upstream ${service} and ${other} are both ${addressText(bind)}: wanted another port`,
+      );
+    }
+    taken.set(addressText(bind), `--upstream ${service}`);
+  }
+}
+
+/** Port 0: the system chooses a port for each. */
+function chosen(bind: Address): boolean {
+  return !("unixPath" in bind) && bind.port === 0;
+}

@@ -1,0 +1,250 @@
+/** A sidecar: where its configuration comes from, and its place in the mesh. */
+import type { Address, OpenPrivateFolder } from "../../machine.ts";
+import type { Instance } from "../../mesh.ts";
+import type { CheckedService, Probe } from "../../runtime/probe.ts";
+import type { Problem, ServiceState, Snapshot } from "../../snapshot.ts";
+import { addressText, plainProblem } from "../addresses.ts";
+import type { ConfigSource } from "../config-source.ts";
+import type { Membership } from "../membership.ts";
+import type { Reading } from "../readings.ts";
+import type { Loaded } from "../reloads.ts";
+import { AppWatch } from "./app-watch.ts";
+import { faultText } from "./coordinator.ts";
+import type { FindToken } from "./credentials-keeper.ts";
+import { type MemberParts, MeshMember } from "./mesh-member.ts";
+import { openState } from "./open-state.ts";
+import { appName, type SidecarRole, sidecarSnapshot, subscribed } from "./sidecar-snapshot.ts";
+
+export interface SidecarParts extends MemberParts {
+  readonly openFolder: OpenPrivateFolder;
+  readonly probe: Probe;
+  /** The address of this machine under which the coordinator, and so the others, reach it. */
+  localAddress(): Promise<string>;
+  readonly findToken: FindToken;
+}
+
+export interface SidecarOptions {
+  readonly role: SidecarRole;
+  /** The state folder. */
+  readonly state: string;
+  readonly version: string | null;
+  /** Where callers reach its inbound listener, when that is not where it listens. */
+  readonly advertised: { readonly host: string; readonly port: number } | null;
+}
+
+/** After the coordinator knows: its feed gathers for 50 ms, and each caller's node as long. */
+const heardMs = 500;
+const farewellMs = 1_000;
+
+/** What gives the addresses of its listeners. */
+const flags: readonly (readonly [path: RegExp, flag: string])[] = [
+  [/^listeners\.inbound\./, "--inbound HOST:PORT"],
+  [/^listeners\.outbound\./, "--outbound HOST:PORT"],
+  [/^listeners\.upstream-/, "--upstream SERVICE=HOST:PORT"],
+  [/^admin$/, "--admin HOST:PORT"],
+];
+
+export class Sidecar implements ConfigSource, Membership {
+  readonly name: string;
+  readonly registry: MemberParts["registry"];
+  readonly #parts: SidecarParts;
+  readonly #options: SidecarOptions;
+  readonly #appWatch: AppWatch;
+  #member: MeshMember | null = null;
+  #app: "answers" | "awaited" = "awaited";
+  #appState: "healthy" | "unhealthy" = "healthy";
+  #wanted: readonly string[] = [];
+  #inbound: Address | null = null;
+  #changed: () => void = () => {};
+  #phase: "serving" | "leaving" | "closed" = "serving";
+
+  constructor(parts: SidecarParts, options: SidecarOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.registry = parts.registry;
+    this.name = `the sidecar of ${options.role.service}`;
+    this.#appWatch = new AppWatch(parts.clock, parts.probe);
+  }
+
+  // ---- where the configuration comes from ----
+
+  async load(version: number): Promise<Loaded> {
+    try {
+      const member = this.#member ?? (await this.#join());
+      if (this.#phase !== "serving") throw new Error("the node ends");
+      return this.#loaded(member, version);
+    } catch (error) {
+      const place = { file: this.name, line: 1 };
+      const problems = [plainProblem(faultText(error), place)];
+      return { snapshot: null, problems, resolved: null, reading: { files: new Map(), folders: new Map() } };
+    }
+  }
+
+  watch(changed: () => void): void {
+    this.#changed = changed;
+  }
+
+  /** Whatever happened between a load and its coming live is looked at once more. */
+  async follow({ files }: Reading): Promise<void> {
+    if (this.#member !== null && files.get(this.name) !== this.#inputs(this.#member)) this.#changed();
+  }
+
+  explained(problem: Problem): Problem {
+    const flag = flags.find(([path]) => path.test(problem.path))?.[1];
+    if (flag === undefined) return problem;
+    return { ...problem, path: "", message: `${problem.message}; choose another with ${flag}` };
+  }
+
+  unwatch(): void {
+    this.#changed = () => {};
+  }
+
+  /** Services that the app asked for. */
+  want(services: readonly string[]): void {
+    this.#wanted = services;
+    this.#member?.follow();
+    this.#changed();
+  }
+
+  async #join(): Promise<MeshMember> {
+    const { role, state } = this.#options;
+    const folder = await openState(this.#parts.openFolder, state);
+    const member = await MeshMember.open(this.#parts, {
+      service: role.service,
+      folder,
+      subscribed: (knowledge) => {
+        const { own, called } = subscribed({ role, wanted: this.#wanted, knowledge });
+        return [own, ...called];
+      },
+      changed: () => this.#changed(),
+    });
+    this.#member = member;
+    try {
+      await member.begin(this.#parts.findToken);
+    } catch (error) {
+      throw new Error(`${role.service} cannot join the mesh (state folder: ${state}): ${faultText(error)}`);
+    }
+    return member;
+  }
+
+  #loaded(member: MeshMember, version: number): Loaded {
+    const { role } = this.#options;
+    const { own: credentials, knowledge } = member;
+    const snapshot = sidecarSnapshot({
+      ...{ version, role, credentials, knowledge },
+      wanted: this.#wanted,
+      app: this.#app,
+    });
+    const resolved = {
+      sidecar: role.service,
+      identity: credentials.identity,
+      certificateEnds: new Date(credentials.expiresEpochMs).toISOString(),
+      document: knowledge?.version ?? null,
+    };
+    const reading = { files: new Map([[this.name, this.#inputs(member)]]), folders: new Map() };
+    return { snapshot, problems: [], resolved, reading };
+  }
+
+  /** All that a snapshot is made of. Where services are is none of it. */
+  #inputs({ own, knowledge }: MeshMember): string {
+    const rules = Object.entries(knowledge?.services ?? {}).map(([name, known]) => [name, known.rules]);
+    return JSON.stringify([own.certificate, knowledge?.mesh, rules, this.#wanted, this.#app]);
+  }
+
+  // ---- its place in the mesh ----
+
+  serves({ listeners, services }: Snapshot): void {
+    const first = this.#inbound === null;
+    this.#inbound = listeners.find(({ name }) => name === "inbound")!.bind;
+    if (!first) return;
+    const { role } = this.#options;
+    const app = services.find(({ name }) => name === appName(role.service))!;
+    const healthCheck = {
+      path: null,
+      host: null,
+      intervalMs: 1_000,
+      timeoutMs: 1_000,
+      healthy: 1,
+      unhealthy: 1,
+    };
+    const checked: CheckedService = { ...app, healthCheck };
+    this.#appWatch.begin(checked, role.app, () => {
+      this.#parts.log.info("the app answers", { app: addressText(role.app) });
+      this.#app = "answers";
+      this.#changed();
+      void this.#register();
+    });
+  }
+
+  observed(states: readonly ServiceState[]): void {
+    const state = states.find(({ service }) => service === appName(this.#options.role.service));
+    const now = (state?.unhealthy.length ?? 0) > 0 ? "unhealthy" : "healthy";
+    if (now === this.#appState) return;
+    this.#appState = now;
+    if (this.#app === "answers") void this.#register();
+  }
+
+  warnings(): readonly string[] {
+    const { app } = this.#options.role;
+    const waits = this.#app === "awaited" ? [`the app at ${addressText(app)} has not answered yet`] : [];
+    return [...waits, ...(this.#member?.warnings() ?? [])];
+  }
+
+  notes(): readonly string[] {
+    const { identity, expiresEpochMs } = this.#member!.own;
+    const ends = new Date(expiresEpochMs).toISOString();
+    return [
+      `identity ${identity}; its certificate ends at ${ends} and is renewed before`,
+      `app at ${addressText(this.#options.role.app)}; state in ${this.#options.state}`,
+    ];
+  }
+
+  async leave(timeoutMs: number): Promise<void> {
+    const { clock } = this.#parts;
+    this.#phase = "leaving";
+    this.#appWatch.close();
+    if (this.#member === null || this.#app === "awaited") return;
+    const over = new Promise<"late">((resolve) => clock.after(timeoutMs, () => resolve("late")));
+    if ((await Promise.race([this.#register(), over])) !== "told") return;
+    await Promise.race([new Promise<void>((resolve) => clock.after(heardMs, resolve)), over]);
+  }
+
+  async #register(): Promise<"told" | "not told"> {
+    const member = this.#member;
+    if (member === null || this.#phase === "closed") return "not told";
+    const address = await this.#address();
+    const { role, version } = this.#options;
+    const state = this.#phase === "leaving" ? "draining" : this.#appState;
+    const instance: Instance = {
+      id: member.nodeId,
+      service: role.service,
+      address,
+      version,
+      zone: role.zone,
+      weight: 1,
+      state,
+    };
+    return member.lease.put([instance]);
+  }
+
+  async #address(): Promise<Address> {
+    const { advertised } = this.#options;
+    const bound = this.#inbound!;
+    if (advertised !== null || "unixPath" in bound) return advertised ?? bound;
+    const anywhere = bound.host === "0.0.0.0" || bound.host === "::";
+    return anywhere ? { host: await this.#parts.localAddress(), port: bound.port } : bound;
+  }
+
+  async close(): Promise<void> {
+    if (this.#phase === "closed") return;
+    this.#phase = "closed";
+    this.#appWatch.close();
+    const member = this.#member;
+    if (member === null) return;
+    if (this.#app === "answers") {
+      const late = new Promise<void>((resolve) => this.#parts.clock.after(farewellMs, resolve));
+      await Promise.race([member.lease.put([]), late]);
+    }
+    await member.close();
+  }
+}

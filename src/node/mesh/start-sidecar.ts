@@ -1,0 +1,83 @@
+/** Puts a sidecar together, alone or around a command. */
+import { requestCertificate } from "../../certificate-request.ts";
+import type {
+  Certificates,
+  Clock,
+  Files,
+  OpenPrivateFolder,
+  Random,
+  SecureFetch,
+  Terminal,
+} from "../../machine.ts";
+import type { Probe } from "../../runtime/probe.ts";
+import type { Appender } from "../../types.ts";
+import { Companion, type CompanionParts } from "../companion.ts";
+import { createLog } from "../log.ts";
+import { Registry } from "../service-watch/registry.ts";
+import { CoordinatorClient } from "./coordinator-client.ts";
+import { Sidecar } from "./sidecar.ts";
+import { type ReadSidecar, tokenFinder } from "./sidecar-arguments.ts";
+import { appName } from "./sidecar-snapshot.ts";
+
+export interface SidecarStartParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly files: Pick<Files, "read">;
+  readonly certificates: Certificates;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly openFolder: OpenPrivateFolder;
+  readonly fetch: SecureFetch;
+  readonly probe: Probe;
+  readonly stderr: Appender;
+  readonly pid: number;
+  readonly terminal: Terminal;
+  readonly startCommand: CompanionParts["start"];
+  /** The address of this machine from which it reaches that one. */
+  localAddress(host: string, port: number): Promise<string>;
+}
+
+export interface SidecarStart {
+  readonly read: ReadSidecar;
+  readonly given: { readonly token: string | null; readonly tokenFile: string | null };
+  /** Null for a sidecar alone. */
+  readonly command: readonly string[] | null;
+}
+
+const httpsPort = 443;
+
+export function startSidecar(parts: SidecarStartParts, { read, given, command }: SidecarStart) {
+  const { clock, environment, files, stderr, pid, terminal, startCommand } = parts;
+  const { coordinators, ...options } = read;
+  const log = createLog((line) => stderr.line(line), { process: "supervisor", pid });
+  log.configure(options.role.log);
+  const coordinator = new URL(coordinators[0]!);
+  const sidecar = new Sidecar(
+    {
+      ...parts,
+      log,
+      registry: new Registry(),
+      makeKey: requestCertificate,
+      coordinator: new CoordinatorClient(parts, coordinators),
+      localAddress: () =>
+        parts.localAddress(
+          coordinator.hostname.replace(/^\[|\]$/g, ""),
+          coordinator.port === "" ? httpsPort : Number(coordinator.port),
+        ),
+      findToken: tokenFinder(given, environment, (path) => files.read(path)),
+    },
+    options,
+  );
+  const companion =
+    command === null
+      ? null
+      : new Companion(
+          {
+            ...{ clock, environment, start: startCommand },
+            terminal: terminal.interactive.error ? "shared" : "none",
+            error: (text) => terminal.error(text),
+          },
+          command,
+          appName(options.role.service),
+        );
+  return { source: sidecar, membership: sidecar, companion };
+}

@@ -1,0 +1,64 @@
+/** Sidecars as real processes, each with a state folder of its own. */
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort, freePorts } from "../free-ports.ts";
+import { answers, type Running, startClearway, until } from "../program.ts";
+
+export interface SidecarWish {
+  readonly service: string;
+  readonly app: number;
+  readonly coordinator: string;
+  readonly token?: string;
+  readonly upstreams?: readonly string[];
+  readonly version?: string;
+  readonly state?: string;
+  readonly command?: readonly string[];
+  readonly more?: readonly string[];
+}
+
+export interface StartedSidecar {
+  readonly running: Running;
+  readonly inbound: number;
+  readonly outbound: number;
+  readonly admin: number;
+  readonly state: string;
+  /** By service. */
+  readonly upstreams: Readonly<Record<string, string>>;
+}
+
+export async function startSidecar(wish: SidecarWish): Promise<StartedSidecar> {
+  const [inbound = 0, outbound = 0, admin = 0] = await freePorts(3);
+  const state = wish.state ?? join(mkdtempSync(join(tmpdir(), "clearway-sidecar-")), wish.service);
+  const upstreams: Record<string, string> = {};
+  for (const name of wish.upstreams ?? []) upstreams[name] = `127.0.0.1:${await freePort()}`;
+  const running = startClearway(
+    [
+      wish.command === undefined ? "sidecar" : "exec",
+      ...["--service", wish.service, "--app", `127.0.0.1:${wish.app}`],
+      ...["--coordinator", wish.coordinator, "--state", state],
+      ...["--inbound", `127.0.0.1:${inbound}`, "--outbound", `127.0.0.1:${outbound}`],
+      ...["--admin", `127.0.0.1:${admin}`],
+      ...(wish.version === undefined ? [] : ["--version", wish.version]),
+      ...Object.entries(upstreams).flatMap(([name, address]) => ["--upstream", `${name}=${address}`]),
+      ...(wish.more ?? []),
+      ...(wish.command === undefined ? [] : ["--", ...wish.command]),
+    ],
+    { environment: wish.token === undefined ? {} : { CLEARWAY_JOIN_TOKEN: wish.token } },
+  );
+  return { running, inbound, outbound, admin, state, upstreams };
+}
+
+export function ready({ admin, running }: StartedSidecar): Promise<void> {
+  return answers(`http://127.0.0.1:${admin}/readyz`, running);
+}
+
+/** Until nothing is wrong with it either. */
+export function well({ admin }: StartedSidecar): Promise<unknown> {
+  const look = () =>
+    fetch(`http://127.0.0.1:${admin}/readyz`).then(
+      (response) => response.text(),
+      () => "",
+    );
+  return until(look, (text) => text === "ready\n");
+}
