@@ -1,5 +1,4 @@
 /** What a sidecar is told on its command line -> what it is, or what is wrong in one line. */
-import type { z } from "zod";
 import { bindAddress, endpointAddress } from "../../config/address.ts";
 import { deadline } from "../../config/grammar/values.ts";
 import { readCoordinatorUrls } from "../../coordinator-client/coordinator-urls.ts";
@@ -102,7 +101,7 @@ export function tokenFinder(
   };
 }
 
-function address(flag: string, text: string, type: z.ZodType<Address, string>): Address {
+function address(flag: string, text: string, type: ReturnType<typeof bindAddress>): Address {
   const read = type.safeParse(text);
   if (read.success) return read.data;
   throw new Error(`cannot read ${JSON.stringify(text)} after ${flag}: ${read.error.issues[0]?.message}`);
