@@ -4,7 +4,9 @@
  * no server, a worker no YAML, and a node's worker starts before its supervisor has loaded anything.
  */
 import packageJson from "../package.json" with { type: "json" };
+import type { LoadedDocument } from "./cli/apply.ts";
 import type { Checked } from "./cli/check.ts";
+import type { DiffVerb } from "./cli/diff.ts";
 import type { OperatorCalls } from "./cli/operator.ts";
 import type { PluginFiles } from "./cli/plugin-new.ts";
 import type { RunOptions } from "./cli/run.ts";
@@ -74,7 +76,22 @@ async function obey(): Promise<number> {
     sidecar,
     plugin: { terminal, needsBun, kit: host.pluginKit, files: pluginFiles },
     token: { terminal, operator, durations: () => import("./units.ts") },
+    documents: documentVerbs(),
+    get: { terminal, operator, clock, durations: () => import("./units.ts") },
   });
+}
+
+function documentVerbs(): DiffVerb {
+  const { interactive } = terminal;
+  return {
+    terminal,
+    operator,
+    paint: async () =>
+      (await import("./cli/paint.ts")).styledPaint({ interactive: interactive.out, environment }),
+    load: (file) => checked(file, "document"),
+    difference: async (before, after) =>
+      (await import("./config/mesh/difference.ts")).difference(before, after),
+  };
 }
 
 async function operator(coordinator: string): Promise<OperatorCalls> {
@@ -219,6 +236,13 @@ async function serveNode(
 }
 
 async function check(file: string): Promise<Checked> {
+  return checked(file, "check");
+}
+
+async function checked(
+  file: string,
+  purpose: "check" | "document",
+): Promise<Checked & Pick<LoadedDocument, "document">> {
   const [load, formatProblem, { formatSummary }, { stringify }, contents] = await Promise.all([
     configLoader(file),
     problemFormatter("out"),
@@ -226,10 +250,11 @@ async function check(file: string): Promise<Checked> {
     import("yaml"),
     import("./cli/check.ts"),
   ]);
-  const { snapshot, document, problems, resolved } = await load(recordReads(files).files, 1, "check");
+  const { snapshot, document, problems, resolved } = await load(recordReads(files).files, 1, purpose);
   const blocks = () => problems.map((problem) => `${formatProblem(problem)}\n`);
   const ofNode = snapshot === null ? null : contents.snapshotContents(snapshot);
   return {
+    document,
     contents: document === null ? ofNode : contents.documentContents(document.config),
     problems,
     problemsText: () => [...blocks(), formatSummary(problems)].join("\n"),

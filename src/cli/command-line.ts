@@ -1,9 +1,13 @@
 /** The command line as a whole: which verbs there are, and what a wrong one is told. What a verb does, main gives. */
 import { Command, CommanderError } from "commander";
 import type { Terminal } from "../machine.ts";
+import { applyCommand } from "./apply.ts";
 import { type CheckVerb, checkCommand } from "./check.ts";
 import { type DemoVerb, demoCommand } from "./demo.ts";
+import { type DiffVerb, diffCommand } from "./diff.ts";
+import { type GetVerb, getCommand } from "./get.ts";
 import { type PluginVerb, pluginCommand } from "./plugin.ts";
+import { rollbackCommand } from "./rollback.ts";
 import { type RunParts, runCommand } from "./run.ts";
 import { type SchemaVerb, schemaCommand } from "./schema.ts";
 import { execCommand, type SidecarVerb, sidecarCommand } from "./sidecar.ts";
@@ -17,6 +21,9 @@ export interface Verbs {
   readonly sidecar: SidecarVerb;
   readonly plugin: PluginVerb;
   readonly token: TokenVerb;
+  /** What apply, diff and rollback need. */
+  readonly documents: DiffVerb;
+  readonly get: GetVerb;
 }
 
 export interface CommandLine {
@@ -47,6 +54,10 @@ export async function runCommandLine(line: CommandLine, verbs: Verbs): Promise<n
     execCommand(verbs.sidecar, finish),
     pluginCommand(verbs.plugin, finish),
     tokenCommand(verbs.token, finish),
+    applyCommand(verbs.documents, finish),
+    getCommand(verbs.get, finish),
+    diffCommand(verbs.documents, finish),
+    rollbackCommand(verbs.documents, finish),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of [program, ...commands, ...commands.flatMap((each) => each.commands)]) {

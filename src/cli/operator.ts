@@ -20,6 +20,11 @@ export function coordinatorOption(): Option {
   );
 }
 
+/** One JSON document on stdout and nothing else there, for `json`. */
+export function outputOption(): Option {
+  return new Option("-o, --output <form>", "how it is printed").choices(["text", "json"]).default("text");
+}
+
 /** Returns the exit code. */
 export async function orSayWhy(terminal: Terminal, work: () => Promise<number>): Promise<number> {
   try {

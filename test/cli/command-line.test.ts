@@ -54,6 +54,8 @@ async function obey(text: string, checked: Checked = right) {
     sidecar: async (given, command) => called("sidecar")([given, command]),
     plugin: { terminal, files: {} as PluginFiles, kit: null, needsBun: (verb) => verb.length },
     token: { terminal, operator: called("operator") as never, durations: () => import("../../src/units.ts") },
+    documents: {} as Verbs["documents"],
+    get: {} as Verbs["get"],
   };
   const args = text === "" ? [] : text.split(" ");
   const code = await runCommandLine({ args, version: "1.2.3", terminal }, verbs);

@@ -1,0 +1,254 @@
+/** What `clearway get` lists: each asks the coordinator, and makes of the answer rows for people, or JSON as it came. */
+import type { DocumentVersion, Instance, VersionSummary } from "../mesh.ts";
+import { flow } from "./difference-text.ts";
+import type { OperatorCalls } from "./operator.ts";
+import { shortTime } from "./table.ts";
+
+export interface ListingFacts {
+  readonly calls: OperatorCalls;
+  /** Of this service alone; null for all. */
+  readonly name: string | null;
+  readonly nowEpochMs: number;
+  /** Identities that end within it alone; null for all. */
+  readonly expiringMs: number | null;
+}
+
+export interface Listing {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** What is said when there is no row. */
+  readonly none: string;
+  readonly json: unknown;
+  /** Whether there is something that somebody has to look at. */
+  readonly alarm: "yes" | "no";
+}
+
+export const listings = { services, instances, nodes, identities, versions, policy } as const;
+export type ListingName = keyof typeof listings;
+export const listingNames = Object.keys(listings) as ListingName[];
+
+interface ServiceCount {
+  readonly service: string;
+  readonly instances: number;
+  readonly healthy: number;
+  readonly draining: number;
+}
+
+export interface ListedNode {
+  readonly service: string;
+  readonly node: string;
+  readonly instances: number;
+  readonly leaseLeftMs: number | null;
+  readonly uses: readonly string[] | null;
+}
+
+interface ListedIdentity {
+  readonly identity: string;
+  readonly serial: string;
+  readonly node: string | null;
+  readonly startsEpochMs: number;
+  readonly expiresEpochMs: number;
+  readonly removed: boolean;
+}
+
+/** A service of a document as it was printed with every default. */
+interface WrittenService {
+  readonly mtls?: string;
+  readonly allow?: readonly WrittenRule[];
+  readonly audit?: readonly WrittenRule[];
+}
+
+interface WrittenRule {
+  readonly from: unknown;
+  readonly method?: unknown;
+  readonly path?: string;
+}
+
+interface WrittenDocument {
+  readonly defaults: { readonly policy: "deny" | "allow" };
+  readonly services: Readonly<Record<string, WrittenService>>;
+}
+
+/** Those of the document, and those that only have instances. */
+async function services({ calls, name }: ListingFacts): Promise<Listing> {
+  const [document, counts] = await Promise.all([
+    written(calls),
+    calls.get<{ readonly services: readonly ServiceCount[] }>("/v1/services"),
+  ]);
+  const known = document?.services ?? {};
+  const names = [...new Set([...Object.keys(known), ...counts.services.map(({ service }) => service)])];
+  const list = names.filter(named(name)).map((service) => {
+    const count = counts.services.find((one) => one.service === service);
+    const { instances = 0, healthy = 0, draining = 0 } = count ?? {};
+    const rules = Object.hasOwn(known, service) ? known[service]! : null;
+    const where = rules === null ? "not in the document" : rules.mtls === undefined ? "outside" : "mesh";
+    return { service, where, mtls: rules?.mtls ?? null, instances, healthy, draining };
+  });
+  return {
+    head: ["SERVICE", "WHERE", "MTLS", "INSTANCES", "HEALTHY", "DRAINING"],
+    rows: list.map(({ service, where, mtls, instances, healthy, draining }) => [
+      ...[service, where, mtls ?? "-"],
+      ...[instances, healthy, draining].map(String),
+    ]),
+    none: none("service", name),
+    json: { services: list },
+    alarm: "no",
+  };
+}
+
+async function instances({ calls, name }: ListingFacts): Promise<Listing> {
+  const query = name === null ? "" : `?service=${encodeURIComponent(name)}`;
+  const answer = await calls.get<{
+    readonly instances: readonly (Instance & { readonly node: string })[];
+  }>(`/v1/instances${query}`);
+  return {
+    head: ["SERVICE", "INSTANCE", "ADDRESS", "STATE", "VERSION", "ZONE", "WEIGHT", "NODE"],
+    rows: answer.instances.map((one) => [
+      ...[one.service, one.id, addressText(one.address), one.state],
+      ...[one.version ?? "-", one.zone ?? "-", String(one.weight), one.node],
+    ]),
+    none: none("instance", name),
+    json: answer,
+    alarm: "no",
+  };
+}
+
+async function nodes({ calls, name }: ListingFacts): Promise<Listing> {
+  const answer = await calls.get<{ readonly nodes: readonly ListedNode[] }>("/v1/nodes");
+  const list = answer.nodes.filter(({ service }) => named(name)(service));
+  return {
+    head: ["SERVICE", "NODE", "INSTANCES", "LEASE", "LISTENS", "USES"],
+    rows: list.map(({ service, node, instances: count, leaseLeftMs, uses }) => [
+      ...[service, node, String(count)],
+      leaseLeftMs === null ? "-" : `${shortTime(leaseLeftMs)} left`,
+      ...(uses === null ? ["no", "-"] : ["yes", uses.join(", ") || "-"]),
+    ]),
+    none: none("node", name),
+    json: { nodes: list },
+    alarm: "no",
+  };
+}
+
+async function identities({ calls, name, nowEpochMs, expiringMs }: ListingFacts): Promise<Listing> {
+  const [answer, present] = await Promise.all([
+    calls.get<{ readonly identities: readonly ListedIdentity[] }>("/v1/identities"),
+    calls.get<{ readonly nodes: readonly ListedNode[] }>("/v1/nodes"),
+  ]);
+  const ofName = answer.identities.filter(({ identity }) => named(name)(serviceOf(identity)));
+  const there = new Set(present.nodes.map(({ service, node }) => `${service}/${node}`));
+  const isThere = (one: ListedIdentity) =>
+    one.node === null || there.has(`${serviceOf(one.identity)}/${one.node}`);
+  const states = ofName.map((one) => ({
+    ...one,
+    state: one.removed
+      ? "removed"
+      : isReplaced(one, ofName)
+        ? "replaced"
+        : isThere(one)
+          ? "in use"
+          : "node away",
+  }));
+  const list =
+    expiringMs === null
+      ? states
+      : states.filter(
+          ({ state, expiresEpochMs }) => state === "in use" && expiresEpochMs - nowEpochMs <= expiringMs,
+        );
+  return {
+    head: ["IDENTITY", "NODE", "EXPIRES IN", "EXPIRES", "STATE"],
+    rows: list.map(({ identity, node, expiresEpochMs, state }) => [
+      ...[identity, node ?? "-", shortTime(expiresEpochMs - nowEpochMs)],
+      ...[new Date(expiresEpochMs).toISOString(), state],
+    ]),
+    none:
+      expiringMs === null
+        ? none("identity", name)
+        : `no identity in use ends within ${shortTime(expiringMs)}`,
+    json: { identities: list },
+    alarm: expiringMs !== null && list.length > 0 ? "yes" : "no",
+  };
+}
+
+async function versions({ calls, name, nowEpochMs }: ListingFacts): Promise<Listing> {
+  const answer = await calls.get<{ readonly versions: readonly VersionSummary[] }>("/v1/versions");
+  const [newest] = answer.versions;
+  const list = answer.versions.filter(({ version }) => name === null || String(version) === name);
+  return {
+    head: ["VERSION", "APPLIED", "BY", "WHAT"],
+    rows: list.map(({ version, appliedEpochMs, by, restores }) => [
+      version === newest?.version ? `${version} (holds)` : String(version),
+      ...[`${shortTime(nowEpochMs - appliedEpochMs)} ago`, by],
+      restores === null ? "applied" : `rolled back to ${restores}`,
+    ]),
+    none: name === null ? "no mesh document was applied yet" : `there is no version ${name}`,
+    json: { versions: list },
+    alarm: "no",
+  };
+}
+
+/** Who may call whom, one rule a row. */
+async function policy({ calls, name }: ListingFacts): Promise<Listing> {
+  const document = await written(calls);
+  const all = Object.entries(document?.services ?? {}).filter(
+    ([service, { mtls }]) => mtls !== undefined && named(name)(service),
+  );
+  const rules = all.flatMap(([service, { allow, audit = [] }]) => {
+    const standing = allow ?? (document!.defaults.policy === "allow" ? [{ from: "anybody" }] : []);
+    const ruled = (kind: string, list: readonly WrittenRule[]) =>
+      list.map(({ from, method = null, path = null }) => ({ service, rule: kind, from, method, path }));
+    const passing = [...ruled(allow === undefined ? "default" : "allow", standing), ...ruled("audit", audit)];
+    return passing.length > 0
+      ? passing
+      : ruled(allow === undefined ? "default" : "allow", [{ from: "nobody" }]);
+  });
+  return {
+    head: ["SERVICE", "RULE", "FROM", "METHOD", "PATH"],
+    rows: rules.map(({ service, rule, from, method, path }) => [
+      ...[service, rule, typeof from === "string" ? from : flow(from)],
+      ...[method === null ? "any" : flow(method), path ?? "any"],
+    ]),
+    none: none("service of the mesh", name),
+    json: { policy: rules },
+    alarm: "no",
+  };
+}
+
+/** Null while nothing was applied. */
+async function written(calls: OperatorCalls): Promise<WrittenDocument | null> {
+  const { versions: all } = await calls.get<{ readonly versions: readonly VersionSummary[] }>("/v1/versions");
+  if (all.length === 0) return null;
+  const { resolved } = await calls.get<DocumentVersion>("/v1/document");
+  return resolved as unknown as WrittenDocument;
+}
+
+/** Whether its node has a later one. */
+function isReplaced(
+  { identity, node, startsEpochMs, serial }: ListedIdentity,
+  all: readonly ListedIdentity[],
+): boolean {
+  if (node === null) return false;
+  return all.some(
+    (other) =>
+      other.identity === identity &&
+      other.node === node &&
+      other.serial !== serial &&
+      other.startsEpochMs > startsEpochMs,
+  );
+}
+
+function serviceOf(identity: string): string {
+  return identity.slice(identity.lastIndexOf("/") + 1);
+}
+
+function named(name: string | null): (service: string) => boolean {
+  return (service) => name === null || service === name;
+}
+
+function none(noun: string, name: string | null): string {
+  return name === null ? `there is no ${noun} yet` : `there is no ${noun} named ${name}`;
+}
+
+function addressText(address: Instance["address"]): string {
+  if ("unixPath" in address) return `unix:${address.unixPath}`;
+  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
