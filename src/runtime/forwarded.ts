@@ -1,6 +1,6 @@
 /**
- * What a forwarded request says about where it came from: X-Forwarded-For, -Proto and -Host, Forwarded (RFC 7239) and
- * Via (RFC 9110 section 7.6.3).
+ * What a forwarded request says about where it came from: X-Forwarded-For, -Proto and -Host, Forwarded (RFC 7239),
+ * Via (RFC 9110 section 7.6.3), and in a mesh x-clearway-identity.
  *
  * What a caller says under these names is believed only as far as trusted proxies stand before this node: with N
  * `trustedHops`, the last N entries of each list. The rest is dropped, and so is everything from the first entry, counted from
@@ -16,6 +16,8 @@ export interface ForwardedConnection {
   readonly trustedHops: number;
   /** This node's name in Via: a token. */
   readonly pseudonym: string;
+  /** What the caller proved in a mesh; null for nothing, or outside of one. */
+  readonly identity: string | null;
 }
 
 export interface ForwardedRequest {
@@ -128,7 +130,8 @@ export class Forwarder {
     return (
       `X-Forwarded-Proto: ${scheme}\r\n` +
       (host === "" ? "" : `X-Forwarded-Host: ${host}\r\n`) +
-      `Forwarded: ${elements}${elements === "" ? "" : ", "}${this.ownElement(this.authority)}\r\n`
+      `Forwarded: ${elements}${elements === "" ? "" : ", "}${this.ownElement(this.authority)}\r\n` +
+      identityLine(this.connection.identity)
     );
   }
 
@@ -164,6 +167,11 @@ export class Forwarder {
     if (list === "") return "";
     return (forwardedElements(list) ?? []).slice(-this.connection.trustedHops).join(", ");
   }
+}
+
+/** What a caller says under this name the codec never passes on, also when `Connection` names it (CVE-2026-105299). */
+function identityLine(identity: string | null): string {
+  return identity === null ? "" : `x-clearway-identity: ${identity}\r\n`;
 }
 
 /** The line that this node adds to a request or response that it forwards. */

@@ -28,6 +28,7 @@ export class Peer {
       scheme: this.scheme,
       trustedHops: listener.config.trustedHops,
       pseudonym: listener.generation.parts.pseudonym,
+      identity: listener.callers === null ? null : this.identity,
     });
   }
 }

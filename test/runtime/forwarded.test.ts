@@ -11,6 +11,7 @@ function forwarder(change: Partial<ForwardedConnection> = {}): Forwarder {
     scheme: "http",
     trustedHops: 0,
     pseudonym: "clearway-n1",
+    identity: null,
     ...change,
   });
 }
@@ -56,6 +57,8 @@ describe("forwarder without trusted hops", () => {
     ];
     expect(lines({})).toEqual(seen);
     expect(lines({}, lies)).toEqual(seen);
+    const identity = "spiffe://store.example/a";
+    expect(lines({ identity }, lies)).toEqual(seen.toSpliced(4, 0, `x-clearway-identity: ${identity}`));
     expect(forwarder().callerAddress(fieldTable(lies))).toBe("192.0.2.7");
   });
 

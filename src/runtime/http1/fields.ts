@@ -25,6 +25,8 @@ export const enum FieldKind {
 }
 
 const INTERNAL_PREFIX = "x-clearway-";
+const DASH = 0x2d;
+const UNDERSCORE = 0x5f;
 
 const KNOWN: readonly (readonly [string, FieldKind])[] = [
   ["host", FieldKind.Host],
@@ -51,8 +53,13 @@ const BY_LENGTH: (readonly (readonly [string, FieldKind])[])[] = Array.from({ le
   KNOWN.filter(([name]) => name.length === length),
 );
 
+/** Programs behind CGI or WSGI take _ for -: a caller must not say with one what it may not say with the other. */
 function startsWithInternal(bytes: Buffer, start: number): boolean {
-  return spells(bytes, start, start + INTERNAL_PREFIX.length, INTERNAL_PREFIX);
+  for (let i = 0; i < INTERNAL_PREFIX.length; i++) {
+    const byte = LOWER[bytes[start + i]!]!;
+    if ((byte === UNDERSCORE ? DASH : byte) !== INTERNAL_PREFIX.charCodeAt(i)) return false;
+  }
+  return true;
 }
 
 /** The kind of the field whose name is bytes[start, end). */

@@ -81,6 +81,7 @@ const FRAMING = [
   "trailer",
   "transfer-encoding",
   "upgrade",
+  "x-clearway-identity",
 ];
 const FRAMING_LENGTHS = new Set(FRAMING.map((name) => name.length));
 

@@ -2,6 +2,7 @@
 import { systemClock } from "../../../src/host/clock/node.ts";
 import type { Clock } from "../../../src/machine.ts";
 import type { ListenerConfig, MeshPlace, Snapshot } from "../../../src/snapshot.ts";
+import type { FilterRegistry } from "../../../src/types.ts";
 import { Authority, type CertificateWish, type Pair } from "../../certificates.ts";
 import { type GatewayText, gateway, RunningProxy } from "../running-proxy.ts";
 import { untilEnd } from "../setting.ts";
@@ -79,6 +80,7 @@ export interface MeshSetting extends Partial<GatewayText> {
   readonly callers?: ListenerConfig["callers"];
   readonly removed?: readonly string[];
   readonly clock?: Clock;
+  readonly filters?: FilterRegistry;
 }
 
 /** A node beside the service `payments`; what it is told of its mesh can change. */
@@ -88,7 +90,7 @@ export interface MeshNode {
 }
 
 export async function meshNode(ports: readonly number[], setting: MeshSetting = {}): Promise<MeshNode> {
-  const { clock = systemClock, listener = "" } = setting;
+  const { clock = systemClock, listener = "", filters } = setting;
   let { callers = "mesh", removed = [] as readonly string[] } = setting;
   const mesh = (): MeshPlace => ({
     trustDomain: "store.example",
@@ -101,7 +103,8 @@ export async function meshNode(ports: readonly number[], setting: MeshSetting = 
     listeners: snapshot.listeners.map((each) => ({ ...each, callers })),
   });
   const text = (more: string) => gateway({ ...setting, ports, listener: https([entry], more) });
-  const proxy = untilEnd(await RunningProxy.start(text(listener), { clock, change, files: meshFiles }));
+  const options = { clock, change, files: meshFiles, ...(filters === undefined ? {} : { filters }) };
+  const proxy = untilEnd(await RunningProxy.start(text(listener), options));
   return {
     proxy,
     apply: (wanted) => {

@@ -114,6 +114,11 @@ const fields: readonly Row[] = [
     `GET / HTTP/1.1\r\n${host}X-Clearway-Reason: x\r\nx-clearway-identity: spiffe://a/b\r\nX-CLEARWAY-: y\r\nX-Clearwayed: z\r\n\r\n`,
     `GET / HTTP/1.1\r\n${host}X-Clearwayed: z\r\n${origin()}\r\n`,
   ],
+  [
+    "internal fields in the spelling of CGI",
+    `GET / HTTP/1.1\r\n${host}X_Clearway_Identity: a\r\nx-clearway_identity: b\r\nX_CLEARWAY-IDENTITY: c\r\nx_clear_way: d\r\n\r\n`,
+    `GET / HTTP/1.1\r\n${host}x_clear_way: d\r\n${origin()}\r\n`,
+  ],
 ];
 
 const versions: readonly Row[] = [
