@@ -4,6 +4,7 @@ import { balance } from "./workloads/balance.ts";
 import { chain } from "./workloads/chain.ts";
 import { chainPeers } from "./workloads/chain-peers.ts";
 import { connections } from "./workloads/connections.ts";
+import { coordinator } from "./workloads/coordinator.ts";
 import { http1 } from "./workloads/http1.ts";
 import { kill } from "./workloads/kill.ts";
 import { latency } from "./workloads/latency.ts";
@@ -23,6 +24,7 @@ export const workloads = [
   http1,
   tls,
   mesh,
+  coordinator,
   chain,
   chainPeers,
   latency,

@@ -201,7 +201,7 @@ export type VersionSummary = Omit<DocumentVersion, "files" | "config" | "resolve
 /** A mesh document that was checked where its files, its secrets and its filters' code are. */
 export type CheckedDocument = Pick<DocumentVersion, "files" | "config" | "resolved">;
 
-/** `PUT /v1/document`: with files alone these are checked by the coordinator. */
+/** `PUT /v1/document`, with `?dry-run=yes` to try it: files alone are checked by the coordinator. */
 export interface ApplyRequest {
   readonly files: readonly DocumentFile[];
   readonly checked: Omit<CheckedDocument, "files"> | null;

@@ -1,0 +1,102 @@
+/** A node that renews its lease every 3 s and listens to the feed, on two connections, and says when it hears what. */
+import type { Instance, InstanceState } from "../../src/mesh.ts";
+import { type CoordinatorAccess, NodeConnection } from "./node-connection.ts";
+
+export interface NodeWords {
+  readonly name: string;
+  readonly service: string;
+  /** How many instances it has. */
+  readonly instances: number;
+  readonly uses: readonly string[];
+}
+
+export interface FeedBytes {
+  changed: number;
+  live: number;
+  beat: number;
+  first: number;
+}
+
+export class SimulatedNode {
+  readonly words: NodeWords;
+  readonly bytes: FeedBytes = { changed: 0, live: 0, beat: 0, first: 0 };
+  readonly #heard: (node: SimulatedNode, line: string) => void;
+  readonly #states: InstanceState[];
+  #leases: NodeConnection | null = null;
+  #feed: NodeConnection | null = null;
+  live: "yes" | "no" = "no";
+  renewals = 0;
+  refusals = 0;
+  /** Connections that broke. */
+  broken = 0;
+
+  /** `heard` gets the lines of the feed that tell a change. */
+  constructor(words: NodeWords, heard: (node: SimulatedNode, line: string) => void) {
+    this.words = words;
+    this.#heard = heard;
+    this.#states = Array.from({ length: words.instances }, () => "healthy");
+  }
+
+  async join(access: CoordinatorAccess): Promise<void> {
+    const { name: node, service, uses, instances } = this.words;
+    const broke = () => {
+      this.broken += 1;
+    };
+    if (instances > 0) {
+      this.#leases = await NodeConnection.open(access, (line) => this.#answered(line), broke);
+      this.renew();
+    }
+    this.#feed = await NodeConnection.open(access, (line) => this.#told(line), broke);
+    this.#feed.post("/v1/feed", { node, services: [service, ...uses], known: {} });
+  }
+
+  renew(): void {
+    const { name: node, service, instances } = this.words;
+    const all = Array.from({ length: instances }, (_, index) => this.#instance(node, service, index));
+    this.#leases?.post("/v1/leases", { node, instances: all });
+  }
+
+  /** Of one instance the health changes. Returns how its line says that. */
+  change(index: number): string {
+    const { name, service } = this.words;
+    this.#states[index] = this.#states[index] === "healthy" ? "unhealthy" : "healthy";
+    const { id, state } = this.#instance(name, service, index);
+    this.renew();
+    return `"id":"${id}","service":"${service}"|"state":"${state}"`;
+  }
+
+  close(): void {
+    this.#leases?.close();
+    this.#feed?.close();
+  }
+
+  #instance(node: string, service: string, index: number): Instance {
+    const number = Number(node.slice(1));
+    return {
+      id: `${node}-${index}`.padStart(32, "0"),
+      service,
+      address: { host: `10.${(number >> 8) & 255}.${number & 255}.${index}`, port: 4143 },
+      version: "v1",
+      zone: "a",
+      weight: 1,
+      state: this.#states[index]!,
+    };
+  }
+
+  #answered(line: string): void {
+    if (line.startsWith("HTTP/1.1 200")) this.renewals += 1;
+    else if (line.startsWith("HTTP/1.1")) this.refusals += 1;
+  }
+
+  #told(line: string): void {
+    if (line.startsWith('{"kind":"changed"')) {
+      this.bytes.changed += line.length + 1;
+      this.#heard(this, line);
+    } else if (line.startsWith('{"kind":"live"')) {
+      this.live = "yes";
+      this.bytes.live += line.length + 1;
+    } else if (line.startsWith('{"kind":"beat"')) this.bytes.beat += line.length + 1;
+    else if (line.startsWith("{")) this.bytes.first += line.length + 1;
+    else if (line.startsWith("HTTP/1.1") && !line.startsWith("HTTP/1.1 200")) this.refusals += 1;
+  }
+}
