@@ -6,8 +6,6 @@
 import packageJson from "../package.json" with { type: "json" };
 import type { LoadedDocument } from "./cli/apply.ts";
 import type { Checked } from "./cli/check.ts";
-import type { DiffVerb } from "./cli/diff.ts";
-import type { OperatorCalls } from "./cli/operator.ts";
 import type { PluginFiles } from "./cli/plugin-new.ts";
 import type { RunOptions } from "./cli/run.ts";
 import type { SchemaOf } from "./cli/schema.ts";
@@ -66,7 +64,10 @@ if (processes.args[0] === workerVerb && processes.parent !== null) {
 }
 
 async function obey(): Promise<number> {
-  const { runCommandLine } = await import("./cli/command-line.ts");
+  const [{ runCommandLine }, { meshVerbs }] = await Promise.all([
+    import("./cli/command-line.ts"),
+    import("./main-mesh.ts"),
+  ]);
   const line = { args: processes.args, version: programVersion, terminal };
   return runCommandLine(line, {
     run: { start: run, workersMax },
@@ -75,30 +76,12 @@ async function obey(): Promise<number> {
     demo,
     sidecar,
     plugin: { terminal, needsBun, kit: host.pluginKit, files: pluginFiles },
-    token: { terminal, operator, durations: () => import("./units.ts") },
-    documents: documentVerbs(),
-    get: { terminal, operator, clock, durations: () => import("./units.ts") },
+    ...meshVerbs({
+      ...{ host, clock, random, files, terminal, environment, programVersion, needsBun, onStop },
+      ...{ checked, configLoader, problemFormatter, findFilters: filterFinding },
+      stderr: () => appenders.open("stderr"),
+    }),
   });
-}
-
-function documentVerbs(): DiffVerb {
-  const { interactive } = terminal;
-  return {
-    terminal,
-    operator,
-    paint: async () =>
-      (await import("./cli/paint.ts")).styledPaint({ interactive: interactive.out, environment }),
-    load: (file) => checked(file, "document"),
-    difference: async (before, after) =>
-      (await import("./config/mesh/difference.ts")).difference(before, after),
-  };
-}
-
-async function operator(coordinator: string): Promise<OperatorCalls> {
-  const { secureFetch: fetch } = host;
-  if (fetch === null) throw new Error(`this needs Bun, and runs on ${host.name}`);
-  const { operatorAccess } = await import("./coordinator-client/operator-access.ts");
-  return operatorAccess({ clock, fetch, files, environment }, coordinator);
 }
 
 async function carryRequests({ nodeId, number, seat }: WorkerPlace & { nodeId: string }): Promise<void> {

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import type { Terminal } from "../machine.ts";
 import { applyCommand } from "./apply.ts";
 import { type CheckVerb, checkCommand } from "./check.ts";
+import { type CoordinatorVerb, coordinatorCommand } from "./coordinator.ts";
 import { type DemoVerb, demoCommand } from "./demo.ts";
 import { type DiffVerb, diffCommand } from "./diff.ts";
 import { type GetVerb, getCommand } from "./get.ts";
@@ -20,6 +21,7 @@ export interface Verbs {
   readonly demo: DemoVerb;
   readonly sidecar: SidecarVerb;
   readonly plugin: PluginVerb;
+  readonly coordinator: CoordinatorVerb;
   readonly token: TokenVerb;
   /** What apply, diff and rollback need. */
   readonly documents: DiffVerb;
@@ -53,6 +55,7 @@ export async function runCommandLine(line: CommandLine, verbs: Verbs): Promise<n
     sidecarCommand(verbs.sidecar, finish),
     execCommand(verbs.sidecar, finish),
     pluginCommand(verbs.plugin, finish),
+    coordinatorCommand(verbs.coordinator, finish),
     tokenCommand(verbs.token, finish),
     applyCommand(verbs.documents, finish),
     getCommand(verbs.get, finish),

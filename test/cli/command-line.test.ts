@@ -53,6 +53,7 @@ async function obey(text: string, checked: Checked = right) {
     demo: called("demo"),
     sidecar: async (given, command) => called("sidecar")([given, command]),
     plugin: { terminal, files: {} as PluginFiles, kit: null, needsBun: (verb) => verb.length },
+    coordinator: called("coordinator"),
     token: { terminal, operator: called("operator") as never, durations: () => import("../../src/units.ts") },
     documents: {} as Verbs["documents"],
     get: {} as Verbs["get"],

@@ -59,6 +59,20 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   "host/": { ours: [...nouns, "database.ts"], packages: ["node:", "bun:", "bun"] },
   "dashboard/": { ours: [], packages: ["preact", "@preact/signals", "uplot", "@dagrejs/dagre"] },
   "cli/": { ours: nouns, packages: ["commander", "picocolors", "cli-table3"] },
+  "main-mesh.ts": {
+    ours: [
+      ...nouns,
+      "units.ts",
+      "cli/",
+      "config/",
+      "coordinator/",
+      "coordinator-client/",
+      "host/",
+      "node/",
+      "runtime/",
+    ],
+    packages: [],
+  },
   "demo/": { ours: nouns, packages: ["hono", "@hono/node-server"] },
 };
 
