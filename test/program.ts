@@ -14,6 +14,7 @@ export const program = process.env.CLEARWAY_PROGRAM?.split(" ") ?? [
 const patienceMs = 60_000;
 
 export interface Running {
+  readonly pid: number;
   /** All that it printed until now, stdout and stderr together. */
   output(): string;
   readonly ended: Promise<number>;
@@ -45,6 +46,7 @@ export function start(command: readonly string[], { environment, folder }: Start
   const whole = Promise.all([collect(child.stdout), collect(child.stderr), child.exited]);
   const ended = whole.then(([, , code]) => code);
   return {
+    pid: child.pid,
     output: () => printed,
     ended,
     signal: (name) => child.kill(name),

@@ -1,59 +1,95 @@
+/** Three services, each with its sidecar, as real processes: who may call, and what callers notice of those who go. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import type { MeshService } from "../../src/mesh.ts";
 import { HttpsCoordinator } from "../node/mesh/https-coordinator.ts";
-import { meshService } from "../node/mesh/nouns.ts";
+import { filterEntry, meshService, route } from "../node/mesh/nouns.ts";
 import { until } from "../program.ts";
 import { type App, startApp } from "./apps.ts";
+import { startCalls } from "./calls.ts";
 import { ready, type StartedSidecar, startSidecar, well } from "./sidecars.ts";
 
+const apps: App[] = [];
+const sidecars: StartedSidecar[] = [];
 let coordinator: HttpsCoordinator;
-let storefrontApp: App;
-let paymentsApp: App;
 let storefront: StartedSidecar;
 let payments: StartedSidecar;
 
+async function begin(service: string, name = service, upstreams: readonly string[] = []) {
+  const app = await startApp(name);
+  apps.push(app);
+  const token = await coordinator.token(service);
+  const wish = { service, app: app.port, token, upstreams, coordinator: coordinator.url };
+  const sidecar = await startSidecar(wish);
+  sidecars.push(sidecar);
+  return sidecar;
+}
+
+/** Repeats what may be repeated. */
+function retried(name: string, changed: Partial<MeshService> = {}): MeshService {
+  const service = meshService(name);
+  const retry = filterEntry("retry", { attempts: 3 });
+  const routes = [route(name, { filters: [retry] })];
+  return { ...service, caller: { ...service.caller, routes }, ...changed };
+}
+
 beforeAll(async () => {
   coordinator = await HttpsCoordinator.make();
-  for (const name of ["storefront", "payments"]) coordinator.rules.set(name, meshService(name));
+  coordinator.rules.set("payments", retried("payments"));
+  coordinator.rules.set("storefront", meshService("storefront"));
   await coordinator.start();
-  [storefrontApp, paymentsApp] = await Promise.all([startApp("storefront"), startApp("payments")]);
-  const common = { coordinator: coordinator.url };
   [storefront, payments] = await Promise.all([
-    startSidecar({
-      ...common,
-      service: "storefront",
-      app: storefrontApp.port,
-      token: await coordinator.token("storefront"),
-      upstreams: ["payments"],
-    }),
-    startSidecar({
-      ...common,
-      service: "payments",
-      app: paymentsApp.port,
-      token: await coordinator.token("payments"),
-    }),
+    begin("storefront", "storefront", ["payments"]),
+    begin("payments", "payments-1"),
   ]);
-  await Promise.all([ready(storefront), ready(payments)]);
-  await Promise.all([well(storefront), well(payments)]);
+  await Promise.all(sidecars.map(ready));
+  await Promise.all(sidecars.map(well));
 });
 
 afterAll(async () => {
-  await Promise.all([storefront?.running.stop(), payments?.running.stop()]);
-  await Promise.all([coordinator?.stop(), storefrontApp?.close(), paymentsApp?.close()]);
+  await Promise.all(sidecars.map(({ running }) => running.stop()));
+  await Promise.all(apps.map((app) => app.close()));
+  await coordinator?.stop();
 });
 
-async function get(url: string, init: RequestInit = {}): Promise<{ status: number; text: string }> {
+async function get(url: string, init: RequestInit = {}) {
   const response = await fetch(url, { ...init, keepalive: false });
-  return { status: response.status, text: await response.text() };
+  const reason = response.headers.get("x-clearway-reason");
+  return { status: response.status, text: await response.text(), reason };
 }
 
-describe("two sidecars", () => {
+const charge = () => `http://${storefront.upstreams.payments}/charge`;
+
+function answered(url: string, pattern: RegExp) {
+  return until(
+    () => get(url),
+    ({ text }) => pattern.test(text),
+  );
+}
+
+/** All processes of a node at once, as a machine that loses power. */
+function kill({ running }: StartedSidecar): void {
+  const children = readFileSync(`/proc/${running.pid}/task/${running.pid}/children`, "utf8");
+  for (const pid of [running.pid, ...children.split(" ").filter((text) => text !== "")]) {
+    process.kill(Number(pid), "SIGKILL");
+  }
+}
+
+describe("sidecars", () => {
   test("a call goes from one app's port through both nodes to the other app", async () => {
-    const url = `http://${storefront.upstreams.payments}/charge`;
-    const answer = await until(
-      () => get(url),
-      ({ status }) => status !== 503,
-    );
-    expect(answer).toEqual({ status: 200, text: "payments GET /charge" });
+    const answer = await answered(charge(), /payments/);
+    expect(answer).toEqual({ status: 200, text: "payments-1 GET /charge", reason: null });
+  });
+
+  test("its inbound listener lets nobody in who proves nothing", async () => {
+    const plain = await get(`http://127.0.0.1:${payments.inbound}/charge`);
+    expect(plain).toMatchObject({ status: 400, reason: "mtls-required" });
+  });
+
+  test("the outbound listener takes Host: NAME.mesh", async () => {
+    await answered(charge(), /payments/);
+    const url = `http://127.0.0.1:${storefront.outbound}/charge`;
+    expect((await get(url, { headers: { host: "payments.mesh" } })).text).toBe("payments-1 GET /charge");
   });
 
   test("it says what it listens on, who it is, and where admin is", () => {
@@ -63,5 +99,51 @@ describe("two sidecars", () => {
     expect(text).toContain(`listener outbound on http://127.0.0.1:${payments.outbound}`);
     expect(text).toContain("identity spiffe://store.example/payments; its certificate ends at ");
     expect(text).toContain(`admin on http://127.0.0.1:${payments.admin}`);
+  });
+
+  test("an instance that is stopped leaves the mesh first: its callers lose no request", async () => {
+    const second = await begin("payments", "payments-2");
+    await well(second);
+    await answered(charge(), /payments-2/);
+    const calls = startCalls(charge());
+    await until(
+      () => calls.outcomes.get("200 payments-2") ?? 0,
+      (count) => count > 20,
+    );
+    expect(await second.running.stop()).toBe(0);
+    const after = calls.count;
+    await until(
+      () => calls.count,
+      (count) => count > after + 100,
+    );
+    await calls.stop();
+    expect(calls.failures()).toEqual([]);
+    const states = coordinator.leases
+      .flatMap(({ instances }) => instances)
+      .filter(({ address }) => "port" in address && address.port === second.inbound)
+      .map(({ state }) => state);
+    expect(states.at(-1)).toBe("draining");
+  });
+
+  test("an instance whose node is killed loses no request that may be repeated", async () => {
+    const second = await begin("payments", "payments-2");
+    await well(second);
+    await answered(charge(), /payments-2/);
+    const calls = startCalls(charge());
+    await until(
+      () => calls.outcomes.get("200 payments-2") ?? 0,
+      (count) => count > 20,
+    );
+    kill(second);
+    const before = calls.outcomes.get("200 payments-2");
+    const after = calls.count;
+    // The coordinator still names it: its failing connections alone tell.
+    await until(
+      () => calls.count,
+      (count) => count > after + 300,
+    );
+    await calls.stop();
+    expect(calls.failures()).toEqual([]);
+    expect((calls.outcomes.get("200 payments-2") ?? 0) - (before ?? 0)).toBeLessThan(8);
   });
 });

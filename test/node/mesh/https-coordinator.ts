@@ -30,6 +30,8 @@ export class HttpsCoordinator {
   readonly #intermediate: Authority;
   readonly #subscribers = new Set<Subscriber>();
   #listener: AppListener | null = null;
+  /** By node the ids of its instances. */
+  readonly #nodes = new Map<string, readonly string[]>();
   #tag = 0;
 
   private constructor(authority: Authority, intermediate: Authority) {
@@ -112,11 +114,23 @@ export class HttpsCoordinator {
     if (path === "/v1/certificate") return Response.json(await this.#vouch(service, body.request));
     if (path === "/v1/leases") {
       this.leases.push(body);
-      this.instances.set(service, new Map(body.instances.map((one: Instance) => [one.id, one])));
-      this.publish();
+      this.#lease(service, body);
       return Response.json({ leaseMs: 10_000, renewEveryMs: 3_000 });
     }
     return new Response(this.#feed(body), { headers: { "content-type": "application/jsonl" } });
+  }
+
+  #lease(service: string, { node, instances }: LeaseRequest): void {
+    const before = JSON.stringify([...(this.instances.get(service) ?? [])]);
+    const known = this.instances.get(service) ?? new Map<string, Instance>();
+    for (const id of this.#nodes.get(node) ?? []) known.delete(id);
+    this.#nodes.set(
+      node,
+      instances.map(({ id }) => id),
+    );
+    for (const one of instances) known.set(one.id, one);
+    this.instances.set(service, known);
+    if (JSON.stringify([...known]) !== before) this.publish();
   }
 
   #feed(request: FeedRequest): ReadableStream<Uint8Array> {
