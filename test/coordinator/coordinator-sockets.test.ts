@@ -1,10 +1,8 @@
 /** The coordinator behind our own listener, with TLS: who a node is, and a feed over a real connection. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { defaultLimits } from "../../src/config/limits.ts";
 import { systemClock } from "../../src/host/clock/node.ts";
-import { host } from "../../src/host/index.ts";
 import type { FeedMessage, LeaseAnswer } from "../../src/mesh.ts";
-import { type AppListener, serveApp } from "../../src/runtime/app-listener.ts";
+import type { AppListener } from "../../src/runtime/app-listener.ts";
 import { until } from "../program.ts";
 import { instance } from "./mesh-documents.ts";
 import {
@@ -12,6 +10,7 @@ import {
   type NodeCredentials,
   type OpenedCoordinator,
   openCoordinator,
+  served,
 } from "./running-coordinator.ts";
 
 let opened: OpenedCoordinator;
@@ -20,16 +19,7 @@ let url: string;
 
 beforeEach(async () => {
   opened = await openCoordinator(systemClock);
-  const server = await opened.authority.issueServer({ dns: ["localhost"], addresses: ["127.0.0.1"] });
-  const clientCa = opened.authority.roots;
-  const tls = { ...server, clientCa, clientAuth: "optional", versionMin: "1.3" } as const;
-  const address = { host: "127.0.0.1", port: 0 };
-  listener = await serveApp(
-    { sockets: host.sockets, clock: systemClock, log: opened.recorders.log },
-    { name: "coordinator", address, limits: defaultLimits, tls },
-    (request, env) => opened.coordinator.app.fetch(request, env),
-  );
-  url = `https://localhost:${(listener.address as { port: number }).port}`;
+  ({ listener, url } = await served(opened));
 });
 
 afterEach(async () => {

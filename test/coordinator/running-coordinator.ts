@@ -1,6 +1,7 @@
 /** A coordinator over real sockets and TLS, with its own authority; time is real, or the test's. */
 
 import { requestCertificate } from "../../src/certificate-request.ts";
+import { defaultLimits } from "../../src/config/limits.ts";
 import type { Documents } from "../../src/coordinator/api/parts.ts";
 import { Coordinator } from "../../src/coordinator/coordinator.ts";
 import { Authority } from "../../src/coordinator/identity/authority.ts";
@@ -8,9 +9,12 @@ import { Tokens } from "../../src/coordinator/identity/tokens.ts";
 import { Refusal } from "../../src/coordinator/refusal.ts";
 import { MemoryStore } from "../../src/coordinator/store/memory.ts";
 import type { Store } from "../../src/coordinator/store/store.ts";
+import { systemClock } from "../../src/host/clock/node.ts";
+import { host } from "../../src/host/index.ts";
 import { systemRandom } from "../../src/host/random/node.ts";
 import type { Clock } from "../../src/machine.ts";
 import type { Credentials, DocumentVersion, MeshService } from "../../src/mesh.ts";
+import { type AppListener, serveApp } from "../../src/runtime/app-listener.ts";
 import { Recorders } from "../../src/testing/recorders.ts";
 
 export const trustDomain = "store.example";
@@ -72,6 +76,28 @@ export async function openCoordinator(
   const documents = new KeptDocuments(store);
   const parts = { clock, random, log, store, trustDomain, authority, tokens, documents };
   return { coordinator: await Coordinator.open(parts), authority, tokens, store, recorders };
+}
+
+export interface ServedCoordinator {
+  readonly listener: AppListener;
+  readonly port: number;
+  readonly url: string;
+}
+
+/** Over TLS, on a port of loopback: a free one for 0. */
+export async function served(
+  { coordinator, authority, recorders }: OpenedCoordinator,
+  wantedPort = 0,
+): Promise<ServedCoordinator> {
+  const server = await authority.issueServer({ dns: ["localhost"], addresses: ["127.0.0.1"] });
+  const tls = { ...server, clientCa: authority.roots, clientAuth: "optional", versionMin: "1.3" } as const;
+  const listener = await serveApp(
+    { sockets: host.sockets, clock: systemClock, log: recorders.log },
+    { name: "coordinator", address: { host: "127.0.0.1", port: wantedPort }, limits: defaultLimits, tls },
+    (request, env) => coordinator.app.fetch(request, env),
+  );
+  const { port } = listener.address as { port: number };
+  return { listener, port, url: `https://localhost:${port}` };
 }
 
 /** Of a node that joined. */
