@@ -36,6 +36,7 @@ export class Coordinator {
   readonly #feed: Feed;
   readonly #keeper: InstanceKeeper;
   readonly #removed: RemovedServices;
+  readonly #meters = new CoordinatorMeters();
   #current: DocumentVersion | null = null;
   #adopting: Promise<void> = Promise.resolve();
   readonly #cancels: (() => void)[] = [];
@@ -49,6 +50,10 @@ export class Coordinator {
       changed: (change) => {
         this.#feed.instancesChanged(change);
         this.#keeper.changed(change);
+      },
+      expired: (node) => {
+        this.#meters.leaseEnded();
+        log.warn("a node did not renew its lease: its instances are gone", node);
       },
     });
     this.#feed = new Feed({ clock, random, registry: this.#registry, mesh: this.#mesh() });
@@ -144,7 +149,7 @@ export class Coordinator {
       credentials: new Issuing({ ...this.#parts, isRemoved }),
       operators: { check: (token) => tokens.checkOperator(token) },
       documents: this.#documents(),
-      meters: new CoordinatorMeters(),
+      meters: this.#meters,
       isRemoved,
       warnings: () => (this.#keeper.problem === null ? [] : [this.#keeper.problem]),
       readings: () => this.#readings(),

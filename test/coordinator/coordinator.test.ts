@@ -166,6 +166,18 @@ describe("a service that a new version no longer has", () => {
   });
 });
 
+test("a node that does not renew is logged and counted, one that leaves is not", async () => {
+  await lease("payments", "p1");
+  await lease("accounts", "a1");
+  await ask("/v1/leases", "accounts", { node: "n", instances: [] });
+  clock.advance(10_000);
+  const ended = opened.recorders.logged.filter(({ message }) => message.includes("did not renew"));
+  expect(ended).toMatchObject([{ level: "warn", fields: { service: "payments", node: "n", instances: 1 } }]);
+  expect(await (await ask("/metrics", "nobody")).text()).toContain(
+    "clearway_coordinator_leases_ended_total 1\n",
+  );
+});
+
 describe("a coordinator that starts again", () => {
   test("has version, instances and operators' tokens, and callers notice nothing but that", async () => {
     await apply("payments");

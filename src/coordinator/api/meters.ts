@@ -17,6 +17,7 @@ export interface CoordinatorReadings {
 export class CoordinatorMeters {
   #joins = 0;
   #renewals = 0;
+  #leasesEnded = 0;
   readonly #refusals = new Map<string, number>();
 
   joined(): void {
@@ -25,6 +26,10 @@ export class CoordinatorMeters {
 
   renewed(): void {
     this.#renewals += 1;
+  }
+
+  leaseEnded(): void {
+    this.#leasesEnded += 1;
   }
 
   refused(reason: string): void {
@@ -44,6 +49,7 @@ export class CoordinatorMeters {
       gauge("document_version", "The version of the mesh document that holds.", readings.documentVersion),
       counter("feed_bytes_total", "Bytes of the feed given to nodes.", readings.feedSentBytes),
       counter("feed_cut_off_total", "Feeds that ended because their node did not read.", readings.feedCutOff),
+      counter("leases_ended_total", "Nodes that did not renew their lease.", this.#leasesEnded),
       counter("joins_total", "Nodes that joined.", this.#joins),
       counter("renewals_total", "Certificates that were renewed.", this.#renewals),
       counter("store_failures_total", "Writes that the store did not take.", readings.storeFailures),

@@ -16,7 +16,7 @@ export function nodeOperations(parts: ApiParts): readonly Operation[] {
   return [...certificates(parts), ...presence(parts)];
 }
 
-function certificates({ credentials, meters }: ApiParts): readonly Operation[] {
+function certificates({ credentials, meters, log }: ApiParts): readonly Operation[] {
   return [
     operation({
       method: "POST",
@@ -28,6 +28,7 @@ function certificates({ credentials, meters }: ApiParts): readonly Operation[] {
       async run({ body }) {
         const answer = await credentials.join(body);
         meters.joined();
+        log.info("a node joined", { identity: answer.identity });
         return Response.json(answer);
       },
     }),

@@ -47,12 +47,19 @@ export interface RegistryParts {
   readonly clock: Clock;
   readonly limits?: RegistryLimits;
   readonly changed: (change: RegistryChange) => void;
+  /** A node did not renew. */
+  readonly expired?: (node: {
+    readonly service: string;
+    readonly node: string;
+    readonly instances: number;
+  }) => void;
 }
 
 export class Registry {
   readonly #clock: Clock;
   readonly #limits: RegistryLimits;
   readonly #changed: (change: RegistryChange) => void;
+  readonly #expired: NonNullable<RegistryParts["expired"]>;
   readonly #services = new Map<string, ServiceInstances>();
   /** All leases are equally long: in the order of their ends. */
   readonly #holders = new Map<string, Leaseholder>();
@@ -60,10 +67,11 @@ export class Registry {
   readonly #owners = new Map<string, string>();
   #cancelExpiry: (() => void) | null = null;
 
-  constructor({ clock, limits = registryLimits, changed }: RegistryParts) {
+  constructor({ clock, limits = registryLimits, changed, expired = () => {} }: RegistryParts) {
     this.#clock = clock;
     this.#limits = limits;
     this.#changed = changed;
+    this.#expired = expired;
   }
 
   /** Instances that a store kept: whether their nodes live is unknown, so each gets one lease's time to say so. */
@@ -202,6 +210,7 @@ export class Registry {
     for (const [key, holder] of this.#holders) {
       if (holder.endsAtMs > now) return;
       this.#end(key, holder);
+      this.#expired({ service: holder.service, node: holder.node, instances: holder.ids.size });
     }
   }
 }
