@@ -41,6 +41,7 @@ export function meshVerbs(base: MeshBase): Pick<Verbs, "coordinator" | "token" |
     documents: {
       terminal,
       operator,
+      clock,
       paint: async () =>
         (await import("./cli/paint.ts")).styledPaint({ interactive: terminal.interactive.out, environment }),
       load: (file) => base.checked(file, "document"),

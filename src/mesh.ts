@@ -79,11 +79,14 @@ export interface JoinRequest {
   readonly token: string;
   /** PKCS#10, PEM. Only its key counts: names come from the token. */
   readonly request: string;
+  /** What it calls itself; for lists, it proves nothing. */
+  readonly node?: string;
 }
 
 /** `POST /v1/certificate`: a node whose certificate still holds gets the next one. */
 export interface RenewalRequest {
   readonly request: string;
+  readonly node?: string;
 }
 
 /** What a node needs to be somebody: the answer to both. The private key never left the node. */
@@ -102,6 +105,8 @@ export interface Credentials {
 /** `POST /v1/leases`: all instances of one node; those that are new are registered, those that are gone removed. */
 export interface LeaseRequest {
   readonly node: string;
+  /** Of the mesh document: the one that holds for the node's requests. Told at once when it is another one. */
+  readonly version?: number;
   readonly instances: readonly Instance[];
 }
 

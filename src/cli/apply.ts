@@ -1,8 +1,9 @@
 import { Command } from "commander";
-import type { Terminal } from "../machine.ts";
+import type { Clock, Terminal } from "../machine.ts";
 import type { ApplyAnswer, ApplyRequest, CheckedDocument, Difference } from "../mesh.ts";
 import type { Problem } from "../snapshot.ts";
 import { differenceText, type Painter } from "./difference-text.ts";
+import { liveLines } from "./live-nodes.ts";
 import {
   coordinatorOption,
   type OperatorAccess,
@@ -25,6 +26,7 @@ export interface LoadedDocument {
 export interface DocumentVerbs {
   readonly terminal: Terminal;
   readonly operator: OperatorAccess;
+  readonly clock: Pick<Clock, "now" | "after">;
   paint(): Promise<Painter>;
   load(file: string): Promise<LoadedDocument>;
 }
@@ -62,7 +64,8 @@ async function apply(verbs: DocumentVerbs, options: ApplyOptions): Promise<numbe
   // What was shown is what is applied: if another version holds by now, nothing happens.
   const answer = await calls.put<ApplyAnswer>("/v1/document", requestOf(document, seen.version));
   if (output === "json") terminal.out(JSON.stringify(answer, null, 2));
-  else terminal.out(appliedText(answer, seen.version));
+  else
+    terminal.out([appliedText(answer, seen.version), ...(await liveLines(calls, answer, verbs))].join("\n"));
   return 0;
 }
 

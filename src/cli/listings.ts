@@ -39,6 +39,8 @@ export interface ListedNode {
   readonly node: string;
   readonly instances: number;
   readonly leaseLeftMs: number | null;
+  /** Of the mesh document, that holds for its requests; null while it said none. */
+  readonly version: number | null;
   readonly uses: readonly string[] | null;
 }
 
@@ -117,9 +119,9 @@ async function nodes({ calls, name }: ListingFacts): Promise<Listing> {
   const answer = await calls.get<{ readonly nodes: readonly ListedNode[] }>("/v1/nodes");
   const list = answer.nodes.filter(({ service }) => named(name)(service));
   return {
-    head: ["SERVICE", "NODE", "INSTANCES", "LEASE", "LISTENS", "USES"],
-    rows: list.map(({ service, node, instances: count, leaseLeftMs, uses }) => [
-      ...[service, node, String(count)],
+    head: ["SERVICE", "NODE", "DOCUMENT", "INSTANCES", "LEASE", "LISTENS", "USES"],
+    rows: list.map(({ service, node, version, instances: count, leaseLeftMs, uses }) => [
+      ...[service, node, version === null ? "-" : String(version), String(count)],
       leaseLeftMs === null ? "-" : `${shortTime(leaseLeftMs)} left`,
       ...(uses === null ? ["no", "-"] : ["yes", uses.join(", ") || "-"]),
     ]),

@@ -1,16 +1,11 @@
 import { Command } from "commander";
-import type { Terminal } from "../machine.ts";
 import type { ApplyAnswer, RollbackRequest, VersionSummary } from "../mesh.ts";
-import { appliedText, differenceLines } from "./apply.ts";
+import { appliedText, type DocumentVerbs, differenceLines } from "./apply.ts";
 import { versionNumber } from "./diff.ts";
-import type { Painter } from "./difference-text.ts";
-import { coordinatorOption, type OperatorAccess, orSayWhy, outputOption } from "./operator.ts";
+import { liveLines } from "./live-nodes.ts";
+import { coordinatorOption, orSayWhy, outputOption } from "./operator.ts";
 
-export interface RollbackVerb {
-  readonly terminal: Terminal;
-  readonly operator: OperatorAccess;
-  paint(): Promise<Painter>;
-}
+export type RollbackVerb = Omit<DocumentVerbs, "load">;
 
 interface RollbackOptions {
   readonly coordinator: string;
@@ -29,19 +24,21 @@ export function rollbackCommand(verb: RollbackVerb, finish: (code: number) => vo
 }
 
 async function rollback(
-  { terminal, operator, paint }: RollbackVerb,
+  verb: RollbackVerb,
   version: number,
   { coordinator, output }: RollbackOptions,
 ): Promise<number> {
+  const { terminal, operator, paint } = verb;
   const calls = await operator(coordinator);
   const { versions } = await calls.get<{ readonly versions: readonly VersionSummary[] }>("/v1/versions");
   const base = versions[0]?.version ?? 0;
   const request: RollbackRequest = { version, base };
   const answer = await calls.post<ApplyAnswer>("/v1/rollback", request);
   if (output === "json") terminal.out(JSON.stringify(answer, null, 2));
-  else
-    terminal.out(
-      [...differenceLines(answer.difference, await paint()), appliedText(answer, base)].join("\n"),
-    );
+  else {
+    const changes = differenceLines(answer.difference, await paint());
+    const live = await liveLines(calls, answer, verb);
+    terminal.out([...changes, appliedText(answer, base), ...live].join("\n"));
+  }
   return 0;
 }

@@ -86,13 +86,27 @@ test("get instances and nodes say what there is, of all services or of one", asy
     "n1",
   ]);
   expect(await get("instances")).toEqual(["there is no instance yet"]);
-  const listens = { service: "payments", node: "n1", instances: 1, leaseLeftMs: 8500, uses: ["taxes"] };
-  const silent = { service: "gateway", node: "n2", instances: 0, leaseLeftMs: null, uses: null };
+  const listens = {
+    service: "payments",
+    node: "n1",
+    instances: 1,
+    leaseLeftMs: 8500,
+    version: 7,
+    uses: ["taxes"],
+  };
+  const silent = {
+    service: "gateway",
+    node: "n2",
+    instances: 0,
+    leaseLeftMs: null,
+    version: null,
+    uses: null,
+  };
   mesh.answers.set("/v1/nodes", { nodes: [listens, silent] });
   expect(cells(await get("nodes"))).toEqual([
-    ["SERVICE", "NODE", "INSTANCES", "LEASE", "LISTENS", "USES"],
-    ["payments", "n1", "1", "8s left", "yes", "taxes"],
-    ["gateway", "n2", "0", "-", "no", "-"],
+    ["SERVICE", "NODE", "DOCUMENT", "INSTANCES", "LEASE", "LISTENS", "USES"],
+    ["payments", "n1", "7", "1", "8s left", "yes", "taxes"],
+    ["gateway", "n2", "-", "0", "-", "no", "-"],
   ]);
   expect(await get("nodes gateway")).toHaveLength(2);
 });

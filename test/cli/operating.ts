@@ -18,7 +18,7 @@ export class Operating {
     checkFiles: () => Promise.reject(new Error("was not checked")),
   });
   /** Beside the documents, by path. */
-  readonly answers = new Map<string, unknown>();
+  readonly answers = new Map<string, unknown>([["/v1/nodes", { nodes: [] }]]);
   /** What `-f` reads. */
   text = "";
   /** Runs before the coordinator hears of an apply. */
@@ -45,7 +45,12 @@ export class Operating {
       this.asked.push(coordinator);
       return this.#calls();
     };
-    const common = { terminal, operator, paint: async () => (_: string, text: string) => text };
+    const common = {
+      terminal,
+      operator,
+      clock: this.clock,
+      paint: async () => (_: string, text: string) => text,
+    };
     const documents = {
       ...common,
       load: () => this.#load(),

@@ -30,7 +30,7 @@ export function nodes(registry: Registry, feed: Feed): readonly ListedNode[] {
   for (const one of registry.nodes()) byName.set(`${one.service}/${one.node}`, { ...one, uses: null });
   for (const { caller, services: uses } of feed.subscribers()) {
     const key = `${caller.service}/${caller.node}`;
-    const known = byName.get(key) ?? { ...caller, instances: 0, leaseLeftMs: null };
+    const known = byName.get(key) ?? { ...caller, instances: 0, leaseLeftMs: null, version: null };
     byName.set(key, { ...known, uses: [...uses] });
   }
   return [...byName].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, node]) => node);

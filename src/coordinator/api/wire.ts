@@ -58,10 +58,12 @@ const certificateRequest = z.string().max(16_384).describe("PKCS#10, PEM");
 export const joinRequest = z.strictObject({
   token: z.string().max(8192),
   request: certificateRequest,
+  node: node.exactOptional(),
 }) satisfies z.ZodType<JoinRequest>;
 
 export const renewalRequest = z.strictObject({
   request: certificateRequest,
+  node: node.exactOptional(),
 }) satisfies z.ZodType<RenewalRequest>;
 
 export const credentials = z.strictObject({
@@ -75,6 +77,7 @@ export const credentials = z.strictObject({
 
 export const leaseRequest = z.strictObject({
   node,
+  version: version.exactOptional().describe("Of the mesh document, that holds for the node's requests"),
   instances: z.array(instance).max(1000).describe("All that the node has: those left out are removed"),
 }) satisfies z.ZodType<LeaseRequest>;
 
@@ -165,6 +168,7 @@ export const nodesAnswer = z.strictObject({
       node: z.string(),
       instances: z.int(),
       leaseLeftMs: z.number().nullable().describe("Null without instances"),
+      version: z.int().nullable().describe("Of the mesh document, as it said; null while it said none"),
       uses: z
         .array(z.string())
         .nullable()

@@ -34,22 +34,22 @@ export class Issuing {
   }
 
   /** What can be refused without the token is looked at before one use of it is counted. */
-  async join({ token, request }: JoinRequest): Promise<Credentials> {
+  async join({ token, request, node }: JoinRequest): Promise<Credentials> {
     const { authority, tokens, trustDomain } = this.#parts;
     const grant = await tokens.checkJoin(token, trustDomain);
     const { service } = grant;
     this.#demandPresent(service);
     const accepted = await authority.accept(request);
     await tokens.use(grant);
-    return authority.issue(accepted, { identity: { trustDomain, service }, node: null });
+    return authority.issue(accepted, { identity: { trustDomain, service }, node: node ?? null });
   }
 
   /** `service`: what the certificate proves that the node has now. */
-  async renew(service: string, { request }: RenewalRequest): Promise<Credentials> {
+  async renew(service: string, { request, node }: RenewalRequest): Promise<Credentials> {
     const { authority, trustDomain } = this.#parts;
     this.#demandPresent(service);
     const accepted = await authority.accept(request);
-    return authority.issue(accepted, { identity: { trustDomain, service }, node: null });
+    return authority.issue(accepted, { identity: { trustDomain, service }, node: node ?? null });
   }
 
   async createToken(wish: Omit<JoinTokenWish, "trustDomain">): Promise<CreatedToken> {

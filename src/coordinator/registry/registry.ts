@@ -34,6 +34,8 @@ export interface RegisteredNode {
   readonly node: string;
   readonly instances: number;
   readonly leaseLeftMs: number;
+  /** Of the mesh document, as the node said. */
+  readonly version: number | null;
 }
 
 interface Leaseholder {
@@ -41,6 +43,7 @@ interface Leaseholder {
   readonly node: string;
   readonly ids: ReadonlySet<string>;
   readonly endsAtMs: number;
+  readonly version: number | null;
 }
 
 export interface RegistryParts {
@@ -91,7 +94,7 @@ export class Registry {
    * Makes these the instances of the node, for a lease from now on; with none it has left. `service` is what the node
    * proved to be. Throws a Refusal, and then changes nothing.
    */
-  renew(service: string, { node, instances }: LeaseRequest): void {
+  renew(service: string, { node, instances, version }: LeaseRequest): void {
     const key = holderKey(service, node);
     const before = this.#holders.get(key)?.ids ?? new Set<string>();
     this.#check(service, key, instances);
@@ -100,7 +103,7 @@ export class Registry {
     const known = this.#services.get(service);
     const put = next.filter(({ instance, text }) => known?.get(instance.id)?.text !== text);
     const gone = [...before].filter((id) => !ids.has(id));
-    this.#hold(key, { service, node, ids, endsAtMs: this.#clock.now() + leaseMs });
+    this.#hold(key, { service, node, ids, endsAtMs: this.#clock.now() + leaseMs, version: version ?? null });
     this.#apply(service, { key, put, gone });
   }
 
@@ -125,9 +128,10 @@ export class Registry {
 
   nodes(): readonly RegisteredNode[] {
     const now = this.#clock.now();
-    return [...this.#holders.values()].map(({ service, node, ids, endsAtMs }) => ({
+    return [...this.#holders.values()].map(({ service, node, ids, endsAtMs, version }) => ({
       service,
       node,
+      version,
       instances: ids.size,
       leaseLeftMs: Math.max(0, Math.round(endsAtMs - now)),
     }));

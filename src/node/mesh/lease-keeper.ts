@@ -30,6 +30,7 @@ export class LeaseKeeper {
   #telling: Promise<void> | null = null;
   /** The coordinator was told of these, by the last call that went well. */
   #told: readonly Instance[] | null = null;
+  #version: number | null = null;
   #closed = false;
 
   constructor(parts: LeaseParts) {
@@ -49,6 +50,14 @@ export class LeaseKeeper {
     await this.#telling;
     if (!this.#knows(instances)) await this.#tell();
     return this.#knows(instances) ? "told" : "not told";
+  }
+
+  /** This version of the mesh document holds for the node's requests from now on. */
+  live(version: number): void {
+    if (version === this.#version) return;
+    this.#version = version;
+    // A node without instances has no lease.
+    if (this.#told !== null && this.#told.length > 0) void this.#tell();
   }
 
   close(): void {
@@ -72,13 +81,14 @@ export class LeaseKeeper {
     if (this.#closed) return;
     const { clock, node, lease } = this.#parts;
     const instances = this.#instances;
+    const version = this.#version;
     try {
-      const answer = await lease({ node, instances });
+      const answer = await lease({ node, instances, ...(version === null ? {} : { version }) });
       this.#told = instances;
       this.#everyMs = Math.max(renewEveryMsMin, answer.renewEveryMs);
       this.#backoff.succeeded();
       this.#outage.worked();
-      this.#again(clock, this.#everyMs);
+      this.#again(clock, version === this.#version ? this.#everyMs : 0);
     } catch (error) {
       // After a while without it nothing is known there any more.
       this.#told = null;

@@ -31,6 +31,8 @@ export interface MemberOptions {
   subscribed(knowledge: MeshKnowledge | null): readonly string[];
   /** Another snapshot may be made. */
   changed(): void;
+  /** Another version of the document holds, in which nothing is other for this node. */
+  unchanged(): void;
 }
 
 export class MeshMember {
@@ -61,8 +63,8 @@ export class MeshMember {
       ...parts,
       service: options.service,
       state: kept.state,
-      join: (request) => coordinator.join(request),
-      renew: (request, own) => coordinator.renew(request, own),
+      join: (request) => coordinator.join({ ...request, node: kept.nodeId }),
+      renew: (request, own) => coordinator.renew({ ...request, node: kept.nodeId }, own),
       renewed: () => options.changed(),
     });
     const ofNode = { clock, random, log, node: kept.nodeId };
@@ -138,6 +140,7 @@ export class MeshMember {
     this.#cancelSave ??= this.#parts.clock.after(saveAfterMs, () => void this.#save());
     this.#live.resolve();
     if (rules === "changed") this.#options.changed();
+    else this.#options.unchanged();
   }
 
   #tellRegistry(services: readonly string[]): void {

@@ -55,6 +55,10 @@ export class Sidecar implements ConfigSource, Membership {
   #appState: "healthy" | "unhealthy" = "healthy";
   #wanted: readonly string[] = [];
   #inbound: Address | null = null;
+  /** What the snapshot was made of that was loaded last, and what the one that is live was. */
+  #loadedAs: { readonly version: number; readonly document: number; readonly inputs: string } | null = null;
+  #liveInputs: string | null = null;
+  #liveDocument = 0;
   #changed: () => void = () => {};
   #phase: "serving" | "leaving" | "closed" = "serving";
 
@@ -117,6 +121,7 @@ export class Sidecar implements ConfigSource, Membership {
         return [own, ...called];
       },
       changed: () => this.#changed(),
+      unchanged: () => this.#documentLive(),
     });
     this.#member = member;
     try {
@@ -141,7 +146,9 @@ export class Sidecar implements ConfigSource, Membership {
       certificateEnds: new Date(credentials.expiresEpochMs).toISOString(),
       document: knowledge?.version ?? null,
     };
-    const reading = { files: new Map([[this.name, this.#inputs(member)]]), folders: new Map() };
+    const inputs = this.#inputs(member);
+    const reading = { files: new Map([[this.name, inputs]]), folders: new Map() };
+    this.#loadedAs = { version, document: knowledge?.version ?? 0, inputs };
     return { snapshot, problems: [], resolved, reading };
   }
 
@@ -153,7 +160,13 @@ export class Sidecar implements ConfigSource, Membership {
 
   // ---- its place in the mesh ----
 
-  serves({ listeners, services }: Snapshot): void {
+  serves({ version, listeners, services }: Snapshot): void {
+    if (this.#loadedAs?.version === version) {
+      this.#liveInputs = this.#loadedAs.inputs;
+      this.#tellDocument(this.#loadedAs.document);
+      // Meanwhile one may have come in which nothing was other.
+      this.#documentLive();
+    }
     const first = this.#inbound === null;
     this.#inbound = listeners.find(({ name }) => name === "inbound")!.bind;
     if (!first) return;
@@ -174,6 +187,18 @@ export class Sidecar implements ConfigSource, Membership {
       this.#changed();
       void this.#register();
     });
+  }
+
+  /** The newest version of the document holds when nothing that it says is other than what is live. */
+  #documentLive(): void {
+    const version = this.#member?.knowledge?.version ?? 0;
+    if (this.#member === null || version <= this.#liveDocument) return;
+    if (this.#liveInputs === this.#inputs(this.#member)) this.#tellDocument(version);
+  }
+
+  #tellDocument(version: number): void {
+    this.#liveDocument = version;
+    if (version > 0) this.#member?.lease.live(version);
   }
 
   observed(states: readonly ServiceState[]): void {

@@ -143,7 +143,7 @@ describe("operators", () => {
 
   test("see instances, services, nodes and versions", async () => {
     const drained = { ...instance("p2", "payments"), state: "draining" };
-    const body = { node: "n1", instances: [instance("p1", "payments"), drained] };
+    const body = { node: "n1", version: 7, instances: [instance("p1", "payments"), drained] };
     await fake.ask("/v1/leases", { as: "payments", body });
     await fake.ask("/v1/feed", { as: "storefront", body: listen("payments", "accounts") });
     const see = async (what: string) => (await fake.ask(`/v1/${what}`, { as: "operator" })).response.json();
@@ -154,12 +154,13 @@ describe("operators", () => {
     });
     expect(await see("nodes")).toEqual({
       nodes: [
-        { service: "payments", node: "n1", instances: 2, leaseLeftMs: 10_000, uses: null },
+        { service: "payments", node: "n1", instances: 2, leaseLeftMs: 10_000, version: 7, uses: null },
         {
           service: "storefront",
           node: "n1",
           instances: 0,
           leaseLeftMs: null,
+          version: null,
           uses: ["accounts", "payments"],
         },
       ],

@@ -207,7 +207,8 @@ describe("joining", () => {
     expect((await issuing.join({ token, request })).identity).toBe("spiffe://store.example/payments");
     expect(await reasonOf(issuing.join({ token, request }))).toBe("token-used-up");
     clock.advance(dayMs / 2);
-    const renewed = await issuing.renew("payments", { request });
+    const renewed = await issuing.renew("payments", { request, node: "node-1" });
+    expect((await issuing.identities()).map(({ node }) => node).toSorted()).toEqual(["node-1", null]);
     expect(renewed.identity).toBe("spiffe://store.example/payments");
     expect(renewed.expiresEpochMs).toBe(clock.epochMs() + dayMs);
   });

@@ -40,6 +40,26 @@ describe("LeaseKeeper", () => {
     expect(coordinator.leases.length).toBe(5);
   });
 
+  test("tells at once which version of the document is live, also one that came while it was telling", async () => {
+    const { coordinator, keeper, pass } = keeping();
+    keeper.live(6);
+    await settled();
+    expect(coordinator.leases).toEqual([]);
+    await keeper.put([instance("a")]);
+    expect(coordinator.leases.at(-1)).toMatchObject({ version: 6 });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    coordinator.gate = promise;
+    keeper.live(7);
+    await settled();
+    keeper.live(8);
+    resolve();
+    await settled();
+    await pass(0);
+    await pass(1);
+    expect(coordinator.leases.map(({ version }) => version)).toEqual([6, 7, 8]);
+    keeper.close();
+  });
+
   test("a change while it is told of another is told next", async () => {
     const { coordinator, keeper } = keeping();
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,0 +1,40 @@
+/** Which nodes have a version of the mesh document live, a moment after it was applied. */
+import type { Clock } from "../machine.ts";
+import type { ListedNode } from "./listings.ts";
+import type { OperatorCalls } from "./operator.ts";
+import { counted } from "./table.ts";
+
+/** Nodes switch within a second; one that is slow is named, not waited for. */
+const patienceMs = 3_000;
+const askEveryMs = 100;
+const namedMax = 10;
+
+/** For people; no line when no node is connected. */
+export async function liveLines(
+  calls: OperatorCalls,
+  { version }: { readonly version: number },
+  { clock }: { readonly clock: Pick<Clock, "now" | "after"> },
+): Promise<string[]> {
+  const untilMs = clock.now() + patienceMs;
+  for (;;) {
+    const { nodes } = await calls.get<{ readonly nodes: readonly ListedNode[] }>("/v1/nodes");
+    // Others get it when they return.
+    const connected = nodes.filter(({ uses }) => uses !== null);
+    const behind = connected.filter((node) => (node.version ?? 0) < version);
+    // A node without instances says nothing of what it has.
+    const awaited = behind.filter(({ instances }) => instances > 0);
+    if (awaited.length === 0 || clock.now() >= untilMs) return linesOf(version, connected, behind);
+    await new Promise<void>((resolve) => clock.after(askEveryMs, resolve));
+  }
+}
+
+function linesOf(version: number, connected: readonly ListedNode[], behind: readonly ListedNode[]): string[] {
+  if (connected.length === 0) return [];
+  if (behind.length === 0) return [`live on all ${counted(connected.length, "connected node")}`];
+  const names = behind.slice(0, namedMax).map(({ service, node, version: has }) => {
+    return `${service}/${node} (${has === null ? "said nothing yet" : `has ${has}`})`;
+  });
+  const more = behind.length > namedMax ? ` and ${behind.length - namedMax} more` : "";
+  const live = `${connected.length - behind.length} of ${counted(connected.length, "connected node")}`;
+  return [`live on ${live}; without version ${version}: ${names.join(", ")}${more}`];
+}
