@@ -47,14 +47,21 @@ export interface BodySink {
   /** Takes bytes[start, end) at once; a sink that is full pauses the source itself. */
   data(bytes: Buffer, start: number, end: number): void;
   /**
-   * Whether the bytes that the last `data` was given are read by nobody any more, so that their memory may be used again;
-   * a sink without it may keep them for as long as it likes.
+   * Whether the bytes that the last `data` was given are read by nobody any more, so that their memory may be used again.
+   * Where a part of them still waits to be sent, `owner` is told when that left, if ever. A sink without it may keep the
+   * bytes for as long as it likes.
    */
-  hasSpent?(bytes: Buffer): boolean;
+  hasSpent?(bytes: Buffer, owner: ChunkOwner): boolean;
   /** The body is whole. */
   end(trailers: FieldTable | null): void;
   /** The body will never be whole. */
   fail(failure: Failure): void;
+}
+
+/** Whoever gave a chunk to a sink, and reads it no more. */
+export interface ChunkOwner {
+  /** Nobody does. */
+  reclaim(chunk: Buffer): void;
 }
 
 /** A failure while moving a message. One table (runtime/failures.ts) maps kinds to statuses and reasons. */

@@ -1,5 +1,5 @@
 /** The body of a service's answer, in the hands of filters. */
-import type { BodySink, BodySource, Failure } from "../types.ts";
+import type { BodySink, BodySource, ChunkOwner, Failure } from "../types.ts";
 import { requestOver } from "./caller-body.ts";
 import { lightResponse } from "./fetch/response.ts";
 import { NOWHERE } from "./http1/body-sinks.ts";
@@ -62,8 +62,8 @@ export class AnswerBody implements BodySource, BodySink {
   }
 
   /** The chunk with the head in it is kept: filters read fields in it for as long as they like. */
-  hasSpent(bytes: Buffer): boolean {
-    return bytes !== this.#headBytes && (this.#sink?.hasSpent?.(bytes) ?? false);
+  hasSpent(bytes: Buffer, owner: ChunkOwner): boolean {
+    return bytes !== this.#headBytes && (this.#sink?.hasSpent?.(bytes, owner) ?? false);
   }
 
   end(trailers: Parameters<BodySink["end"]>[0]): void {

@@ -6,6 +6,7 @@
  * time, and is written when another wire needs it or when the event ends (`flushWires`).
  */
 import type { ByteSocket } from "../machine.ts";
+import type { ChunkOwner } from "../types.ts";
 
 const SCRATCH_BYTES = 64 * 1024;
 /** A larger piece is written from where it lies: a second system call costs less than copying it. */
@@ -20,6 +21,15 @@ let owner: Wire | null = null;
 let spent: Buffer | null = null;
 let spentBy: Wire | null = null;
 
+/** What the socket did not take yet. */
+interface Waiting {
+  rest: Buffer;
+  /** What it is a part of; null for a copy. */
+  readonly chunk: Buffer | null;
+  /** Told when it left. */
+  owner: ChunkOwner | null;
+}
+
 /** Writes what the current event gathered. Whoever is called by a socket, a timer or a promise calls it at the end. */
 export function flushWires(): void {
   owner?.flush();
@@ -29,7 +39,7 @@ export class Wire {
   readonly #socket: ByteSocket;
   readonly #lowBytes: number;
   readonly #drained: () => void;
-  #waiting: Buffer[] = [];
+  #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #ending = false;
   #paused = false;
@@ -98,9 +108,13 @@ export class Wire {
     spentBy = this;
   }
 
-  /** Whether these bytes are the last that were given to `write`, and not read by this wire any more. */
-  hasSpent(bytes: Buffer): boolean {
-    return spent === bytes && spentBy === this;
+  /** Whether these bytes, the last that were given to `write`, are read by this wire no more; else `owner` is told when. */
+  hasSpent(bytes: Buffer, owner: ChunkOwner): boolean {
+    // A chunk may have been given in several pieces, of which an earlier one waits.
+    const last = this.#waiting.findLast(({ chunk }) => chunk === bytes);
+    if (last === undefined) return spent === bytes && spentBy === this;
+    last.owner = owner;
+    return false;
   }
 
   writeText(latin1: string): void {
@@ -164,14 +178,16 @@ export class Wire {
   onDrain(): void {
     while (this.#waiting.length > 0) {
       const first = this.#waiting[0]!;
-      const taken = this.#socket.write(first, 0, first.length);
+      const { rest } = first;
+      const taken = this.#socket.write(rest, 0, rest.length);
       if (taken < 0) return;
       this.#waitingBytes -= taken;
-      if (taken < first.length) {
-        this.#waiting[0] = first.subarray(taken);
+      if (taken < rest.length) {
+        first.rest = rest.subarray(taken);
         break;
       }
       this.#waiting.shift();
+      if (first.chunk !== null) first.owner?.reclaim(first.chunk);
     }
     if (this.#waitingBytes === 0 && this.#ending) this.#socket.end();
     if (this.#waitingBytes <= this.#lowBytes) this.#drained();
@@ -184,7 +200,12 @@ export class Wire {
       if (taken < 0 || taken === end - start) return;
     }
     const rest = bytes.subarray(start + taken, end);
-    this.#waiting.push(fate === "kept" ? rest : Buffer.from(rest));
+    const isKept = fate === "kept";
+    this.#waiting.push({
+      rest: isKept ? rest : Buffer.from(rest),
+      chunk: isKept ? bytes : null,
+      owner: null,
+    });
     this.#waitingBytes += rest.length;
   }
 }

@@ -2,7 +2,7 @@
  * The answering half of a caller's connection: one answer after the other, heads and bodies framed as the caller's
  * version asks, the sender held back while the caller takes bytes too slowly.
  */
-import type { BodySink, BodySource, Failure, FieldTable } from "../../types.ts";
+import type { BodySink, BodySource, ChunkOwner, Failure, FieldTable } from "../../types.ts";
 import type { Answer } from "../failures.ts";
 import { flushWires, type Wire } from "../wire.ts";
 import { type EditedHead, writeEditedHead, writeForwardedHead, writeInterimHead } from "./answer.ts";
@@ -183,9 +183,8 @@ export class CallerAnswer implements BodySink {
     }
   }
 
-  /** Whether what `data` was given is out: nobody reads it any more. */
-  hasSpent(bytes: Buffer): boolean {
-    return this.#wire?.hasSpent(bytes) ?? false;
+  hasSpent(bytes: Buffer, owner: ChunkOwner): boolean {
+    return this.#wire?.hasSpent(bytes, owner) ?? false;
   }
 
   /** The caller took what waited. */

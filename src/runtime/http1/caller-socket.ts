@@ -59,6 +59,11 @@ export abstract class CallerSocket {
     this.wire?.resume();
   }
 
+  /** Takes back a chunk that the caller sent and nobody reads any more. */
+  reclaim(chunk: Buffer): void {
+    this.wire?.reclaim(chunk);
+  }
+
   /** Bytes that the caller did not take yet. */
   protected get waitingBytes(): number {
     return this.wire?.waitingBytes ?? 0;

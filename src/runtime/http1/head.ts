@@ -82,6 +82,9 @@ export class Head implements KnownFields {
   /** After the first line with its line end. */
   fieldsStart = 0;
 
+  /** Whether somebody has a copy of its offsets, and so reads its bytes for as long as it likes. */
+  isShared = false;
+
   #phase: Phase = Phase.Done;
   #at = 0;
   #mark = 0;
@@ -103,6 +106,7 @@ export class Head implements KnownFields {
     this.methodEnd = start;
     this.count = 0;
     this.problem = null;
+    this.isShared = false;
     this.#at = start;
     this.#mark = start;
     this.#phase = phase;
@@ -139,6 +143,7 @@ export class Head implements KnownFields {
   /** A copy that lives as long as somebody holds it. */
   detached(): KnownFields {
     const { bytes, count, fieldsEnd } = this;
+    this.isShared = true;
     // By hand: for so few, `slice` costs three times that.
     const offsets = new Int32Array(count * FIELD_STRIDE);
     for (let i = 0; i < offsets.length; i++) offsets[i] = this.offsets[i]!;

@@ -1,5 +1,5 @@
 /** What both reading halves share: the bytes that came and were not read yet, in one piece, and the head scanned in them. */
-import type { BodySink } from "../../types.ts";
+import type { BodySink, ChunkOwner } from "../../types.ts";
 import { Head } from "./head.ts";
 
 export abstract class MessageReader {
@@ -8,6 +8,8 @@ export abstract class MessageReader {
   problem: string | null = null;
   protected input: Buffer | null = null;
   protected inputAt = 0;
+  /** What the last `readBody` gave, when that was all there is. */
+  protected given: Buffer | null = null;
   /** Whether the head is begun and not whole. */
   protected scanning = false;
 
@@ -30,6 +32,16 @@ export abstract class MessageReader {
     if (this.scanning) this.head.moved(joined, -this.inputAt);
     this.input = joined;
     this.inputAt = 0;
+  }
+
+  /**
+   * Whether `chunk`, which came last, went on to the sink by the last `readBody`, and nobody reads it any more; where a
+   * part of it waits, `owner` is told when that left. What was joined with more bytes is the collector's.
+   */
+  spentBy(sink: BodySink, chunk: Buffer | null, owner: ChunkOwner): boolean {
+    const { given } = this;
+    this.given = null;
+    return given !== null && given === chunk && (sink.hasSpent?.(given, owner) ?? false);
   }
 
   dropInput(): void {

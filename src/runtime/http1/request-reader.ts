@@ -1,5 +1,6 @@
 /** The reading half of a caller's connection: bytes in, a checked head and a body out, one request after the other. */
-import type { BodySink, FieldTable } from "../../types.ts";
+import type { BodySink, ChunkOwner, FieldTable } from "../../types.ts";
+import { NOBODY } from "./body-sinks.ts";
 import { Byte } from "./characters.ts";
 import { ChunkedReader, type ChunkLimits } from "./chunked.ts";
 import type { HeadLimits } from "./head.ts";
@@ -23,6 +24,8 @@ export class RequestReader extends MessageReader {
   #left = 0;
   #chunks: ChunkedReader | null = null;
   #continued = false;
+  /** What the head is in, when all of it went on. */
+  #spentHead: Buffer | null = null;
 
   constructor(limits: RequestLimits) {
     super();
@@ -72,12 +75,27 @@ export class RequestReader extends MessageReader {
     this.#continued = true;
   }
 
-  /** Forgets the request that was answered; what came after it stays. */
-  release(): void {
+  /**
+   * As for any message; but the chunk with the head is read while the request lives. It is told by `release`, unless a part
+   * of it waits to be sent: that may take longer than the request.
+   */
+  override spentBy(sink: BodySink, chunk: Buffer | null, owner: ChunkOwner): boolean {
+    const isHead = chunk === this.head.bytes;
+    if (!super.spentBy(sink, chunk, isHead ? NOBODY : owner)) return false;
+    if (isHead) this.#spentHead = chunk;
+    return !isHead;
+  }
+
+  /** Forgets the request that was answered; what came after it stays. Returns a chunk that nobody reads any more. */
+  release(): Buffer | null {
+    // Filters read fields in it for as long as they like.
+    const spent = this.head.isShared ? null : this.#spentHead;
+    this.#spentHead = null;
     this.head.release();
     this.#left = 0;
     this.#chunks = null;
     this.trailers = null;
+    return spent;
   }
 
   /** Reads on in a head; after "done" the facts hold. */
@@ -127,12 +145,15 @@ export class RequestReader extends MessageReader {
       const chunks = this.#chunks;
       const stop = chunks.read(input, start, input.length, sink);
       this.bodyBytesRead = chunks.dataBytes;
+      this.given = stop === input.length ? input : null;
       return this.#afterChunks(stop);
     }
     const stop = Math.min(input.length, start + this.#left);
     this.#left -= stop - start;
     this.bodyBytesRead += stop - start;
     this.consume(stop);
+    // What follows the body is read by the next head.
+    this.given = stop === input.length ? input : null;
     sink.data(input, start, stop);
     return this.#left === 0 ? "done" : "more";
   }

@@ -10,7 +10,6 @@ export class ResponseReader extends MessageReader {
   readonly #limits: MessageLimits;
   #left = 0;
   #chunks: ChunkedReader | null = null;
-  #given: Buffer | null = null;
 
   constructor(limits: MessageLimits) {
     super();
@@ -56,13 +55,6 @@ export class ResponseReader extends MessageReader {
     return "done";
   }
 
-  /** What the last `readBody` gave, when that was all there is and the sink is done with it. */
-  spentBy(sink: BodySink): Buffer | null {
-    const given = this.#given;
-    this.#given = null;
-    return given !== null && sink.hasSpent?.(given) === true ? given : null;
-  }
-
   /** Gives what is here of the body to the sink, which may end everything from inside. */
   readBody(sink: BodySink): "more" | "bad" {
     const input = this.input!;
@@ -73,13 +65,14 @@ export class ResponseReader extends MessageReader {
       this.problem = chunks.problem;
       if (this.problem !== null) return "bad";
       this.consume(stop);
+      this.given = stop === input.length ? input : null;
       return "more";
     }
     const stop = this.facts.framing === "length" ? Math.min(input.length, start + this.#left) : input.length;
     this.#left -= stop - start;
     this.consume(stop);
-    // Chunks are read by their reader, too, and what follows the body by the next head.
-    this.#given = stop === input.length ? input : null;
+    // What follows the body is read by the next head.
+    this.given = stop === input.length ? input : null;
     if (stop > start) sink.data(input, start, stop);
     return "more";
   }

@@ -6,7 +6,7 @@
 
 import type { ByteSocket, SocketError, SocketOwner, Sockets } from "../../machine.ts";
 import type { MessageLimits } from "../../snapshot.ts";
-import type { BodySink, BodySource, Failure, FieldTable } from "../../types.ts";
+import type { BodySink, BodySource, ChunkOwner, Failure, FieldTable } from "../../types.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
 import { MessageFailure } from "../failures.ts";
 import { flushWires, Wire } from "../wire.ts";
@@ -37,7 +37,7 @@ const INFORMATIONAL_MAX = 100;
 /** A body that nobody wants is read to its end when this much is left, so that the connection lives. */
 const DISCARDED_BYTES_MAX = 64 * 1024;
 
-export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
+export class UpstreamConnection implements SocketOwner, BodySource, BodySink, ChunkOwner {
   /** How many answers this connection gave: a failure of a fresh one is the endpoint's, of an old one maybe the clock's. */
   answers = 0;
   /** When the certificate ends that proved its endpoint's identity, where one is demanded. */
@@ -51,8 +51,9 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   #state: State = "connecting";
   #owner: CallOwner | null = null;
   #sink: BodySink | null = null;
-  /** What came last, when all of it went on and nobody reads it any more. */
-  #spent: Buffer | null = null;
+  /** What came in the event that goes on; and whether nobody reads it any more. */
+  #chunk: Buffer | null = null;
+  #isSpent = false;
   #informational = 0;
   /** How the connection ended, while what came before that still waits for its reader. */
   #over: string | null = null;
@@ -134,6 +135,10 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
     this.#request = "sent";
   }
 
+  hasSpent(bytes: Buffer, owner: ChunkOwner): boolean {
+    return this.#wire?.hasSpent(bytes, owner) ?? false;
+  }
+
   /** Where an answer is on its way already, it ends here too. */
   fail(failure: Failure): void {
     const sink = this.#sink;
@@ -201,10 +206,15 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
   onData(chunk: Buffer): void {
     this.#keeper.deadlines.touch();
     this.#response.append(chunk);
+    this.#chunk = chunk;
     this.#advance();
+    this.#chunk = null;
     flushWires();
-    if (this.#spent !== chunk) return;
-    this.#spent = null;
+    if (this.#isSpent) this.reclaim(chunk);
+    this.#isSpent = false;
+  }
+
+  reclaim(chunk: Buffer): void {
     this.#wire?.reclaim(chunk);
   }
 
@@ -312,7 +322,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink {
     this.#touchSilence();
     if (this.#state === "tunnel") this.#response.takeAll(sink);
     else if (this.#response.readBody(sink) === "bad") this.#lost(`answered with a ${this.#response.problem}`);
-    else this.#spent = this.#response.spentBy(sink);
+    else this.#isSpent = this.#response.spentBy(sink, this.#chunk, this);
   }
 
   /** The answer is whole. The connection goes back first, so that what follows from the answer may use it. */

@@ -1,53 +1,15 @@
 /** The memory of a service's chunk is taken back as soon as it went on to the caller, and never while somebody reads it. */
 import { afterEach, expect, test } from "bun:test";
 import { createServer } from "node:net";
-import { bunSockets as sockets } from "../../../src/host/sockets/bun.ts";
-import type { ByteSocket, SocketOwner, Sockets } from "../../../src/machine.ts";
 import { defineFilter, type FilterDefinition, z } from "../../../src/plugin.ts";
 import type { FilterRegistry } from "../../../src/types.ts";
 import { gateway, RunningProxy } from "../running-proxy.ts";
+import { WatchedChunks } from "../watched-chunks.ts";
 
 const open: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0)) await close();
 });
-
-/** The system's sockets, with each chunk that a service's connection gave, and those that were taken back. */
-class Watched {
-  readonly given: Buffer[] = [];
-  readonly reclaimed = new Set<Buffer>();
-  readonly sockets: Sockets = {
-    ...sockets,
-    connect: (address, owner, ...rest) => sockets.connect(address, this.#watch(owner), ...rest),
-  };
-
-  #watch(owner: SocketOwner): SocketOwner {
-    return {
-      onOpen: (socket) => owner.onOpen(this.#noting(socket)),
-      onData: (chunk) => {
-        this.given.push(chunk);
-        owner.onData(chunk);
-      },
-      onDrain: () => owner.onDrain(),
-      onEnd: () => owner.onEnd(),
-      onClose: (error) => owner.onClose(error),
-    };
-  }
-
-  #noting(socket: ByteSocket): ByteSocket {
-    const reclaim = (chunk: Buffer) => {
-      this.reclaimed.add(chunk);
-      socket.reclaim!(chunk);
-    };
-    return new Proxy(socket, {
-      get: (target, name) => {
-        if (name === "reclaim") return reclaim;
-        const value = Reflect.get(target, name, target);
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-    });
-  }
-}
 
 function bodyOf(lengthBytes: number, seed: number): Buffer {
   return Buffer.from(Array.from({ length: lengthBytes }, (_, index) => 33 + ((index * 7 + seed) % 90)));
@@ -74,7 +36,7 @@ async function serviceOf(pieces: (count: number) => readonly Buffer[]): Promise<
 
 async function proxyTo(
   port: number,
-  watched: Watched,
+  watched: WatchedChunks,
   more: { listener?: string; filters?: FilterRegistry } = {},
 ) {
   const { listener = "", ...rest } = more;
@@ -97,7 +59,7 @@ function headOf(lengthBytes: number): Buffer {
 for (const kibibytes of [1, 16, 64, 300]) {
   test(`answers of ${kibibytes} KiB arrive whole, and their chunks are taken back`, async () => {
     const bodies = [0, 1, 2].map((seed) => bodyOf(kibibytes * 1024, seed));
-    const watched = new Watched();
+    const watched = new WatchedChunks();
     const port = await serviceOf((count) => {
       const body = bodies[count]!;
       const half = body.length >> 1;
@@ -107,7 +69,7 @@ for (const kibibytes of [1, 16, 64, 300]) {
     for (const body of bodies) expect((await bytesOf(url)).equals(body)).toBe(true);
     expect(watched.reclaimed.size).toBeGreaterThan(0);
     for (const chunk of watched.reclaimed) {
-      expect(watched.given).toContain(chunk);
+      expect(watched.answered).toContain(chunk);
       // Small ones are left to the collector.
       if (chunk.length > 0) expect(chunk.length).toBeLessThan(16 * 1024);
     }
@@ -117,7 +79,7 @@ for (const kibibytes of [1, 16, 64, 300]) {
 
 test("a chunk whose body or head filters still read is not taken back", async () => {
   const body = bodyOf(64 * 1024, 5);
-  const watched = new Watched();
+  const watched = new WatchedChunks();
   const port = await serviceOf(() => [Buffer.concat([headOf(body.length), body])]);
   let copied: Promise<ArrayBuffer> | null = null;
   let answer: Response | null = null;
