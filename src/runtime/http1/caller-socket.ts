@@ -60,8 +60,8 @@ export abstract class CallerSocket {
   }
 
   /** Takes back a chunk that the caller sent and nobody reads any more. */
-  reclaim(chunk: Buffer): void {
-    this.wire?.reclaim(chunk);
+  reclaim(chunk: Buffer | null): void {
+    if (chunk !== null) this.wire?.reclaim(chunk);
   }
 
   /** Bytes that the caller did not take yet. */

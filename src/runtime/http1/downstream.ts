@@ -42,8 +42,6 @@ export class DownstreamConnection
   #advancing = false;
   #owner: RequestOwner | null = null;
   #sink: BodySink | null = null;
-  /** What came in the event that goes on. */
-  #chunk: Buffer | null = null;
   /** The caller sent FIN. */
   #readEnded = false;
   /** FIN follows what the tunnel's other end sent. */
@@ -120,8 +118,7 @@ export class DownstreamConnection
   /** What came after the request is the begin of the next one; without it nothing is kept until that comes. */
   #releaseReader(): void {
     const { request } = this;
-    const spent = request.release();
-    if (spent !== null) this.reclaim(spent);
+    this.reclaim(request.release());
     if (request.hasInput || request === NO_REQUEST) return;
     this.request = NO_REQUEST;
     giveBackReader(request);
@@ -205,9 +202,7 @@ export class DownstreamConnection
     this.#taker.deadlines.touch();
     if (this.request === NO_REQUEST) this.#takeReader();
     this.request.append(chunk);
-    this.#chunk = chunk;
     this.#advance();
-    this.#chunk = null;
     flushWires();
   }
 
@@ -323,7 +318,7 @@ export class DownstreamConnection
   #readBody(sink: BodySink): boolean {
     const { request } = this;
     const outcome = request.readBody(sink);
-    if (outcome !== "bad" && request.spentBy(sink, this.#chunk, this)) this.reclaim(this.#chunk!);
+    if (outcome !== "bad") this.reclaim(request.spentBy(sink, this));
     if (outcome === "more") return true;
     if (outcome === "bad") {
       this.#badBody(sink, request.problem!);

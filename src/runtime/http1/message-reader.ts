@@ -8,7 +8,9 @@ export abstract class MessageReader {
   problem: string | null = null;
   protected input: Buffer | null = null;
   protected inputAt = 0;
-  /** What the last `readBody` gave, when that was all there is. */
+  /** The input, when it is just what the socket gave. */
+  #chunk: Buffer | null = null;
+  /** The chunk that was read to its end last, until the message is released. */
   protected given: Buffer | null = null;
   /** Whether the head is begun and not whole. */
   protected scanning = false;
@@ -25,27 +27,30 @@ export abstract class MessageReader {
   append(chunk: Buffer): void {
     if (this.input === null) {
       this.input = chunk;
+      this.#chunk = chunk;
       this.inputAt = 0;
       return;
     }
     const joined = Buffer.concat([this.input.subarray(this.inputAt), chunk]);
     if (this.scanning) this.head.moved(joined, -this.inputAt);
     this.input = joined;
+    this.#chunk = null;
     this.inputAt = 0;
   }
 
   /**
-   * Whether `chunk`, which came last, went on to the sink by the last `readBody`, and nobody reads it any more; where a
-   * part of it waits, `owner` is told when that left. What was joined with more bytes is the collector's.
+   * The chunk that went on to the sink by the last `readBody`, when nobody reads it any more; where a part of it waits,
+   * `owner` is told when that left. What was joined with more bytes is the collector's.
    */
-  spentBy(sink: BodySink, chunk: Buffer | null, owner: ChunkOwner): boolean {
+  spentBy(sink: BodySink, owner: ChunkOwner): Buffer | null {
     const { given } = this;
     this.given = null;
-    return given !== null && given === chunk && (sink.hasSpent?.(given, owner) ?? false);
+    return given !== null && sink.hasSpent?.(given, owner) === true ? given : null;
   }
 
   dropInput(): void {
     this.input = null;
+    this.#chunk = null;
     this.scanning = false;
   }
 
@@ -54,11 +59,17 @@ export abstract class MessageReader {
     const input = this.input!;
     const start = this.inputAt;
     this.input = null;
+    this.#chunk = null;
     sink.data(input, start, input.length);
   }
 
   protected consume(at: number): void {
-    if (this.input !== null && at >= this.input.length) this.input = null;
-    else this.inputAt = at;
+    if (this.input === null || at < this.input.length) {
+      this.inputAt = at;
+      return;
+    }
+    this.given = this.#chunk;
+    this.#chunk = null;
+    this.input = null;
   }
 }

@@ -79,11 +79,11 @@ export class RequestReader extends MessageReader {
    * As for any message; but the chunk with the head is read while the request lives. It is told by `release`, unless a part
    * of it waits to be sent: that may take longer than the request.
    */
-  override spentBy(sink: BodySink, chunk: Buffer | null, owner: ChunkOwner): boolean {
-    const isHead = chunk === this.head.bytes;
-    if (!super.spentBy(sink, chunk, isHead ? NOBODY : owner)) return false;
-    if (isHead) this.#spentHead = chunk;
-    return !isHead;
+  override spentBy(sink: BodySink, owner: ChunkOwner): Buffer | null {
+    const isHead = this.given === this.head.bytes;
+    const spent = super.spentBy(sink, isHead ? NOBODY : owner);
+    if (isHead) this.#spentHead = spent;
+    return isHead ? null : spent;
   }
 
   /** Forgets the request that was answered; what came after it stays. Returns a chunk that nobody reads any more. */
@@ -92,6 +92,7 @@ export class RequestReader extends MessageReader {
     const spent = this.head.isShared ? null : this.#spentHead;
     this.#spentHead = null;
     this.head.release();
+    this.given = null;
     this.#left = 0;
     this.#chunks = null;
     this.trailers = null;
@@ -141,19 +142,17 @@ export class RequestReader extends MessageReader {
   readBody(sink: BodySink): "more" | "bad" | "done" {
     const input = this.input!;
     const start = this.inputAt;
+    this.given = null;
     if (this.#chunks !== null) {
       const chunks = this.#chunks;
       const stop = chunks.read(input, start, input.length, sink);
       this.bodyBytesRead = chunks.dataBytes;
-      this.given = stop === input.length ? input : null;
       return this.#afterChunks(stop);
     }
     const stop = Math.min(input.length, start + this.#left);
     this.#left -= stop - start;
     this.bodyBytesRead += stop - start;
     this.consume(stop);
-    // What follows the body is read by the next head.
-    this.given = stop === input.length ? input : null;
     sink.data(input, start, stop);
     return this.#left === 0 ? "done" : "more";
   }

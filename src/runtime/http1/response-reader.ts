@@ -36,6 +36,7 @@ export class ResponseReader extends MessageReader {
   /** Forgets the answer that was read; what came after it stays. */
   release(): void {
     this.head.release();
+    this.given = null;
     this.#chunks = null;
   }
 
@@ -59,20 +60,18 @@ export class ResponseReader extends MessageReader {
   readBody(sink: BodySink): "more" | "bad" {
     const input = this.input!;
     const start = this.inputAt;
+    this.given = null;
     const chunks = this.#chunks;
     if (chunks !== null) {
       const stop = chunks.read(input, start, input.length, sink);
       this.problem = chunks.problem;
       if (this.problem !== null) return "bad";
       this.consume(stop);
-      this.given = stop === input.length ? input : null;
       return "more";
     }
     const stop = this.facts.framing === "length" ? Math.min(input.length, start + this.#left) : input.length;
     this.#left -= stop - start;
     this.consume(stop);
-    // What follows the body is read by the next head.
-    this.given = stop === input.length ? input : null;
     if (stop > start) sink.data(input, start, stop);
     return "more";
   }

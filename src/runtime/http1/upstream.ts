@@ -51,9 +51,6 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink, Ch
   #state: State = "connecting";
   #owner: CallOwner | null = null;
   #sink: BodySink | null = null;
-  /** What came in the event that goes on; and whether nobody reads it any more. */
-  #chunk: Buffer | null = null;
-  #isSpent = false;
   #informational = 0;
   /** How the connection ended, while what came before that still waits for its reader. */
   #over: string | null = null;
@@ -206,16 +203,12 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink, Ch
   onData(chunk: Buffer): void {
     this.#keeper.deadlines.touch();
     this.#response.append(chunk);
-    this.#chunk = chunk;
     this.#advance();
-    this.#chunk = null;
     flushWires();
-    if (this.#isSpent) this.reclaim(chunk);
-    this.#isSpent = false;
   }
 
-  reclaim(chunk: Buffer): void {
-    this.#wire?.reclaim(chunk);
+  reclaim(chunk: Buffer | null): void {
+    if (chunk !== null) this.#wire?.reclaim(chunk);
   }
 
   onDrain(): void {
@@ -322,7 +315,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink, Ch
     this.#touchSilence();
     if (this.#state === "tunnel") this.#response.takeAll(sink);
     else if (this.#response.readBody(sink) === "bad") this.#lost(`answered with a ${this.#response.problem}`);
-    else this.#isSpent = this.#response.spentBy(sink, this.#chunk, this);
+    else this.reclaim(this.#response.spentBy(sink, this));
   }
 
   /** The answer is whole. The connection goes back first, so that what follows from the answer may use it. */
