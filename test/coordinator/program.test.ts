@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { requestCertificate } from "../../src/certificate-request.ts";
 import { systemClock } from "../../src/host/clock/node.ts";
+import { openDatabase } from "../../src/host/database/node.ts";
 import { secureFetch } from "../../src/host/fetch/bun.ts";
 import { CoordinatorClient } from "../../src/node/mesh/coordinator-client.ts";
 import { freePort } from "../free-ports.ts";
@@ -137,6 +138,30 @@ describe("clearway coordinator", () => {
     await start(at);
     const said = await refused(at, ["-c", "mesh.yaml", "--bind", `127.0.0.1:${await freePort()}`]);
     expect(said).toContain("store .clearway/coordinator.sqlite: another coordinator has it open");
+  });
+
+  test("takes back its operator's token, and join tokens, when the key in the store is deleted", async () => {
+    const at = newFolder();
+    const first = await start(at);
+    const token = await createToken(at, first.url);
+    const operatorFile = join(at, ".clearway/operator.token");
+    const operator = readFileSync(operatorFile, "utf8");
+    await first.program.stop();
+    const database = openDatabase(join(at, ".clearway/coordinator.sqlite"));
+    database.run("DELETE FROM secrets WHERE name = 'tokens'");
+    database.close();
+    const { url } = await start(at);
+    expect(readFileSync(operatorFile, "utf8")).not.toBe(operator);
+    expect(await reasonOf(joined(url, token))).toBe("token-forged");
+    expect(await reasonOf(joined(url, await createToken(at, url)))).toBe("none");
+    const old = startClearway(["token", "create", "--service", "payments", "--coordinator", url], {
+      folder: at,
+      environment: { CLEARWAY_TOKEN: operator },
+    });
+    expect([await old.ended, old.output()]).toEqual([
+      1,
+      expect.stringContaining("not made by this mesh's coordinator"),
+    ]);
   });
 
   test("says in one line why it cannot start", async () => {

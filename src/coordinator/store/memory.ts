@@ -62,10 +62,10 @@ export class MemoryStore implements Store {
   }
 
   async changeInstances({ put, removed }: InstancesChange): Promise<void> {
-    const ids = new Set(this.#instances.keys());
-    for (const id of removed) ids.delete(id);
-    for (const { instance } of put) ids.add(instance.id);
-    demandRoom("instances", ids.size);
+    const gone = new Set(removed.filter((id) => this.#instances.has(id)));
+    const stays = (id: string) => this.#instances.has(id) && !gone.has(id);
+    const added = new Set(put.map(({ instance }) => instance.id).filter((id) => !stays(id)));
+    demandRoom("instances", this.#instances.size - gone.size + added.size);
     for (const id of removed) this.#instances.delete(id);
     for (const stored of put) this.#instances.set(stored.instance.id, stored);
   }
