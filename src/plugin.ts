@@ -7,8 +7,12 @@ import type { FilterDefinition, FilterEnvironment, Middleware, Tools, UpstreamFi
 import type { Mark } from "./units.ts";
 
 export { z } from "zod";
+export type { Identity } from "./identity.ts";
+export { identityText, isTrustDomain, parseIdentity } from "./identity.ts";
 export { key } from "./key-schema.ts";
 export type { Address, ByteSocket, Clock, Random, SocketError, SocketOwner } from "./machine.ts";
+export { pathMatcher } from "./path-matcher.ts";
+export { methodName, pathPattern } from "./pattern-schema.ts";
 export type { RequestKey as Key } from "./snapshot.ts";
 export type {
   Appender,

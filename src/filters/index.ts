@@ -14,6 +14,7 @@ import hmac from "./hmac.ts";
 import ipAllow from "./ip-allow.ts";
 import jwt from "./jwt.ts";
 import mirror from "./mirror.ts";
+import policy from "./policy.ts";
 import rateLimit from "./rate-limit.ts";
 import requestId from "./request-id.ts";
 import retry from "./retry.ts";
@@ -21,6 +22,7 @@ import retry from "./retry.ts";
 const definitions: readonly FilterDefinition[] = [
   requestId,
   accessLog,
+  policy,
   headers,
   jwt,
   apiKey,

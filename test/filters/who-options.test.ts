@@ -47,6 +47,8 @@ const right = [
   "ip-allow: { allow: [10.0.0.0/8, '::1'], deny: [10.1.2.3] }",
   "ext-authz: { service: authz, path: /check, body: 1KiB, failure: allow }",
   "body-limit: { max: 1MiB }",
+  "policy: { trustDomain: store.example, allow: [{ from: [storefront, anonymous], method: [GET], path: '/a/*' }], audit: [{ from: '*' }] }",
+  "policy: { allow: [{ from: 'spiffe://store.example/storefront' }, { from: anonymous }], default: deny }",
 ];
 
 const wrong: Record<string, readonly string[]> = {
@@ -126,6 +128,24 @@ const wrong: Record<string, readonly string[]> = {
     'cover[1]: cannot read "X-Upper": wanted the name of a header in lower case',
     'body: cannot read "none": wanted signed or unsigned',
     'window: cannot read "2h": wanted a duration',
+  ],
+  "policy: { allow: [{ from: storefront }, { from: ['*', payments] }] }": [
+    'allow[0].from: cannot read "storefront": wanted trustDomain beside it, or spiffe://DOMAIN/storefront',
+    "allow[1].from: cannot read",
+  ],
+  "policy: { trustDomain: Store, allow: [{ from: Storefront }], audit: [{ from: 'spiffe://a/b/c' }, { from: [] }] }":
+    [
+      'trustDomain: cannot read "Store": wanted a name such as store.example',
+      'allow[0].from: cannot read "Storefront": wanted the name of a service',
+      'audit[0].from: cannot read "spiffe://a/b/c": wanted the name of a service',
+      "audit[1].from: cannot read",
+    ],
+  "policy: { allow: [{ method: get, path: a }], default: ask, deny: [] }": [
+    "allow[0].from: cannot find `from` here",
+    "allow[0].method: cannot read",
+    'allow[0].path: cannot read "a": wanted a path that begins with /',
+    'default: cannot read "ask": wanted deny or allow',
+    'deny: unknown key "deny"',
   ],
   "ip-allow": ["ip-allow: cannot read an empty map: wanted allow, deny, or both"],
   "ip-allow: { allow: [10.0.0.1/8, 10.0.0.0/33, shop.example, 5] }": [

@@ -24,7 +24,15 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   "units.ts": { ours: [], packages: ["zod"] },
   "keys.ts": { ours: nouns, packages: [] },
   "key-schema.ts": { ours: [...nouns, "units.ts"], packages: ["zod"] },
-  "plugin.ts": { ours: [...nouns, "units.ts", "keys.ts", "key-schema.ts"], packages: ["zod", "hono"] },
+  "pattern-schema.ts": { ours: [], packages: ["zod"] },
+  "path-matcher.ts": { ours: [], packages: [] },
+  "plugin.ts": {
+    ours: [
+      ...nouns,
+      ...["units.ts", "keys.ts", "key-schema.ts", "pattern-schema.ts", "path-matcher.ts", "identity.ts"],
+    ],
+    packages: ["zod", "hono"],
+  },
   "plugin-imports.ts": { ours: ["plugin.ts"], packages: ["hono", "zod"] },
   "plugin-test.ts": {
     ours: [...nouns, "plugin-imports.ts", "testing/", "filters/", "node/", "host/"],
@@ -37,7 +45,10 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   "testing/": { ours: [...nouns, "plugin.ts", "config/", "runtime/"], packages: [] },
   "filters/": { ours: ["plugin.ts"], packages: ["clearway", "jose", "@redis/client"] },
   "filters/hono/": { ours: ["plugin.ts", "filters/factory.ts"], packages: ["hono"] },
-  "config/": { ours: [...nouns, "units.ts", "key-schema.ts", "identity.ts"], packages: ["zod", "yaml"] },
+  "config/": {
+    ours: [...nouns, "units.ts", "key-schema.ts", "pattern-schema.ts", "identity.ts"],
+    packages: ["zod", "yaml"],
+  },
   "runtime/": { ours: [...nouns, "keys.ts", "identity.ts"], packages: ["hono"] },
   "telemetry/": { ours: nouns, packages: ["@opentelemetry"] },
   "node/": {
