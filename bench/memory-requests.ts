@@ -135,6 +135,7 @@ services:
       fetch,
       share: new NodeMemory(privateMemory(), systemRandom()).share(0),
       names: NO_NAMES,
+      want: () => {},
       nodeId: "bench",
     });
     const result = await runtime.apply(snapshot);

@@ -74,6 +74,7 @@ const pool = new WorkerPool(
     ...{ clock, log, start },
     onMeasured: () => {},
     onEjections: () => {},
+    find: async () => [],
     onSilent: (process) => guard?.silent(process),
     onEnded: () => null,
   },

@@ -21,6 +21,11 @@ export function addressText(address: Address): string {
   return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
+/** Empty for a path. */
+export function hostOf(address: Address): string {
+  return "unixPath" in address ? "" : address.host;
+}
+
 /** An address as a URL, when it is one. */
 export function listenerText(address: string, scheme: "http" | "https"): string {
   return address.startsWith("unix:") ? address : `${scheme}://${address}`;

@@ -9,6 +9,11 @@ export interface Membership {
   serves(snapshot: Snapshot): void;
   /** What the node found out about its services; complete each time. */
   observed(states: readonly ServiceState[]): void;
+  /**
+   * Callers asked for services that the snapshot has not, their names in lower case. Resolves with those that the mesh has
+   * not; for the others a snapshot with their routes follows.
+   */
+  find(services: readonly string[]): Promise<readonly string[]>;
   /** What is wrong although the node serves, in words. */
   warnings(): readonly string[];
   /** What whoever started the node is told of it, one line each. */

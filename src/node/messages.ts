@@ -1,4 +1,4 @@
-/** What a supervisor asks and a worker answers; plain data. A worker says nothing unasked, so nothing piles up. */
+/** What a supervisor asks and a worker answers; plain data. A worker says hardly anything unasked, so nothing piles up. */
 import type { RuntimeReport } from "../runtime/report.ts";
 import type { ApplyResult } from "../runtime/runtime.ts";
 import type { Ejection, ServiceState, Snapshot } from "../snapshot.ts";
@@ -12,6 +12,8 @@ export interface Questions {
   services: { ask: readonly ServiceState[]; answer: null };
   /** Asked once a second, the answer is also the worker's heartbeat. */
   measure: { ask: null; answer: Beat };
+  /** Services that some worker wanted, and that there are not. */
+  missing: { ask: readonly string[]; answer: null };
   report: { ask: null; answer: RuntimeReport };
   /** The last question: the answer comes when all is finished and written. */
   drain: {
@@ -37,3 +39,12 @@ type OfEachKind<Part extends "ask" | "answer"> = {
 
 export type Question = OfEachKind<"ask">;
 export type Answer = OfEachKind<"answer">;
+
+/**
+ * The one thing that a worker says unasked, for its caller waits: it wants a service of the mesh that the snapshot has
+ * not. Of one name it says so at most every two seconds, and of so many at a time as requests may wait (HELD_MAX).
+ */
+export interface Wanted {
+  readonly kind: "wanted";
+  readonly service: string;
+}

@@ -12,6 +12,7 @@ import {
   type Binding,
   bindingProblem,
   ChosenPorts,
+  hostOf,
   listenFailure,
   plainProblem,
   refusedBindings,
@@ -114,6 +115,8 @@ class Supervisor {
         start: parts.startWorker,
         onMeasured: (process, measured) => this.#aggregator.add(process.pid, measured),
         onEjections: (_process, ejections) => this.#services.onEjections(ejections),
+        // Outside a mesh there are no services to be found.
+        find: async (services) => parts.membership?.find(services) ?? services,
         onSilent: (process) => this.#guard.silent(process),
         onEnded: (process) => this.#forget(process),
       },
@@ -314,7 +317,7 @@ class Supervisor {
         ...(this.#reloads?.problems ?? []),
         ...rollbackProblems(this.#live, this.#guard.rollbacks),
       ],
-      bindHost: () => hostOf(this.#live?.admin),
+      bindHost: () => (this.#live === null ? "" : hostOf(this.#live.admin)),
     });
   }
 
@@ -392,8 +395,4 @@ class Supervisor {
     await companion.finished(requests, (endsAtMs - clock.now()) / 2);
     return companion.end(this.#signal, Math.max(0, endsAtMs - clock.now()));
   }
-}
-
-function hostOf(address: Address | undefined): string {
-  return address === undefined || "unixPath" in address ? "" : address.host;
 }

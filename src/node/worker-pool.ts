@@ -6,13 +6,17 @@ import type { ApplyProblem, ApplyResult } from "../runtime/runtime.ts";
 import type { Held } from "../runtime/slices.ts";
 import type { ServiceState, Snapshot } from "../snapshot.ts";
 import type { Log } from "../types.ts";
+import { type FindServices, WantedNames } from "./wanted-services.ts";
 import type { WorkerProcess } from "./worker-process.ts";
 import { type SlotParts, type SlotState, WorkerSlot } from "./worker-slot.ts";
 
 /** Questions that a healthy worker answers at once. */
 const answerMs = 1000;
 
-export type PoolParts = Omit<SlotParts, "states">;
+export interface PoolParts extends Omit<SlotParts, "states" | "onWanted"> {
+  /** Of services that callers want, those that there are not. */
+  readonly find: FindServices;
+}
 
 /** One worker process. */
 export interface WorkerStatus {
@@ -47,7 +51,12 @@ export class WorkerPool {
   constructor(parts: PoolParts, first: readonly WorkerProcess[]) {
     this.#clock = parts.clock;
     this.#log = parts.log;
-    const slotParts: SlotParts = { ...parts, states: () => this.#states };
+    const wanted = new WantedNames({ ...parts, missing: (services) => this.#servicesMissing(services) });
+    const slotParts: SlotParts = {
+      ...parts,
+      states: () => this.#states,
+      onWanted: (service) => wanted.want(service),
+    };
     this.#slots = first.map((process, index) => {
       const seats = [process.seat, process.seat + first.length] as const;
       return new WorkerSlot(slotParts, { number: index + 1, seats }, process);
@@ -122,6 +131,11 @@ export class WorkerPool {
   updateServices(states: readonly ServiceState[]): void {
     this.#states = states;
     for (const slot of this.#slots) slot.updateServices(states);
+  }
+
+  /** Services that callers wanted, and that there are not. */
+  #servicesMissing(services: readonly string[]): void {
+    for (const { process } of this.processes) void process.ask("missing", services, answerMs);
   }
 
   /**

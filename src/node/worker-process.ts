@@ -4,7 +4,7 @@ import type { ChildProcess, Clock, ProcessEnd, Processes, SharedMemory } from ".
 import { processesMax } from "../runtime/node-memory/index.ts";
 import type { ApplyResult } from "../runtime/runtime.ts";
 import type { ServiceState, Snapshot } from "../snapshot.ts";
-import type { Answer, Beat, Question, QuestionKind, Questions } from "./messages.ts";
+import type { Answer, Beat, Question, QuestionKind, Questions, Wanted } from "./messages.ts";
 import { cutSnapshot } from "./parts.ts";
 
 /** Questions that wait for their answers; a further one is answered with null. */
@@ -38,6 +38,8 @@ export interface WorkerPlace {
 export class WorkerProcess {
   /** Set by its owner. */
   onBeat: (beat: Beat) => void = () => {};
+  /** Set by its owner: a caller wants a service that the snapshot has not. */
+  onWanted: (service: string) => void = () => {};
   lastHeardMs: number;
   readonly startedAtMs: number;
   readonly seat: number;
@@ -64,7 +66,7 @@ export class WorkerProcess {
     this.lastHeardMs = this.startedAtMs;
     this.seat = seat;
     const args = [workerVerb, nodeId, String(number), String(seat)];
-    this.#child = processes.start(args, (message) => this.#receive(message as Answer), memory);
+    this.#child = processes.start(args, (message) => this.#receive(message as Answer | Wanted), memory);
     this.pid = this.#child.pid;
     this.ended = this.#child.ended;
     this.ended.then(() => this.#settleAll());
@@ -170,8 +172,13 @@ export class WorkerProcess {
     this.kill();
   }
 
-  #receive({ kind, id, answer }: Answer): void {
+  #receive(message: Answer | Wanted): void {
     this.lastHeardMs = this.#clock.now();
+    if (message.kind === "wanted") {
+      this.onWanted(message.service);
+      return;
+    }
+    const { kind, id, answer } = message;
     // Also when nobody waits for it any more: what was measured comes only once.
     if (kind === "measure") this.onBeat(answer);
     this.#pending.get(id)?.settle(answer);

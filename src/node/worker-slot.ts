@@ -31,6 +31,8 @@ export interface SlotParts {
   onMeasured(process: WorkerProcess, measured: MeterDelta): void;
   /** Endpoints that this worker took out by itself. */
   onEjections(process: WorkerProcess, ejections: readonly Ejection[]): void;
+  /** A caller of it wants a service that the snapshot has not. */
+  onWanted(service: string): void;
   /** It gives no sign of life, and is killed when this returns. */
   onSilent(process: WorkerProcess): void;
   /** Returns how many connections it had open; null when nobody can know. */
@@ -227,6 +229,7 @@ export class WorkerSlot {
       this.#parts.onMeasured(process, measured);
       if (ejections.length > 0) this.#parts.onEjections(process, ejections);
     };
+    process.onWanted = (service) => this.#parts.onWanted(service);
     const states = this.#parts.states();
     if (states.length > 0) process.updateServices(states);
     process.ended.then((end) => this.#ended(process, end));

@@ -7,10 +7,10 @@ import type { Snapshot } from "../snapshot.ts";
 import type { WorkerMeters } from "../telemetry/index.ts";
 import type { Appender } from "../types.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
-import type { Answer, Question, QuestionKind, Questions } from "./messages.ts";
+import type { Answer, Question, QuestionKind, Questions, Wanted } from "./messages.ts";
 import { ReceivedParts } from "./parts.ts";
 
-export interface WorkerParts extends Omit<RuntimeParts, "log"> {
+export interface WorkerParts extends Omit<RuntimeParts, "log" | "want"> {
   /** 1, 2 …: what people call this worker. */
   readonly number: number;
   readonly meters: WorkerMeters;
@@ -46,7 +46,8 @@ export function runWorker(parts: WorkerParts): void {
   turn();
   parts.clock.every(turnPeriodMs, turn);
 
-  const runtime = parts.createRuntime({ ...parts, log });
+  const want = (service: string) => parent.send({ kind: "wanted", service } satisfies Wanted);
+  const runtime = parts.createRuntime({ ...parts, log, want });
   let live: Snapshot | null = null;
   const received = new ReceivedParts(parts.clock);
   let droppedBefore = 0;
@@ -66,6 +67,10 @@ export function runWorker(parts: WorkerParts): void {
     },
     async services(states) {
       runtime.updateServices(states);
+      return null;
+    },
+    async missing(services) {
+      runtime.servicesMissing(services);
       return null;
     },
     report: async () => runtime.report(),

@@ -17,6 +17,7 @@ import type { LiveRoute } from "./live-route.ts";
 import { createMatcher } from "./match.ts";
 import { forwardProxy } from "./proxy/forward-proxy.ts";
 import type { HostNames } from "./proxy/host-names.ts";
+import type { WantedServices } from "./proxy/wanted-services.ts";
 import { Service } from "./service.ts";
 import type { Steps } from "./slices.ts";
 import { SplitCandidates, type WeightedTarget } from "./split.ts";
@@ -26,6 +27,7 @@ import { type ServerCertificate, ServerCertificates, serverCertificate } from ".
 export interface CompileParts {
   readonly services: ServiceParts;
   readonly names: HostNames;
+  readonly wanted: WantedServices;
   /** What the node knows of a service beside its config. */
   stateOf(service: string): ServiceState | null;
   readonly generation: GenerationParts;
@@ -95,7 +97,7 @@ export function discard({ generation, filters }: Compiled, serving: Generation |
   }
 }
 
-interface ListenerMaking extends FilterMaking, Pick<CompileParts, "services" | "names"> {
+interface ListenerMaking extends FilterMaking, Pick<CompileParts, "services" | "names" | "wanted"> {
   readonly running: Generation | null;
   /** Of routes to one service whatever its version, by its name: all of them share it. */
   readonly targets: Map<string, readonly WeightedTarget[]>;

@@ -41,7 +41,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   status = 0;
   reason: string | null = null;
   readonly connection: DownstreamConnection;
-  readonly peer: Peer;
+  peer: Peer;
   readonly #startedAtMs: number;
   readonly #writtenBefore: number;
   protected attempt: Attempt | null = null;
@@ -143,6 +143,13 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
     this.follow(refusal === null ? (listener.matcher.find(this) ?? listener.unmatched) : listener.unmatched);
   }
 
+  /** Under a newer generation from now on: nothing was used of the one that it came under. */
+  protected moveTo(peer: Peer): void {
+    peer.listener.generation.enter();
+    this.peer.listener.generation.leave();
+    this.peer = peer;
+  }
+
   /** Its route is known. */
   protected follow(route: LiveRoute): void {
     this.route = route;
@@ -176,16 +183,15 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   /** As it came, past no filters. */
   direct(): void {
     const { route } = this;
-    const { config } = route;
     if (route.targets.length > 0) {
       const target = chooseTarget(route.targets, this.parts.random);
       this.service = target.service;
       this.attempt = new Attempt(target, this, []);
       this.attempts = 1;
       this.attempt.start();
-    } else if (config === null) this.answer(this.unrouted);
+    } else if (route.config === null) this.answer(this.unrouted);
     else {
-      const local = localAnswer(config, this);
+      const local = localAnswer(route.config, this);
       this.status = local.head.status;
       this.connection.answer.whole(
         { ...local.head, added: [...local.head.added, "date", this.parts.date()] },

@@ -70,6 +70,12 @@ export const ANSWERS = {
     "egress-denied",
     "callers of this node may not reach this host: it is not in the mesh",
   ),
+  "no-such-service": answer(502, "no-such-service", "the mesh has no service of this name"),
+  "service-unknown": answer(
+    503,
+    "service-unknown",
+    "this node has not heard of the service yet; it may when you try again",
+  ),
   "host-not-found": answer(502, "host-not-found", "the name of the host leads to no address"),
   "tls-in-tunnel": answer(
     400,

@@ -142,18 +142,26 @@ export class Listener implements RequestTaker, GateKeeper {
   }
 
   take(connection: DownstreamConnection): RequestOwner {
-    let peer = connection.peer as Peer | null;
-    if (peer === null || peer.listener !== this.#live) {
-      peer = new Peer(this.#live, connection);
-      connection.peer = peer;
-    }
+    const peer = this.peerOf(connection);
     if (peer.settled === "no") {
       const refusal = this.#refusal(connection);
       if (refusal !== null) return new RefusedCaller(this, connection, refusal);
       // Who was let in by an older proof is served to the end of this request.
       if (peer.proof === "outdated") connection.answer.connection = "close";
     }
-    return this.#live.proxy === null ? new Exchange(connection, peer) : new ProxyExchange(connection, peer);
+    return this.#live.proxy === null
+      ? new Exchange(connection, peer)
+      : new ProxyExchange(connection, peer, this);
+  }
+
+  /** Under the generation that serves now. */
+  peerOf(connection: DownstreamConnection): Peer {
+    let peer = connection.peer as Peer | null;
+    if (peer === null || peer.listener !== this.#live) {
+      peer = new Peer(this.#live, connection);
+      connection.peer = peer;
+    }
+    return peer;
   }
 
   /** Since it was let in, its service may have been removed, its certificate have expired, or the rules be others. */

@@ -13,6 +13,7 @@ import { HttpDate } from "./http-date.ts";
 import { Listener } from "./listener.ts";
 import type { NodeShare } from "./node-memory/index.ts";
 import type { HostNames } from "./proxy/host-names.ts";
+import { WantedServices } from "./proxy/wanted-services.ts";
 import { type RuntimeReport, report } from "./report.ts";
 import type { Service } from "./service.ts";
 import { callService } from "./service-call.ts";
@@ -31,6 +32,8 @@ export interface RuntimeParts {
   fetch(url: string, init?: RequestInit): Promise<Response>;
   /** Where hosts are that callers name and no service does. */
   readonly names: HostNames;
+  /** A caller asked for a service of the mesh that the snapshot has no route for. */
+  want(service: string): void;
   /** What this worker counts together with the others. */
   readonly share: NodeShare;
   /** Tells this node from all others, in Via. */
@@ -51,6 +54,8 @@ export interface Runtime {
   apply(snapshot: Snapshot): Promise<ApplyResult>;
   /** Complete each time; also for services that only the next snapshot has. */
   updateServices(states: readonly ServiceState[]): void;
+  /** Services that were wanted, and that there are not. */
+  servicesMissing(services: readonly string[]): void;
   /** Endpoints that outlier detection ejected here since the last call. */
   takeEjections(): readonly Ejection[];
   report(): RuntimeReport;
@@ -74,6 +79,7 @@ class WorkerRuntime implements Runtime {
   readonly #listeners = new Map<string, Listener>();
   /** Stopped ones with connections left. */
   readonly #leaving = new Set<Listener>();
+  readonly #wanted: WantedServices;
   #current: Compiled | null = null;
   #generations = 0;
   /** By service. */
@@ -83,6 +89,7 @@ class WorkerRuntime implements Runtime {
   constructor(parts: RuntimeParts) {
     this.#parts = parts;
     this.#deadlines = new Deadlines(parts.clock);
+    this.#wanted = new WantedServices(this.#deadlines, (service) => parts.want(service));
     this.#compileParts = this.#makeCompileParts();
   }
 
@@ -123,6 +130,7 @@ class WorkerRuntime implements Runtime {
       stateOf: (service) => this.#states.get(service) ?? null,
       generation,
       names,
+      wanted: this.#wanted,
       filterParts: (serviceOf) => ({
         ...this.#parts,
         memory,
@@ -158,6 +166,7 @@ class WorkerRuntime implements Runtime {
     const startMs = clock.now();
     this.#swap(next, added);
     this.#attach(next.generation.services, { running: running?.services ?? new Map(), states });
+    this.#wanted.live();
     return { ok: true, held: bothHeld(held, heldFor(clock.now() - startMs)) };
   }
 
@@ -242,6 +251,10 @@ class WorkerRuntime implements Runtime {
       const state = this.#states.get(name) ?? null;
       if (JSON.stringify(state) !== JSON.stringify(before.get(name) ?? null)) service.update(state);
     }
+  }
+
+  servicesMissing(services: readonly string[]): void {
+    this.#wanted.missing(services);
   }
 
   takeEjections(): readonly Ejection[] {

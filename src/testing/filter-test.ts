@@ -183,6 +183,7 @@ export class ChainTest implements FilterTest {
       fetch: (url, init) => this.#fetch(new Request(url, init)),
       share: new NodeMemory(privateMemory(), random).share(0),
       names: NO_NAMES,
+      want: () => {},
       nodeId: "test",
     });
   }

@@ -2,6 +2,7 @@
 
 import type { ProcessEnd, Processes } from "../../src/machine.ts";
 import type { Answer, Beat, Question } from "../../src/node/messages.ts";
+import type { PoolParts } from "../../src/node/worker-pool.ts";
 import { type WorkerPlace, WorkerProcess } from "../../src/node/worker-process.ts";
 import type { SlotParts } from "../../src/node/worker-slot.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
@@ -94,12 +95,14 @@ export function fakeParts() {
   const start = (place: WorkerPlace) =>
     new WorkerProcess({ processes, clock, nodeId: "node", memory: null }, place);
   const say = (message: string, _fields?: LogFields) => void said.push(message);
-  const parts: Omit<SlotParts, "states"> = {
+  const parts: Omit<SlotParts, "states"> & Pick<PoolParts, "find"> = {
     clock,
     log: { debug: say, info: say, warn: say, error: say },
     start,
     onMeasured: (process, delta) => void told.push([process.pid, delta]),
     onEjections: (process, ejections) => void told.push([process.pid, ejections]),
+    onWanted: (service) => void told.push(["wanted", service]),
+    find: async () => [],
     onSilent: (process) => void told.push([process.pid, "silent"]),
     onEnded: (process) => {
       told.push([process.pid, "ended"]);

@@ -49,6 +49,8 @@ export class RunningProxy {
   readonly measured: Measured[] = [];
   /** What the meters were told to count, with the labels. */
   readonly counted: Readonly<Record<string, string>>[] = [];
+  /** Services that nobody knew. */
+  readonly wanted: string[] = [];
   /** By service, as the meters say. */
   readonly endpoints = new Map<string, EndpointCounts>();
   /** Open connections by side, as the meters say. */
@@ -76,6 +78,7 @@ export class RunningProxy {
       fetch,
       share: new NodeMemory(privateMemory(), new SeededRandom(2)).share(0),
       names: options.names ?? NO_NAMES,
+      want: (service) => void this.wanted.push(service),
       nodeId: "test",
     });
   }

@@ -165,6 +165,13 @@ function sorted(instances: readonly Instance[]): readonly Instance[] {
   return [...byId.values()].sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 
+/** What is known of a service: that the mesh document has it, that it has not, or nothing yet. */
+export function ruleState(knowledge: MeshKnowledge | null, service: string): "known" | "missing" | "unheard" {
+  const rules = ownValue(knowledge?.services, service)?.rules ?? null;
+  if (rules === null) return "unheard";
+  return rules.service === null ? "missing" : "known";
+}
+
 function same(left: unknown, right: unknown): boolean {
   return left === right || JSON.stringify(left) === JSON.stringify(right);
 }

@@ -9,6 +9,7 @@ import type { Membership } from "../membership.ts";
 import type { Reading } from "../readings.ts";
 import type { Loaded } from "../reloads.ts";
 import { AppWatch } from "./app-watch.ts";
+import { AskedServices } from "./asked-services.ts";
 import { faultText } from "./coordinator.ts";
 import type { FindToken } from "./credentials-keeper.ts";
 import { type MemberParts, MeshMember } from "./mesh-member.ts";
@@ -53,7 +54,7 @@ export class Sidecar implements ConfigSource, Membership {
   #member: MeshMember | null = null;
   #app: "answers" | "awaited" = "awaited";
   #appState: "healthy" | "unhealthy" = "healthy";
-  #wanted: readonly string[] = [];
+  readonly #asked: AskedServices;
   #inbound: Address | null = null;
   /** What the snapshot was made of that was loaded last, and what the one that is live was. */
   #loadedAs: { readonly version: number; readonly document: number; readonly inputs: string } | null = null;
@@ -68,6 +69,11 @@ export class Sidecar implements ConfigSource, Membership {
     this.registry = parts.registry;
     this.name = `the sidecar of ${options.role.service}`;
     this.#appWatch = new AppWatch(parts.clock, parts.probe);
+    this.#asked = new AskedServices({
+      clock: parts.clock,
+      knowledge: () => this.#member?.knowledge ?? null,
+      follow: () => this.#member?.follow(),
+    });
   }
 
   // ---- where the configuration comes from ----
@@ -103,13 +109,6 @@ export class Sidecar implements ConfigSource, Membership {
     this.#changed = () => {};
   }
 
-  /** Services that the app asked for. */
-  want(services: readonly string[]): void {
-    this.#wanted = services;
-    this.#member?.follow();
-    this.#changed();
-  }
-
   async #join(): Promise<MeshMember> {
     const { role, state } = this.#options;
     const folder = await openState(this.#parts.openFolder, state);
@@ -117,13 +116,19 @@ export class Sidecar implements ConfigSource, Membership {
       service: role.service,
       folder,
       subscribed: (knowledge) => {
-        const { own, called } = subscribed({ role, wanted: this.#wanted, knowledge });
+        const { own, called } = subscribed({ role, wanted: this.#asked.subscribed, knowledge });
         return [own, ...called];
       },
-      changed: () => this.#changed(),
+      changed: () => {
+        this.#asked.heard();
+        this.#changed();
+      },
       unchanged: () => this.#documentLive(),
     });
     this.#member = member;
+    this.#asked.restore(
+      Object.keys(member.knowledge?.services ?? {}).filter((name) => name !== role.service),
+    );
     try {
       await member.begin(this.#parts.findToken);
     } catch (error) {
@@ -137,7 +142,7 @@ export class Sidecar implements ConfigSource, Membership {
     const { own: credentials, knowledge } = member;
     const snapshot = sidecarSnapshot({
       ...{ version, role, credentials, knowledge },
-      wanted: this.#wanted,
+      wanted: this.#asked.used,
       app: this.#app,
     });
     const resolved = {
@@ -155,7 +160,7 @@ export class Sidecar implements ConfigSource, Membership {
   /** All that a snapshot is made of. Where services are is none of it. */
   #inputs({ own, knowledge }: MeshMember): string {
     const rules = Object.entries(knowledge?.services ?? {}).map(([name, known]) => [name, known.rules]);
-    return JSON.stringify([own.certificate, knowledge?.mesh, rules, this.#wanted, this.#app]);
+    return JSON.stringify([own.certificate, knowledge?.mesh, rules, this.#asked.used, this.#app]);
   }
 
   // ---- its place in the mesh ----
@@ -207,6 +212,12 @@ export class Sidecar implements ConfigSource, Membership {
     if (now === this.#appState) return;
     this.#appState = now;
     if (this.#app === "answers") void this.#register();
+  }
+
+  async find(services: readonly string[]): Promise<readonly string[]> {
+    const missing = await this.#asked.find(services);
+    this.#changed();
+    return missing;
   }
 
   warnings(): readonly string[] {

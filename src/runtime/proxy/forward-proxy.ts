@@ -4,12 +4,16 @@ import type { ServiceParts } from "../endpoint.ts";
 import type { LiveRoute } from "../live-route.ts";
 import type { HostNames } from "./host-names.ts";
 import { OUTSIDE, Outside } from "./outside.ts";
+import type { WantedServices } from "./wanted-services.ts";
 
 /** The route of tunnels that lead to services of the mesh; the requests in them have routes of their own. */
 const TUNNEL = "(tunnel)";
 
 export interface ForwardProxy {
   readonly config: ForwardProxyConfig;
+  /** Those that its routes name: what is asked of them and no route takes needs no further looking. */
+  readonly hosts: ReadonlySet<string>;
+  readonly wanted: WantedServices;
   /** Null when nobody may go there. */
   readonly outside: Outside | null;
   /** Of requests to hosts outside; each of them gets targets of its own. */
@@ -20,13 +24,14 @@ export interface ForwardProxy {
 export interface ForwardProxyParts {
   readonly services: ServiceParts;
   readonly names: HostNames;
+  readonly wanted: WantedServices;
 }
 
 /** `running`: of the listener as it is now, whose connections go on where nothing of them changed. */
 export function forwardProxy(
-  { name, proxy, limits, place }: ListenerConfig,
+  { name, proxy, limits, place, routes }: ListenerConfig,
   { unmatched, running }: { readonly unmatched: LiveRoute; readonly running: ForwardProxy | null },
-  { services, names }: ForwardProxyParts,
+  { services, names, wanted }: ForwardProxyParts,
 ): ForwardProxy | null {
   if (proxy === null) return null;
   const { meters } = services;
@@ -43,6 +48,8 @@ export function forwardProxy(
   const { timeoutMs } = config;
   return {
     config: proxy,
+    hosts: new Set(routes.flatMap(({ match }) => match.host ?? [])),
+    wanted,
     outside: proxy.egress === "deny" ? null : (kept ?? new Outside(limits, services, names)),
     outsideRoute: { ...unmatched, config, name: OUTSIDE, meter: meters.route(name, OUTSIDE), timeoutMs },
     tunnelRoute: { ...unmatched, name: TUNNEL, meter: meters.route(name, TUNNEL) },

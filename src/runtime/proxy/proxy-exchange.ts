@@ -8,27 +8,42 @@ import type { Endpoint } from "../endpoint.ts";
 import { Exchange } from "../exchange.ts";
 import { ANSWERS, type Answer } from "../failures.ts";
 import { spells } from "../http1/characters.ts";
+import type { DownstreamConnection } from "../http1/downstream.ts";
 import type { UpstreamConnection } from "../http1/upstream.ts";
+import type { Peer } from "../peer.ts";
 import type { Destination } from "../service.ts";
 import { flushWires } from "../wire.ts";
 import type { ForwardProxy } from "./forward-proxy.ts";
 import type { Outside } from "./outside.ts";
+import type { HeldRequest } from "./wanted-services.ts";
 
 const HTTP_PORT = 80;
 const HTTPS_PORT = 443;
 const HTTPS = "https:";
-/** Names of services: `payments.mesh`. */
+/** Of a service: `payments.mesh`. */
 const MESH_HOST = /\.mesh\.?$/;
 
-export class ProxyExchange extends Exchange {
+/** The listener, as it is now. */
+export interface ProxyHome {
+  peerOf(connection: DownstreamConnection): Peer;
+}
+
+export class ProxyExchange extends Exchange implements HeldRequest {
+  readonly #home: ProxyHome;
+  /** The service that it waits for. */
+  #awaited: string | null = null;
+
+  constructor(connection: DownstreamConnection, peer: Peer, home: ProxyHome) {
+    super(connection, peer);
+    this.#home = home;
+  }
+
   override start(): void {
     const refusal = this.refusal();
-    const { form } = this.connection.request.facts;
-    const isMesh = MESH_HOST.test(this.host);
     if (refusal !== null) this.#refuse(refusal);
-    else if (form === "authority" && isMesh) this.#serveTunnel();
-    else if (form === "authority") this.#goOutside();
-    else this.#match(form === "absolute" && !isMesh ? "outside" : "nowhere");
+    else if (this.#form !== "authority") this.#match();
+    else if (this.#isMesh) this.#serveTunnel();
+    else this.#goOutside();
   }
 
   get #proxy(): ForwardProxy {
@@ -39,13 +54,53 @@ export class ProxyExchange extends Exchange {
     return this.connection.request.facts.form;
   }
 
-  /** `otherwise`: where it goes when no route takes it. */
-  #match(otherwise: "outside" | "nowhere"): void {
+  get #isMesh(): boolean {
+    return MESH_HOST.test(this.host);
+  }
+
+  #match(): void {
     const { matcher, unmatched } = this.peer.listener;
     const route = matcher.find(this);
-    if (route === null && otherwise === "outside") this.#goOutside();
-    else this.follow(route ?? unmatched);
+    const isMesh = route === null && this.#isMesh;
+    if (route !== null) this.follow(route);
+    else if (isMesh && !this.#proxy.hosts.has(this.host)) this.#await();
+    else if (!isMesh && this.#form === "absolute") this.#goOutside();
+    else this.follow(unmatched);
   }
+
+  // ---- a service that the node does not know yet ----
+
+  #await(): void {
+    const service = this.host.replace(/\.mesh$/, "");
+    const refusal = this.#proxy.wanted.hold(service, this);
+    if (refusal === null) this.#awaited = service;
+    else this.#refuse(refusal);
+  }
+
+  tryAgain(): "gone" | "waits" {
+    if (this.ended || this.connection.answer.started) return "gone";
+    const peer = this.#home.peerOf(this.connection);
+    if (peer.listener === this.peer.listener || peer.listener.proxy === null) return "waits";
+    this.moveTo(peer);
+    const refusal = this.refusal();
+    const route = refusal === null ? peer.listener.matcher.find(this) : null;
+    if (refusal === null && route === null && !this.#proxy.hosts.has(this.host)) return "waits";
+    this.#goOn(() =>
+      refusal === null ? this.follow(route ?? peer.listener.unmatched) : this.#refuse(refusal),
+    );
+    return "gone";
+  }
+
+  refuse(answer: Answer): void {
+    this.#goOn(() => this.#refuse(answer));
+  }
+
+  override onBroken(failure: Failure): void {
+    if (this.#awaited !== null) this.#proxy.wanted.leave(this.#awaited, this);
+    super.onBroken(failure);
+  }
+
+  // ---- tunnels, and hosts outside ----
 
   /** Past the listener's filters, like all that goes to no route. */
   #refuse(answer: Answer): void {
@@ -92,13 +147,16 @@ export class ProxyExchange extends Exchange {
 
   /** Goes on when it is known how, unless the request is over by then. */
   #later<Known>(coming: Promise<Known>, goOn: (known: Known) => void): void {
-    void coming.then((known) => {
-      if (this.ended || this.connection.answer.started) return;
-      this.parts.deadlines.touch();
-      goOn(known);
-      this.connection.awaitAnswer();
-      flushWires();
-    });
+    void coming.then((known) => this.#goOn(() => goOn(known)));
+  }
+
+  #goOn(how: () => void): void {
+    if (this.ended || this.connection.answer.started) return;
+    this.#awaited = null;
+    this.parts.deadlines.touch();
+    how();
+    this.connection.awaitAnswer();
+    flushWires();
   }
 
   override sendTo(upstream: UpstreamConnection, endpoint: Endpoint): void {

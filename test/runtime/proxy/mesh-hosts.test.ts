@@ -29,14 +29,17 @@ test("a whole URL is matched by its own authority, and Host goes on as that", as
   expect(values(upstream.requests[0]!, "host")).toEqual(["SHOP.mesh"]);
 });
 
-test("a service is found by Host alone too, and another name is no route", async () => {
+test("a service is found by Host alone too, and another name is none", async () => {
   const { client, proxy } = await meshSetting();
   expect(statusOf(await client.exchange("GET / HTTP/1.1\r\nHost: shop.mesh\r\n\r\n"))).toBe(200);
-  for (const target of ["/", "http://other.mesh/", "http://other.mesh./"]) {
+  proxy.runtime.servicesMissing(["other"]);
+  for (const target of ["/", "http://other.mesh/", "http://other.mesh./", "http://shop.mesh./"]) {
     const answer = await client.exchange(`GET ${target} HTTP/1.1\r\nHost: other.mesh\r\n\r\n`);
-    expect([statusOf(answer), ...values(answer, "x-clearway-reason")]).toEqual([404, "no-route"]);
+    expect([statusOf(answer), ...values(answer, "x-clearway-reason")]).toEqual([502, "no-such-service"]);
   }
-  expect(proxy.measured.map(({ status }) => status)).toEqual([200, 404, 404, 404]);
+  const unlisted = await client.exchange("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+  expect([statusOf(unlisted), ...values(unlisted, "x-clearway-reason")]).toEqual([404, "no-route"]);
+  expect(proxy.measured.map(({ status }) => status)).toEqual([200, 502, 502, 502, 502, 404]);
 });
 
 for (const listener of ["", "    filters: [request-id]"]) {

@@ -1,0 +1,70 @@
+/** An app that calls services which nobody told its sidecar of. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { HttpsCoordinator } from "../node/mesh/https-coordinator.ts";
+import { meshService } from "../node/mesh/nouns.ts";
+import { until } from "../program.ts";
+import { type App, startApp } from "./apps.ts";
+import { ready, type StartedSidecar, startSidecar, well } from "./sidecars.ts";
+
+let coordinator: HttpsCoordinator;
+let storefrontApp: App;
+let paymentsApp: App;
+let storefront: StartedSidecar;
+let payments: StartedSidecar;
+
+async function sidecar(service: string, app: App, more: { readonly state?: string } = {}) {
+  const token = more.state === undefined ? { token: await coordinator.token(service) } : {};
+  return startSidecar({ coordinator: coordinator.url, service, app: app.port, ...token, ...more });
+}
+
+beforeAll(async () => {
+  coordinator = await HttpsCoordinator.make();
+  for (const name of ["storefront", "payments"]) coordinator.rules.set(name, meshService(name));
+  await coordinator.start();
+  [storefrontApp, paymentsApp] = await Promise.all([startApp("storefront"), startApp("payments")]);
+  [storefront, payments] = await Promise.all([
+    sidecar("storefront", storefrontApp),
+    sidecar("payments", paymentsApp),
+  ]);
+  await Promise.all([ready(storefront), ready(payments)]);
+  await Promise.all([well(storefront), well(payments)]);
+});
+
+afterAll(async () => {
+  await Promise.all([storefront?.running.stop(), payments?.running.stop()]);
+  await Promise.all([coordinator?.stop(), storefrontApp?.close(), paymentsApp?.close()]);
+});
+
+async function call(service: string) {
+  const url = `http://127.0.0.1:${storefront.outbound}/charge`;
+  const response = await fetch(url, { headers: { host: `${service}.mesh` }, keepalive: false });
+  const reason = response.headers.get("x-clearway-reason");
+  return { status: response.status, reason, text: await response.text() };
+}
+
+test("the first call to a service is served, over mTLS, and its node subscribes to it", async () => {
+  expect(await call("payments")).toEqual({ status: 200, reason: null, text: "payments GET /charge" });
+  const feeds = coordinator.bodies.filter(({ path }) => path === "/v1/feed");
+  const subscribed = feeds.map(({ body }) => (body as { services: readonly string[] }).services.join());
+  expect(subscribed).toContain("storefront");
+  expect(subscribed).toContain("payments,storefront");
+});
+
+test("a service that the mesh document has not is said so, and the others go on", async () => {
+  expect(await call("paymentz")).toMatchObject({ status: 502, reason: "no-such-service" });
+  expect(await call("payments")).toMatchObject({ status: 200 });
+});
+
+test("what an app used once is known after a restart, with no coordinator", async () => {
+  await storefront.running.stop();
+  await coordinator.stop();
+  storefront = await sidecar("storefront", storefrontApp, { state: storefront.state });
+  await ready(storefront);
+  const answer = await until(
+    () => call("payments"),
+    ({ status }) => status === 200,
+  );
+  expect(answer.text).toBe("payments GET /charge");
+  // It cannot know.
+  expect(await call("orders")).toMatchObject({ status: 503, reason: "service-unknown" });
+});
