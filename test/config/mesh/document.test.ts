@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { parse, stringify } from "yaml";
 import { loadConfig } from "../../../src/config/load.ts";
+import { filters } from "../../../src/filters/index.ts";
 import { findFilters } from "../../found-filters.ts";
 import { filesOf, host } from "../fixture.ts";
 import { documentOf, loadDocument, serviceIn } from "./loading.ts";
@@ -47,6 +48,15 @@ test("a service of the mesh has its policy first, then its filters, and its app'
     place: { file: "mesh.yaml", line: 7 },
   });
   expect(callee!.healthCheck).toMatchObject({ path: "/healthz", intervalMs: 1000 });
+});
+
+test("the policy's options are those of the filter that judges", async () => {
+  const { config } = await documentOf(store);
+  const policies = config.services.flatMap(({ callee }) => callee?.inbound[0] ?? []);
+  expect(policies).toHaveLength(6);
+  for (const { name, options } of policies) {
+    expect(filters.get(name)!.options.safeParse(options)).toMatchObject({ success: true });
+  }
 });
 
 test("without allow the document's default holds; with it nobody else is allowed", async () => {

@@ -1,0 +1,130 @@
+/** One mesh document, changed while callers call: a real coordinator, real sidecars, and the operator's verbs. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { OperatorClient } from "../../src/coordinator-client/operator-client.ts";
+import { systemClock } from "../../src/host/clock/node.ts";
+import { secureFetch } from "../../src/host/fetch/bun.ts";
+import type { ApplyAnswer } from "../../src/mesh.ts";
+import { documentOf } from "../config/mesh/loading.ts";
+import { freePort } from "../free-ports.ts";
+import { type Running, startClearway, until } from "../program.ts";
+import { type App, startApp } from "./apps.ts";
+import { startCalls } from "./calls.ts";
+import { ready, type StartedSidecar, startSidecar, well } from "./sidecars.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "clearway-applies-"));
+const apps: App[] = [];
+const sidecars: StartedSidecar[] = [];
+let coordinator: Running;
+let url: string;
+let payments: string;
+
+interface Words {
+  readonly allow?: string;
+  readonly split?: string;
+  readonly timeoutMs?: number;
+}
+
+function services({ allow = "[{ from: storefront }]", split = "{ v1: 1 }", timeoutMs = 5000 }: Words = {}) {
+  return `  storefront: {}
+  payments:
+    allow: ${allow}
+    split: ${split}
+    timeout: ${timeoutMs}ms
+    retry: { attempts: 3 }
+`;
+}
+
+function write(words?: Words): void {
+  writeFileSync(join(folder, "mesh.yaml"), `trustDomain: store.example\nservices:\n${services(words)}`);
+}
+
+async function obey(...args: string[]) {
+  const verb = startClearway([...args, "--coordinator", url], { folder });
+  return { code: await verb.ended, output: verb.output() };
+}
+
+const status = async () => (await fetch(payments)).status;
+
+async function begin(service: string, version: string, upstreams: readonly string[] = []) {
+  const app = await startApp(`${service}-${version}`);
+  apps.push(app);
+  const { output } = await obey("token", "create", "--service", service);
+  const token = output.trim().split("\n").at(-1)!;
+  const sidecar = await startSidecar({ service, app: app.port, coordinator: url, token, upstreams, version });
+  sidecars.push(sidecar);
+  return sidecar;
+}
+
+beforeAll(async () => {
+  write();
+  const bind = `127.0.0.1:${await freePort()}`;
+  url = `https://${bind}`;
+  coordinator = startClearway(["coordinator", "-c", "mesh.yaml", "--bind", bind], { folder });
+  await until(
+    async () => coordinator.output(),
+    (text) => text.includes("next, for each service"),
+  );
+  const [storefront] = await Promise.all([
+    begin("storefront", "v1", ["payments"]),
+    begin("payments", "v1"),
+    begin("payments", "v2"),
+  ]);
+  await Promise.all(sidecars.map(ready));
+  await Promise.all(sidecars.map(well));
+  payments = `http://${storefront.upstreams.payments}/charge`;
+  await until(status, (code) => code === 200);
+}, 60_000);
+
+afterAll(async () => {
+  await Promise.all(sidecars.map(({ running }) => running.stop()));
+  await coordinator?.stop();
+  await Promise.all(apps.map((app) => app.close()));
+  rmSync(folder, { recursive: true });
+});
+
+test("apply prints what it changes and on how many nodes it is live, and callers notice", async () => {
+  expect(await status()).toBe(200);
+  write({ allow: "[]" });
+  const { code, output } = await obey("apply", "-f", "mesh.yaml");
+  expect(output).toContain("  payments\n  - allow: { from: storefront }\nversion 2 holds: 1 change\n");
+  expect([code, output]).toEqual([0, expect.stringContaining("live on all 3 connected nodes\n")]);
+  const denied = await fetch(payments);
+  expect([denied.status, await denied.text()]).toEqual([403, expect.stringMatching(/^policy-denied: /)]);
+  expect((await obey("rollback", "1")).output).toContain("live on all 3 connected nodes\n");
+  expect(await status()).toBe(200);
+}, 30_000);
+
+test("get lists the nodes with the version that they have, and who has which certificate", async () => {
+  const nodes = await obey("get", "nodes", "payments", "-o", "json");
+  const { nodes: listed } = JSON.parse(nodes.output) as { nodes: { version: number }[] };
+  expect(listed.map(({ version }) => version)).toEqual([3, 3]);
+  const soon = await obey("get", "identities", "payments", "--expiring", "25h");
+  expect(soon.code).toBe(1);
+  expect(soon.output.match(/spiffe:\/\/store\.example\/payments +\S+ .* in use$/gm)).toHaveLength(2);
+  expect((await obey("get", "identities", "--expiring", "1h")).code).toBe(0);
+}, 30_000);
+
+test("of 100 applies under load no request notices but where it is sent", async () => {
+  const token = readFileSync(join(folder, ".clearway/operator.token"), "utf8").trim();
+  const operator = new OperatorClient({ clock: systemClock, fetch: secureFetch }, { urls: [url], token });
+  const calls = startCalls(payments);
+  for (let index = 1; index <= 100; index++) {
+    const split = index % 2 === 0 ? "{ v1: 1 }" : "{ v2: 1 }";
+    const { files, config, resolved } = await documentOf(services({ split, timeoutMs: 5000 + index }));
+    const body = { files, checked: { config, resolved }, base: null };
+    expect((await operator.put<ApplyAnswer>("/v1/document", body)).difference.changes).not.toEqual([]);
+  }
+  const before = calls.count;
+  await until(
+    async () => calls.count,
+    (count) => count > before + 100,
+  );
+  await calls.stop();
+  expect(calls.failures()).toEqual([]);
+  expect([...calls.outcomes.keys()].toSorted()).toEqual(["200 payments-v1", "200 payments-v2"]);
+  const answer = await (await fetch(payments)).text();
+  expect(answer).toStartWith("payments-v1 ");
+}, 60_000);
