@@ -75,7 +75,8 @@ async function casesOf(store: Store) {
   const { trustDomain } = identity;
   const issuing = new Issuing({ authority, tokens, store, clock, trustDomain, isRemoved: () => false });
   const { token } = await issuing.createToken({ service: "payments", ttlMs: 3_600_000, uses: 100_000 });
-  const { request } = await requestCertificate();
+  const requests = await Promise.all(Array.from({ length: 50 * (rounds + 1) }, () => requestCertificate()));
+  let asked = 0;
   let next = 0;
   const changed = (count: number) => ({
     put: Array.from({ length: count }, () => ({ node: "n", instance: instance(`i${next++ % kept}`) })),
@@ -86,10 +87,11 @@ async function casesOf(store: Store) {
     "an instance registered": () => each(200, () => store.changeInstances(changed(1))),
     "100 instances registered at once": () => each(50, () => store.changeInstances(changed(100))),
     "a use of a token counted": () =>
-      each(200, () => store.useToken({ tokenId: random.id(), usesMax: 1, forgetEpochMs: 1 }, 0)),
+      each(200, () => store.useToken({ tokenId: random.id(), user: "n", usesMax: 1, forgetEpochMs: 1 }, 0)),
     "a version of 100 KB appended": () => each(30, () => store.appendVersion(version(++current))),
     "10,000 instances read": () => each(5, () => store.listInstances()),
-    "a node joined (token, request, certificate)": () => each(50, () => issuing.join({ token, request })),
+    "a node joined (token, request, certificate)": () =>
+      each(50, () => issuing.join({ token, request: requests[asked++]!.request })),
   };
 }
 

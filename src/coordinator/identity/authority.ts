@@ -49,6 +49,8 @@ export interface AuthorityParts {
 /** A request whose key is its sender's. */
 export interface AcceptedRequest {
   readonly publicKey: PublicKey;
+  /** SHA-256 of the key, base64url. */
+  readonly keyFingerprint: string;
 }
 
 export interface CertificateWish {
@@ -120,10 +122,15 @@ export class Authority {
   /** Whether a certificate would be made for this PKCS#10 in PEM; a Refusal says why not. Nothing is used up by it. */
   async accept(request: string): Promise<AcceptedRequest> {
     this.#guard.demand();
-    return { publicKey: await requestedKey(request) };
+    const publicKey = await requestedKey(request);
+    const hash = await crypto.subtle.digest("SHA-256", publicKey.rawData);
+    return { publicKey, keyFingerprint: Buffer.from(hash).toString("base64url") };
   }
 
-  async issue({ publicKey }: AcceptedRequest, { identity, node }: CertificateWish): Promise<Credentials> {
+  async issue(
+    { publicKey }: Pick<AcceptedRequest, "publicKey">,
+    { identity, node }: CertificateWish,
+  ): Promise<Credentials> {
     const now = this.#guard.demand();
     await this.#renewWhenDue();
     const uri = identityText(identity);

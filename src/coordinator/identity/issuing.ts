@@ -33,14 +33,17 @@ export class Issuing {
     return this.#parts.authority.roots;
   }
 
-  /** What can be refused without the token is looked at before one use of it is counted. */
+  /**
+   * What can be refused without the token is looked at before one use of it is counted. A node that did not hear the answer
+   * asks again for the same key, which is the same use: a certificate helps only whoever has the key.
+   */
   async join({ token, request, node }: JoinRequest): Promise<Credentials> {
     const { authority, tokens, trustDomain } = this.#parts;
     const grant = await tokens.checkJoin(token, trustDomain);
     const { service } = grant;
     this.#demandPresent(service);
     const accepted = await authority.accept(request);
-    await tokens.use(grant);
+    await tokens.use(grant, accepted.keyFingerprint);
     return authority.issue(accepted, { identity: { trustDomain, service }, node: node ?? null });
   }
 

@@ -118,10 +118,10 @@ export class Tokens {
     return { tokenId: jti, service: sub, uses, expiresEpochMs: exp * 1000 };
   }
 
-  /** One use of it, of those that it has. Throws a Refusal. */
-  async use({ tokenId, uses, expiresEpochMs }: JoinGrant): Promise<void> {
+  /** One use of it, of those that it has; the same user may ask again. Throws a Refusal. */
+  async use({ tokenId, uses, expiresEpochMs }: JoinGrant, user: string): Promise<void> {
     const { store, clock } = this.#parts;
-    const use = { tokenId, usesMax: uses, forgetEpochMs: expiresEpochMs + rememberedMs };
+    const use = { tokenId, user, usesMax: uses, forgetEpochMs: expiresEpochMs + rememberedMs };
     if ((await store.useToken(use, clock.epochMs())) === "used") return;
     const times = uses === 1 ? "once" : `${uses} times`;
     throw new Refusal(

@@ -20,7 +20,7 @@ export class MemoryStore implements Store {
   readonly #versions = new Map<number, string>();
   #current = 0;
   readonly #instances = new Map<string, StoredInstance>();
-  readonly #tokens = new Map<string, { readonly uses: number; readonly forgetEpochMs: number }>();
+  readonly #tokens = new Map<string, { readonly users: Set<string>; forgetEpochMs: number }>();
   readonly #removed = new Map<string, number>();
   readonly #issued = new Map<string, IssuedCertificate>();
 
@@ -74,14 +74,18 @@ export class MemoryStore implements Store {
     return [...this.#instances.values()].sort((a, b) => compare(a.instance.id, b.instance.id));
   }
 
-  async useToken({ tokenId, usesMax, forgetEpochMs }: TokenUse, nowEpochMs: number) {
+  async useToken({ tokenId, user, usesMax, forgetEpochMs }: TokenUse, nowEpochMs: number) {
     for (const [id, token] of this.#tokens) {
       if (token.forgetEpochMs <= nowEpochMs) this.#tokens.delete(id);
     }
-    const uses = this.#tokens.get(tokenId)?.uses ?? 0;
-    if (uses >= usesMax) return "used-up" as const;
-    if (uses === 0) demandRoom("usedTokens", this.#tokens.size + 1);
-    this.#tokens.set(tokenId, { uses: uses + 1, forgetEpochMs });
+    const token = this.#tokens.get(tokenId) ?? { users: new Set<string>(), forgetEpochMs };
+    if (token.users.has(user)) return "used" as const;
+    if (token.users.size >= usesMax) return "used-up" as const;
+    const uses = [...this.#tokens.values()].reduce((sum, { users }) => sum + users.size, 0);
+    demandRoom("tokenUses", uses + 1);
+    token.users.add(user);
+    token.forgetEpochMs = forgetEpochMs;
+    this.#tokens.set(tokenId, token);
     return "used" as const;
   }
 

@@ -119,14 +119,15 @@ class SqliteStore implements Store {
     }));
   }
 
-  async useToken({ tokenId, usesMax, forgetEpochMs }: TokenUse, nowEpochMs: number) {
+  async useToken({ tokenId, user, usesMax, forgetEpochMs }: TokenUse, nowEpochMs: number) {
     return this.#change((database) => {
       database.run("DELETE FROM token_uses WHERE forget <= ?", nowEpochMs);
-      const [row] = database.all("SELECT uses FROM token_uses WHERE id = ?", tokenId);
-      const uses = Number(row?.uses ?? 0);
-      if (uses >= usesMax) return "used-up" as const;
-      database.run("INSERT OR REPLACE INTO token_uses VALUES (?, ?, ?)", tokenId, uses + 1, forgetEpochMs);
-      if (uses === 0) demandRoom("usedTokens", countOf(database, "token_uses"));
+      const users = database.all("SELECT user FROM token_uses WHERE id = ?", tokenId);
+      if (users.some((row) => row.user === user)) return "used" as const;
+      if (users.length >= usesMax) return "used-up" as const;
+      database.run("INSERT INTO token_uses VALUES (?, ?, ?)", tokenId, user, forgetEpochMs);
+      database.run("UPDATE token_uses SET forget = ? WHERE id = ?", forgetEpochMs, tokenId);
+      demandRoom("tokenUses", countOf(database, "token_uses"));
       return "used" as const;
     });
   }

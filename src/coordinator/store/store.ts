@@ -6,7 +6,7 @@ export const storeLimits = {
   /** Older ones are forgotten. */
   versions: 500,
   instances: 100_000,
-  usedTokens: 100_000,
+  tokenUses: 100_000,
   removedServices: 10_000,
   /** Those that end first are forgotten first. */
   issuedCertificates: 100_000,
@@ -33,7 +33,7 @@ export interface Store {
   /** By id. */
   listInstances(): Promise<readonly StoredInstance[]>;
 
-  /** Counts one more use of a token, unless it had as many as it may. */
+  /** Counts one more use of a token, unless it had as many as it may; who used it may do so again and is not counted. */
   useToken(use: TokenUse, nowEpochMs: number): Promise<"used" | "used-up">;
 
   putRemovedService(removed: RemovedService, nowEpochMs: number): Promise<void>;
@@ -82,6 +82,8 @@ export interface InstancesChange {
 
 export interface TokenUse {
   readonly tokenId: string;
+  /** Whose use it is: one that asks again because it did not hear the answer. */
+  readonly user: string;
   readonly usesMax: number;
   /** From then on nobody may ask for it any more. */
   readonly forgetEpochMs: number;
@@ -121,8 +123,8 @@ export class StoreFailure extends Error {
 }
 
 /** Throws when a store would hold more than it may. */
-export function demandRoom(kind: "instances" | "usedTokens" | "removedServices", count: number): void {
+export function demandRoom(kind: "instances" | "tokenUses" | "removedServices", count: number): void {
   if (count <= storeLimits[kind]) return;
-  const words = { instances: "instances", usedTokens: "used tokens", removedServices: "removed services" };
+  const words = { instances: "instances", tokenUses: "uses of tokens", removedServices: "removed services" };
   throw new StoreFailure("store-full", `the store keeps at most ${storeLimits[kind]} ${words[kind]}`);
 }

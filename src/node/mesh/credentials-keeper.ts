@@ -107,10 +107,11 @@ export class CredentialsKeeper {
       );
     }
     const backoff = new Backoff(random, joinRetryMs.first, joinRetryMs.max);
+    // The same each time: where only the answer was lost, the token's use was counted for this key.
+    const { key, request } = await makeKey();
     let said = "";
     while (!isOver()) {
       try {
-        const { key, request } = await makeKey();
         const own = this.#checked(await join({ token, request }), key);
         await state.keepCredentials(own);
         this.#hold(own);

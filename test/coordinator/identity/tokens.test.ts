@@ -155,15 +155,15 @@ describe("join token", () => {
   test("a clock that is set back makes no used token new", async () => {
     const { tokens, store, clock } = await makeTokens();
     const { token } = await tokens.createJoin(wish);
-    await tokens.use(await tokens.checkJoin(token, wish.trustDomain));
+    await tokens.use(await tokens.checkJoin(token, wish.trustDomain), "first");
     clock.advance(700_000);
     // Others come and go, and what is forgotten is forgotten with them.
     const { token: next } = await tokens.createJoin(wish);
-    await tokens.use(await tokens.checkJoin(next, wish.trustDomain));
+    await tokens.use(await tokens.checkJoin(next, wish.trustDomain), "next");
     const parts = { store, clock: setBack(clock, 700_000), random, rootFingerprint: "root-of-this-mesh" };
     const earlier = await Tokens.open(parts);
     const grant = await earlier.checkJoin(token, wish.trustDomain);
-    expect(await reasonOf(earlier.use(grant))).toBe("token-used-up");
+    expect(await reasonOf(earlier.use(grant, "second"))).toBe("token-used-up");
   });
 });
 
@@ -205,12 +205,23 @@ describe("joining", () => {
     const { token } = await issuing.createToken({ service: "payments", ttlMs: 60_000, uses: 1 });
     const { request } = await requestCertificate();
     expect((await issuing.join({ token, request })).identity).toBe("spiffe://store.example/payments");
-    expect(await reasonOf(issuing.join({ token, request }))).toBe("token-used-up");
+    expect(await reasonOf(issuing.join({ token, ...(await requestCertificate()) }))).toBe("token-used-up");
     clock.advance(dayMs / 2);
     const renewed = await issuing.renew("payments", { request, node: "node-1" });
     expect((await issuing.identities()).map(({ node }) => node).toSorted()).toEqual(["node-1", null]);
     expect(renewed.identity).toBe("spiffe://store.example/payments");
     expect(renewed.expiresEpochMs).toBe(clock.epochMs() + dayMs);
+  });
+
+  test("node that did not hear the answer joins again with the same request, and uses the token once", async () => {
+    const { issuing } = await makeIssuing(new MemoryStore());
+    const { token } = await issuing.createToken({ service: "payments", ttlMs: 60_000, uses: 2 });
+    const { request } = await requestCertificate();
+    for (let tries = 0; tries < 5; tries += 1) {
+      expect(await reasonOf(issuing.join({ token, request }))).toBe("none");
+    }
+    expect(await reasonOf(issuing.join({ token, ...(await requestCertificate()) }))).toBe("none");
+    expect(await reasonOf(issuing.join({ token, ...(await requestCertificate()) }))).toBe("token-used-up");
   });
 
   test("a request that is refused uses up nothing of the token", async () => {

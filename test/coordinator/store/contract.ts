@@ -55,10 +55,10 @@ const steps: fc.Arbitrary<readonly [string, Step]> = fc.oneof(
       return said({ changeInstances: change }, (store) => store.changeInstances(change));
     }),
   fc
-    .tuple(names, fc.integer({ min: 0, max: 3 }), times, times)
-    .map(([tokenId, usesMax, forgetEpochMs, now]) =>
-      said({ useToken: [tokenId, usesMax, forgetEpochMs, now] }, (store) =>
-        store.useToken({ tokenId, usesMax, forgetEpochMs }, now),
+    .tuple(names, names, fc.integer({ min: 0, max: 3 }), fc.tuple(times, times))
+    .map(([tokenId, user, usesMax, [forgetEpochMs, now]]) =>
+      said({ useToken: [tokenId, user, usesMax, forgetEpochMs, now] }, (store) =>
+        store.useToken({ tokenId, user, usesMax, forgetEpochMs }, now),
       ),
     ),
   fc
@@ -174,10 +174,14 @@ function countTests({ make }: TestedStore): void {
   test("store counts uses of a token exactly under 50 at once", async () => {
     const store = await make();
     const use = { tokenId: "t", usesMax: 3, forgetEpochMs: 1000 };
-    const all = await Promise.all(Array.from({ length: 50 }, () => store.useToken(use, 0)));
+    const users = Array.from({ length: 50 }, (_, index) => `n${index}`);
+    const all = await Promise.all(users.map((user) => store.useToken({ ...use, user }, 0)));
     expect(all.filter((answer) => answer === "used").length).toBe(3);
-    expect(await store.useToken(use, 999)).toBe("used-up");
-    expect(await store.useToken({ ...use, tokenId: "other" }, 0)).toBe("used");
+    expect(await store.useToken({ ...use, user: "late" }, 999)).toBe("used-up");
+    // Who had it may ask again.
+    const again = await Promise.all(users.map((user) => store.useToken({ ...use, user }, 999)));
+    expect(again).toEqual(all);
+    expect(await store.useToken({ ...use, tokenId: "other", user: "late" }, 0)).toBe("used");
     await store.close();
   });
 
