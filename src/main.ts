@@ -139,9 +139,17 @@ async function tryFilters(purpose: TrialPurpose, file: string, version: number):
 }
 
 async function run({ file, workers }: RunOptions): Promise<number> {
-  return serveNode(`run --workers ${workers}`, workers, async () => {
+  return serveNode(`run --workers ${workers}`, workers, async ({ stderr }) => {
     const [{ FileSource }, load] = await Promise.all([import("./node/config-source.ts"), configLoader(file)]);
-    return { source: new FileSource({ clock, files, load }, file), membership: null, companion: null };
+    const source = new FileSource({ clock, files, load }, file);
+    const { openPrivateFolder: openFolder, secureFetch: fetch } = host;
+    if (openFolder === null || fetch === null) return { source, membership: null, companion: null };
+    const [{ startGateway }, { certificates }] = await Promise.all([
+      import("./node/mesh/start-member.ts"),
+      import("./host/certificates/node.ts"),
+    ]);
+    const own = { clock, random, files, certificates, environment, stderr, pid: processes.pid };
+    return startGateway({ ...own, openFolder, fetch }, source);
   });
 }
 
@@ -152,7 +160,7 @@ async function sidecar(given: SidecarArguments, command: readonly string[] | nul
   if (openFolder === null || fetch === null || startCommand === null) return needsBun(verb);
   const [{ readSidecarRole }, { startSidecar }, { certificates }, { localAddress }] = await Promise.all([
     import("./node/mesh/sidecar-arguments.ts"),
-    import("./node/mesh/start-sidecar.ts"),
+    import("./node/mesh/start-member.ts"),
     import("./host/certificates/node.ts"),
     import("./host/datagrams/local-address.ts"),
   ]);

@@ -8,19 +8,23 @@ const reasons: Readonly<Record<string, string>> = {
   ENOSPC: "its disk is full",
 };
 
-/** Throws an Error that names the flag with which another one is chosen. */
-export async function openState(open: OpenPrivateFolder, path: string): Promise<PrivateFolder> {
+/** Throws an Error that says with what another one is chosen. */
+export async function openState(
+  open: OpenPrivateFolder,
+  path: string,
+  chosenBy: "--state" | "mesh.state",
+): Promise<PrivateFolder> {
   let folder: PrivateFolder | null;
   try {
     folder = await open(path);
   } catch (error) {
     const { code = "", message } = error as Error & { readonly code?: string };
     throw new Error(
-      `cannot use the state folder ${path}: ${reasons[code] ?? message}; choose another with --state`,
+      `cannot use the state folder ${path}: ${reasons[code] ?? message}; choose another with ${chosenBy}`,
     );
   }
   if (folder !== null) return folder;
   throw new Error(
-    `another node uses the state folder ${path}: give this one a folder of its own with --state`,
+    `another node uses the state folder ${path}: give this one a folder of its own with ${chosenBy}`,
   );
 }

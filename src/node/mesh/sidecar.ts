@@ -111,7 +111,7 @@ export class Sidecar implements ConfigSource, Membership {
 
   async #join(): Promise<MeshMember> {
     const { role, state } = this.#options;
-    const folder = await openState(this.#parts.openFolder, state);
+    const folder = await openState(this.#parts.openFolder, state, "--state");
     const member = await MeshMember.open(this.#parts, {
       service: role.service,
       folder,

@@ -1,5 +1,4 @@
-/** Puts a sidecar together, alone or around a command. */
-import { requestCertificate } from "../../certificate-request.ts";
+/** Puts together what is in a mesh: a sidecar, alone or around a command, and a gateway. */
 import type {
   Certificates,
   Clock,
@@ -12,14 +11,17 @@ import type {
 import type { Probe } from "../../runtime/probe.ts";
 import type { Appender } from "../../types.ts";
 import { Companion, type CompanionParts } from "../companion.ts";
+import type { ConfigSource } from "../config-source.ts";
 import { createLog } from "../log.ts";
 import { Registry } from "../service-watch/registry.ts";
 import { CoordinatorClient } from "./coordinator-client.ts";
+import { Gateway } from "./gateway.ts";
 import { Sidecar } from "./sidecar.ts";
 import { type ReadSidecar, tokenFinder } from "./sidecar-arguments.ts";
 import { appName } from "./sidecar-snapshot.ts";
 
-export interface SidecarStartParts {
+/** What any node in a mesh needs of the machine. */
+export interface MeshStartParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly files: Pick<Files, "read">;
@@ -27,9 +29,12 @@ export interface SidecarStartParts {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly openFolder: OpenPrivateFolder;
   readonly fetch: SecureFetch;
-  readonly probe: Probe;
   readonly stderr: Appender;
   readonly pid: number;
+}
+
+export interface SidecarStartParts extends MeshStartParts {
+  readonly probe: Probe;
   readonly terminal: Terminal;
   readonly startCommand: CompanionParts["start"];
   /** The address of this machine from which it reaches that one. */
@@ -44,6 +49,28 @@ export interface SidecarStart {
 }
 
 const httpsPort = 443;
+/** Loaded when a key is needed: a node outside a mesh needs none. */
+const makeKey = async () => (await import("../../certificate-request.ts")).requestCertificate();
+
+/** `file`: where its configuration comes from, with or without a `mesh` block. */
+export function startGateway(parts: MeshStartParts, file: ConfigSource) {
+  const { environment, files, stderr, pid } = parts;
+  const log = createLog((line) => stderr.line(line), { process: "supervisor", pid });
+  const gateway = new Gateway(
+    {
+      ...parts,
+      log,
+      registry: new Registry(),
+      makeKey,
+      client: (coordinators) => new CoordinatorClient(parts, coordinators),
+      tokenOf: (tokenFile) =>
+        tokenFinder({ token: null, tokenFile }, environment, (path) => files.read(path)),
+      configureLog: (settings) => log.configure(settings),
+    },
+    file,
+  );
+  return { source: gateway, membership: gateway, companion: null };
+}
 
 export function startSidecar(parts: SidecarStartParts, { read, given, command }: SidecarStart) {
   const { clock, environment, files, stderr, pid, terminal, startCommand } = parts;
@@ -56,7 +83,7 @@ export function startSidecar(parts: SidecarStartParts, { read, given, command }:
       ...parts,
       log,
       registry: new Registry(),
-      makeKey: requestCertificate,
+      makeKey,
       coordinator: new CoordinatorClient(parts, coordinators),
       localAddress: () =>
         parts.localAddress(

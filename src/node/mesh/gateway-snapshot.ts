@@ -1,0 +1,182 @@
+/** What a gateway serves: its own file, and where that names a service of the mesh, what the mesh document says of it. */
+import { serviceLimitsGrammar, timeoutsGrammar } from "../../config/grammar/service.ts";
+import { defaultLimits } from "../../config/limits.ts";
+import type { MeshService } from "../../mesh.ts";
+import type {
+  FilterEntry,
+  ListenerConfig,
+  RouteConfig,
+  RouteMatch,
+  ServiceConfig,
+  Snapshot,
+} from "../../snapshot.ts";
+import type { MeshKnowledge } from "./mesh-view.ts";
+import type { OwnCredentials } from "./node-state.ts";
+import { calledService, pluginsOf, rulesOf, withOthers } from "./used-services.ts";
+
+export interface GatewayFacts {
+  /** As the file says. */
+  readonly file: Snapshot;
+  readonly credentials: OwnCredentials;
+  readonly knowledge: MeshKnowledge | null;
+}
+
+/** Services of the mesh that the file names, as the mesh knows them. */
+export function registeredServices({ services }: Pick<Snapshot, "services">): readonly string[] {
+  return services.flatMap(({ registry }) => registry ?? []);
+}
+
+export function gatewaySnapshot({ file, credentials, knowledge }: GatewayFacts): Snapshot {
+  const { trustDomain, identity } = credentials;
+  const used = withOthers(registeredServices(file), knowledge);
+  const rules = (name: string) => rulesOf(knowledge, name);
+  const here = new Set(file.services.map(({ name, registry }) => registry ?? name));
+  const others = used.filter((name) => !here.has(name)).flatMap((name) => rules(name) ?? []);
+  return {
+    ...file,
+    mesh: { trustDomain, identity, removed: knowledge?.mesh.removed ?? [] },
+    listeners: file.listeners.map((listener) => withMeshRoutes(listener, file, rules)),
+    services: [
+      ...file.services.map((service) => meshService(service, rules(service.registry ?? ""), credentials)),
+      ...others.map((other) => calledService(other, credentials)),
+    ],
+    plugins: merged([...pluginsOf(used, knowledge), ...file.plugins]),
+  };
+}
+
+function merged(plugins: Snapshot["plugins"]): Snapshot["plugins"] {
+  return [...new Map(plugins.map((plugin) => [plugin.name, plugin])).values()];
+}
+
+// ---- services ----
+
+/** What the file says of it goes before what the mesh document says; where it says nothing, that holds. */
+function meshService(
+  service: ServiceConfig,
+  rules: MeshService | null,
+  credentials: OwnCredentials,
+): ServiceConfig {
+  const { name, registry } = service;
+  if (registry === null) return service;
+  const unknown: MeshService = {
+    name: registry,
+    callee: { mtls: "strict", inbound: [], others: [], healthCheck: null },
+    caller: { routes: [], service, others: [] },
+    place: service.place,
+  };
+  const called = calledService(rules ?? unknown, credentials);
+  const { connect, idle } = timeoutsGrammar.parse({});
+  const { connections, pending, requests } = serviceLimitsGrammar.parse({});
+  const chosen = <Value>(own: Value, theirs: Value, unsaid: Value): Value =>
+    same(own, unsaid) ? theirs : own;
+  return {
+    ...called,
+    name,
+    loadBalancing: chosen(service.loadBalancing, called.loadBalancing, { policy: "least-latency" }),
+    outlierDetection: chosen(service.outlierDetection, called.outlierDetection, null),
+    limits: chosen(service.limits, called.limits, { connections, pending, requests }),
+    timeouts: chosen(service.timeouts, called.timeouts, { connectMs: connect, idleMs: idle }),
+    messageLimits: service.messageLimits,
+    place: service.place,
+  };
+}
+
+function same(left: unknown, right: unknown): boolean {
+  return JSON.stringify(left) === JSON.stringify(right);
+}
+
+// ---- routes ----
+
+function withMeshRoutes(
+  listener: ListenerConfig,
+  { services }: Pick<Snapshot, "services">,
+  rules: (name: string) => MeshService | null,
+): ListenerConfig {
+  const registered = new Map(services.map(({ name, registry }) => [name, registry]));
+  const routes = listener.routes.flatMap((route) => {
+    const only = onlyTarget(route);
+    const registry = only === null ? null : (registered.get(only) ?? null);
+    const found = registry === null ? null : rules(registry);
+    if (only === null || found === null || found.callee === null) return [route];
+    return found.caller.routes.flatMap(
+      (theirs) => joined(route, theirs, { name: only, registry: found.name }) ?? [],
+    );
+  });
+  return { ...listener, routes };
+}
+
+/** The one service that a route sends to, of whatever version; null for others: their file says how they are shared. */
+function onlyTarget({ action }: RouteConfig): string | null {
+  if (action.kind !== "forward" || action.to.length !== 1) return null;
+  const [target] = action.to;
+  return target!.version === null ? target!.service : null;
+}
+
+/** What matches both, with the filters of both; null where nothing does. */
+function joined(
+  own: RouteConfig,
+  theirs: RouteConfig,
+  called: { readonly name: string; readonly registry: string },
+): RouteConfig | null {
+  const match = bothMatch(own.match, theirs.match);
+  if (match === null || own.action.kind !== "forward") return null;
+  const unconditional = same(match, own.match);
+  const { action } = theirs;
+  // A route of the document may answer by itself.
+  if (action.kind !== "forward") return { ...theirs, match, name: `${own.name}/${theirs.name}` };
+  const to = action.to.map((target) =>
+    target.service === called.registry ? { ...target, service: called.name } : target,
+  );
+  return {
+    ...own,
+    name: unconditional ? own.name : `${own.name}/${theirs.name}`,
+    match,
+    filters: bothFilters(own.filters, theirs.filters),
+    timeoutMs: own.timeoutMs === defaultLimits.routeTimeoutMs ? theirs.timeoutMs : own.timeoutMs,
+    action: { ...own.action, to },
+  };
+}
+
+function bothMatch(own: RouteMatch, theirs: RouteMatch): RouteMatch | null {
+  const path = bothPaths(own.path, theirs.path);
+  if (path === "none") return null;
+  const methods = bothMethods(own.methods, theirs.methods);
+  if (methods === "none") return null;
+  return {
+    host: own.host,
+    path,
+    methods,
+    headers: [...own.headers, ...theirs.headers],
+    query: [...own.query, ...theirs.query],
+  };
+}
+
+/** The narrower of two paths of which one contains the other; of others no single path says what both match. */
+function bothPaths(own: string | null, theirs: string | null): string | null {
+  if (own === null || theirs === null || own === theirs) return own ?? theirs;
+  if (contains(own, theirs)) return theirs;
+  return contains(theirs, own) ? own : "none";
+}
+
+function contains(wide: string, narrow: string): boolean {
+  if (!wide.endsWith("/*") || wide.includes(":")) return false;
+  const prefix = wide.slice(0, -1);
+  return narrow.startsWith(prefix) || narrow === prefix.slice(0, -1);
+}
+
+function bothMethods(own: readonly string[], theirs: readonly string[]): readonly string[] | "none" {
+  if (own.length === 0 || theirs.length === 0) return [...own, ...theirs];
+  const common = own.filter((method) => theirs.includes(method));
+  return common.length === 0 ? "none" : common;
+}
+
+/** Filters that may send more than once come last, so that what stands before them is sent once. */
+const repeating = ["retry", "hedge"];
+
+/** The route's own, then the document's, unless the route has one of that name. */
+function bothFilters(own: readonly FilterEntry[], theirs: readonly FilterEntry[]): readonly FilterEntry[] {
+  const added = theirs.filter(({ name }) => own.every((one) => one.name !== name));
+  const repeats = ({ name }: FilterEntry) => repeating.includes(name);
+  const once = (entry: FilterEntry) => !repeats(entry);
+  return [...own.filter(once), ...added.filter(once), ...own.filter(repeats), ...added.filter(repeats)];
+}

@@ -1,0 +1,155 @@
+/** A node from a config file that may be in a mesh too: its `mesh` block says in which. */
+import type { OpenPrivateFolder } from "../../machine.ts";
+import type { MeshMembership, Problem, Snapshot } from "../../snapshot.ts";
+import { plainProblem } from "../addresses.ts";
+import type { ConfigSource } from "../config-source.ts";
+import type { Membership } from "../membership.ts";
+import type { Reading } from "../readings.ts";
+import type { Loaded } from "../reloads.ts";
+import type { Registry } from "../service-watch/registry.ts";
+import { type Coordinator, faultText } from "./coordinator.ts";
+import type { FindToken } from "./credentials-keeper.ts";
+import { gatewaySnapshot, registeredServices } from "./gateway-snapshot.ts";
+import { type MemberParts, MeshMember } from "./mesh-member.ts";
+import { openState } from "./open-state.ts";
+import { withOthers } from "./used-services.ts";
+
+export interface GatewayParts extends Omit<MemberParts, "coordinator"> {
+  readonly openFolder: OpenPrivateFolder;
+  client(coordinators: readonly string[]): Coordinator;
+  tokenOf(tokenFile: string | null): FindToken;
+  /** What it logs looks from now on as the file wants. */
+  configureLog(settings: Snapshot["log"]): void;
+}
+
+/** Stands in a reading beside the names of files. */
+const meshPart = "mesh:";
+
+export class Gateway implements ConfigSource, Membership {
+  readonly registry: Registry;
+  readonly #parts: GatewayParts;
+  readonly #file: ConfigSource;
+  #joined: { readonly as: MeshMembership; readonly member: MeshMember } | null = null;
+  /** Services of the mesh that the file named last. */
+  #named: readonly string[] = [];
+  #state: "starting" | "running" | "closed" = "starting";
+  #changed: () => void = () => {};
+
+  constructor(parts: GatewayParts, file: ConfigSource) {
+    this.#parts = parts;
+    this.#file = file;
+    this.registry = parts.registry;
+  }
+
+  get name(): string {
+    return this.#file.name;
+  }
+
+  // ---- where the configuration comes from ----
+
+  async load(version: number): Promise<Loaded> {
+    const loaded = await this.#file.load(version);
+    const { snapshot } = loaded;
+    if (snapshot === null) return loaded;
+    const problem = await this.#join(snapshot);
+    if (problem !== null) return { ...loaded, snapshot: null, problems: [problem] };
+    if (this.#joined === null) return loaded;
+    const { member } = this.#joined;
+    this.#named = registeredServices(snapshot);
+    member.follow();
+    const { own: credentials, knowledge } = member;
+    const files = new Map([...loaded.reading.files, [meshPart, inputs(member)] as const]);
+    return {
+      ...loaded,
+      snapshot: gatewaySnapshot({ file: snapshot, credentials, knowledge }),
+      reading: { files, folders: loaded.reading.folders },
+    };
+  }
+
+  watch(changed: () => void): void {
+    this.#changed = changed;
+    this.#file.watch(changed);
+    this.#state = "running";
+  }
+
+  async follow({ files, folders }: Reading): Promise<void> {
+    const own = new Map([...files].filter(([name]) => name !== meshPart));
+    await this.#file.follow({ files: own, folders });
+    const member = this.#joined?.member;
+    if (member !== undefined && files.get(meshPart) !== inputs(member)) this.#changed();
+  }
+
+  explained(problem: Problem): Problem {
+    return this.#file.explained(problem);
+  }
+
+  unwatch(): void {
+    this.#changed = () => {};
+    this.#file.unwatch();
+  }
+
+  /** Null when it is where the file wants it. */
+  async #join({ membership, services, log }: Snapshot): Promise<Problem | null> {
+    const place = { file: this.name, line: 1 };
+    if (this.#joined !== null || this.#state === "running") {
+      const same = JSON.stringify(membership) === JSON.stringify(this.#joined?.as ?? null);
+      if (same) return null;
+      return plainProblem("cannot change `mesh` while the node runs: start it anew", place, "mesh");
+    }
+    if (membership === null) return null;
+    const { coordinators, service, stateFolder, tokenFile } = membership;
+    this.#parts.configureLog(log);
+    this.#named = registeredServices({ services });
+    try {
+      const folder = await openState(this.#parts.openFolder, stateFolder, "mesh.state");
+      const member = await MeshMember.open(
+        { ...this.#parts, coordinator: this.#parts.client(coordinators) },
+        {
+          service,
+          folder,
+          subscribed: (knowledge) => [service, ...withOthers(this.#named, knowledge)],
+          changed: () => this.#changed(),
+          unchanged: () => {},
+        },
+      );
+      this.#joined = { as: membership, member };
+      await member.begin(this.#parts.tokenOf(tokenFile));
+      if (this.#state === "closed") throw new Error("the node ends");
+      return null;
+    } catch (error) {
+      const what = `${service} cannot join the mesh (state folder: ${stateFolder})`;
+      return plainProblem(`${what}: ${faultText(error)}`, place, "mesh");
+    }
+  }
+
+  // ---- its place in the mesh ----
+
+  serves(): void {}
+
+  observed(): void {}
+
+  warnings(): readonly string[] {
+    return this.#joined?.member.warnings() ?? [];
+  }
+
+  notes(): readonly string[] {
+    if (this.#joined === null) return [];
+    const { identity, expiresEpochMs } = this.#joined.member.own;
+    const ends = new Date(expiresEpochMs).toISOString();
+    return [`identity ${identity}; its certificate ends at ${ends} and is renewed before`];
+  }
+
+  /** It has no instance that anybody calls. */
+  async leave(): Promise<void> {}
+
+  async close(): Promise<void> {
+    this.#state = "closed";
+    await this.#joined?.member.close();
+  }
+}
+
+/** All that a snapshot is made of beside the file. */
+function inputs({ own, knowledge }: MeshMember): string {
+  const rules = Object.entries(knowledge?.services ?? {}).map(([name, known]) => [name, known.rules]);
+  return JSON.stringify([own.certificate, knowledge?.mesh, rules]);
+}
