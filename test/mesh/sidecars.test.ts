@@ -13,6 +13,7 @@ const apps: App[] = [];
 const sidecars: StartedSidecar[] = [];
 let coordinator: HttpsCoordinator;
 let storefront: StartedSidecar;
+let accounts: StartedSidecar;
 let payments: StartedSidecar;
 
 async function begin(service: string, name = service, upstreams: readonly string[] = []) {
@@ -33,13 +34,20 @@ function retried(name: string, changed: Partial<MeshService> = {}): MeshService 
   return { ...service, caller: { ...service.caller, routes }, ...changed };
 }
 
+const storefrontOnly = { from: "storefront", method: "GET" };
+
 beforeAll(async () => {
   coordinator = await HttpsCoordinator.make();
-  coordinator.rules.set("payments", retried("payments"));
+  const options = { trustDomain: "store.example", default: "deny", allow: [storefrontOnly], audit: [] };
+  const inbound = [filterEntry("policy", options)];
+  const callee = { mtls: "strict" as const, inbound, others: [], healthCheck: null };
+  coordinator.rules.set("payments", retried("payments", { callee }));
   coordinator.rules.set("storefront", meshService("storefront"));
+  coordinator.rules.set("accounts", meshService("accounts"));
   await coordinator.start();
-  [storefront, payments] = await Promise.all([
+  [storefront, accounts, payments] = await Promise.all([
     begin("storefront", "storefront", ["payments"]),
+    begin("accounts", "accounts", ["payments"]),
     begin("payments", "payments-1"),
   ]);
   await Promise.all(sidecars.map(ready));
@@ -79,6 +87,18 @@ describe("sidecars", () => {
   test("a call goes from one app's port through both nodes to the other app", async () => {
     const answer = await answered(charge(), /payments/);
     expect(answer).toEqual({ status: 200, text: "payments-1 GET /charge", reason: null });
+  });
+
+  test("the callee's policy knows who calls: others are refused, and so is what is not allowed", async () => {
+    await answered(charge(), /payments/);
+    const denied = await until(
+      () => get(`http://${accounts.upstreams.payments}/charge`),
+      ({ status }) => status !== 503,
+    );
+    expect(denied.status).toBe(403);
+    expect(denied.text).toBe("policy-denied: spiffe://store.example/accounts may not GET /charge\n");
+    const posted = await get(charge(), { method: "POST" });
+    expect(posted.text).toBe("policy-denied: spiffe://store.example/storefront may not POST /charge\n");
   });
 
   test("its inbound listener lets nobody in who proves nothing", async () => {

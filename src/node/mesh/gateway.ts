@@ -128,6 +128,11 @@ export class Gateway implements ConfigSource, Membership {
 
   observed(): void {}
 
+  /** Its routes name all that it calls. */
+  async find(services: readonly string[]): Promise<readonly string[]> {
+    return services;
+  }
+
   warnings(): readonly string[] {
     return this.#joined?.member.warnings() ?? [];
   }
