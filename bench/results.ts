@@ -5,9 +5,13 @@ import type { Facts } from "./machine.ts";
 
 const rowsEnd = ".jsonl";
 
-/** `<date>-<commit>`; a quick run, and one of a changed checkout, say so. */
+/** `<date>-<commit>`; a quick run, and one of a changed checkout or of another program, say so. */
 export function resultsName(facts: Facts, size: "full" | "quick"): string {
-  const marks = [size === "quick" ? "-quick" : "", facts.state === "changed" ? "-dirty" : ""];
+  const marks = [
+    size === "quick" ? "-quick" : "",
+    facts.state === "changed" ? "-dirty" : "",
+    facts.command.includes("--clearway") ? "-other" : "",
+  ];
   return `${facts.startedAt.slice(0, 10)}-${facts.commit}${marks.join("")}`;
 }
 
@@ -61,8 +65,8 @@ export function readFolder(folder: string): Map<string, KeptRows> {
 }
 
 /**
- * The newest rows of each workload, over all folders that are kept: those of a whole run (without `--only`) of a clean
- * checkout.
+ * The newest rows of each workload, over all folders that are kept: those of a whole run (without `--only`) of what a
+ * clean checkout builds.
  */
 export function newestRows(folder: string): Map<string, KeptRows> {
   const newest = new Map<string, KeptRows>();

@@ -2,7 +2,6 @@
 import type { Workload } from "./workload.ts";
 import { balance } from "./workloads/balance.ts";
 import { chain } from "./workloads/chain.ts";
-import { chainPeers } from "./workloads/chain-peers.ts";
 import { connections } from "./workloads/connections.ts";
 import { coordinator } from "./workloads/coordinator.ts";
 import { http1 } from "./workloads/http1.ts";
@@ -26,7 +25,6 @@ export const workloads = [
   mesh,
   coordinator,
   chain,
-  chainPeers,
   latency,
   start,
   memory,

@@ -1,4 +1,7 @@
-/** The same extra work in each proxy, by what each has for it: a header set by a script, a permission asked for, a limit. */
+/**
+ * The part of `chain` in which each proxy does the same extra work, by what it has for that: a header set by a script, a
+ * permission asked for, a limit.
+ */
 import { checkWork } from "../check.ts";
 import { failureText } from "../machine.ts";
 import type { PeerName } from "../peers.ts";
@@ -17,7 +20,7 @@ import {
   type Variant,
   waitForAnswer,
 } from "../variants.ts";
-import { type BenchOptions, chosenCases, type Report, roundsOf, type Workload } from "../workload.ts";
+import { type BenchOptions, type Report, roundsOf } from "../workload.ts";
 import { runWrk } from "../wrk.ts";
 
 const path = "/small";
@@ -34,13 +37,13 @@ interface Way {
   readonly trace: string;
 }
 
-interface Case {
+export interface PeersCase {
   readonly name: string;
   readonly quick: boolean;
   readonly ways: Readonly<Partial<Record<Proxy, Way>>>;
 }
 
-const cases: readonly Case[] = [
+export const peersCases: readonly PeersCase[] = [
   {
     ...{ name: "a script sets a header", quick: true },
     ways: {
@@ -70,6 +73,7 @@ const cases: readonly Case[] = [
 ];
 
 export interface ChainPeersRow {
+  readonly kind: "peers";
   /** The name of the case, or that there is none. */
   readonly work: string;
   readonly proxy: Proxy;
@@ -90,14 +94,17 @@ interface Measured {
   readonly way: Way | null;
 }
 
-async function* run(options: BenchOptions): AsyncGenerator<ChainPeersRow, void, void> {
-  const measured = measuredOf(chosenCases("chain-peers", cases, options), options);
+export async function* besidePeers(
+  chosen: readonly PeersCase[],
+  options: BenchOptions,
+): AsyncGenerator<ChainPeersRow, void, void> {
+  const measured = measuredOf(chosen, options);
   const folder = makeFolder();
   const backend = await startBackend(folder);
   try {
     for (const round of roundsOf(options, { full: 9, quick: 1 })) {
       for (const each of round % 2 === 1 ? measured : measured.toReversed()) {
-        options.say(`chain-peers: round ${round}: ${each.work}: ${each.proxy}`);
+        options.say(`chain: round ${round}: ${each.work}: ${each.proxy}`);
         yield await measure(each, { round, backendPort: backend.port, options });
       }
     }
@@ -108,13 +115,13 @@ async function* run(options: BenchOptions): AsyncGenerator<ChainPeersRow, void, 
 }
 
 /** Each case stands beside the same proxies without it. */
-function measuredOf(chosen: readonly Case[], options: BenchOptions): Measured[] {
+function measuredOf(chosen: readonly PeersCase[], options: BenchOptions): Measured[] {
   const { command } = options.clearway;
   const left = options.size === "quick" ? "envoy" : null;
   const has = (name: string) => name === "clearway" || (options.peers.has(name as PeerName) && name !== left);
   const variantOf = (proxy: Proxy) =>
     proxy === "clearway" ? clearway(command, "clearway") : peerVariants.find(({ name }) => name === proxy)!;
-  const of = (ways: Case["ways"]) => (Object.keys(ways) as Proxy[]).filter(has);
+  const of = (ways: PeersCase["ways"]) => (Object.keys(ways) as Proxy[]).filter(has);
   const bare = [...new Set(chosen.flatMap(({ ways }) => of(ways)))];
   return [
     ...bare.map((proxy) => ({ work: plain, proxy, variant: variantOf(proxy), way: null })),
@@ -136,7 +143,7 @@ async function measure(
   { work, proxy, variant, way }: Measured,
   { round, backendPort, options }: Round,
 ): Promise<ChainPeersRow> {
-  const row = { work, proxy, round };
+  const row = { kind: "peers", work, proxy, round } as const;
   const asked = way === null ? {} : { template: way.template, files: way.files ?? {} };
   try {
     const subject = await startSubject(variant, { backendPort, cores: proxyCores, ...asked });
@@ -175,10 +182,10 @@ const columns = [
   ...["extra work", "proxy", "requests/s", "CPU us/request", "adds us", "of without", "rounds", "p99 us"],
 ];
 
-function report(rows: readonly ChainPeersRow[]): Report {
+export function reportPeers(rows: readonly ChainPeersRow[]): Report {
   const good = rows.filter(({ error }) => error === null);
   const kinds = [...new Map(rows.map((row) => [`${row.work} ${row.proxy}`, row])).values()];
-  const order = [plain, ...cases.map(({ name }) => name)];
+  const order = [plain, ...peersCases.map(({ name }) => name)];
   const lines = kinds
     .toSorted((a, b) => order.indexOf(a.work) - order.indexOf(b.work))
     .map(({ work, proxy }) => lineOf(good, work, proxy));
@@ -189,7 +196,7 @@ function report(rows: readonly ChainPeersRow[]): Report {
   ];
   const problems = rows.flatMap(({ work, proxy, round, error, failed }) => {
     if (error === null && failed === 0) return [];
-    return [`chain-peers: round ${round}, ${work}, ${proxy}: ${error ?? `${failed} requests failed`}`];
+    return [`chain: round ${round}, ${work}, ${proxy}: ${error ?? `${failed} requests failed`}`];
   });
   const title = `The same extra work in each proxy, rounds: ${rounds}`;
   return { tables: [{ title, columns, rows: lines, notes }], problems };
@@ -216,9 +223,3 @@ function lineOf(rows: readonly ChainPeersRow[], work: string, proxy: Proxy): str
 function cpuByRound(rows: readonly ChainPeersRow[]): Map<number, number> {
   return new Map(rows.map((row) => [row.round, row.cpuUs / row.requests]));
 }
-
-export const chainPeers: Workload<ChainPeersRow> = {
-  ...{ name: "chain-peers", title: "the same extra work in each proxy", quickSeconds: 12 },
-  run,
-  report,
-};

@@ -1,4 +1,7 @@
-/** What filters cost: each alone, several together, a user's own, beside nginx and HAProxy without any. */
+/**
+ * What filters cost: each alone, several together, a user's own, beside nginx and HAProxy without any; and the same work
+ * done by other proxies in their ways.
+ */
 import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -23,6 +26,7 @@ import {
 } from "../variants.ts";
 import { type BenchOptions, chosenCases, type Report, roundsOf, type Workload } from "../workload.ts";
 import { runWrk } from "../wrk.ts";
+import { besidePeers, type ChainPeersRow, peersCases, reportPeers } from "./chain-peers.ts";
 
 const path = "/small";
 const connections = 64;
@@ -39,7 +43,9 @@ const roundsInMemory = 9;
 const warmRequests = { full: 100_000, quick: 20_000 };
 const warmRunsMax = 20;
 
-export type ChainRow =
+export type ChainRow = ChainPeersRow | OwnRow;
+
+type OwnRow =
   | {
       readonly kind: "sockets";
       readonly case: string;
@@ -66,7 +72,23 @@ type SocketsRow = Extract<ChainRow, { kind: "sockets" }>;
 type MemoryRow = Extract<ChainRow, { kind: "memory" }>;
 
 async function* run(options: BenchOptions): AsyncGenerator<ChainRow, void, void> {
-  const chosen = chosenCases("chain", await chainCases(), options);
+  const own = await chainCases();
+  const chosen = new Set(
+    chosenCases<{ name: string; quick: boolean }>("chain", [...own, ...peersCases], options),
+  );
+  const beside = peersCases.filter((one) => chosen.has(one));
+  if (beside.length > 0) yield* besidePeers(beside, options);
+  // Its part of a quick run of everything is over by then.
+  const { endsAtMs, size } = options;
+  if (size === "quick" && beside.length > 0 && endsAtMs !== null && performance.now() > endsAtMs) return;
+  const mine = own.filter((one) => chosen.has(one));
+  if (mine.length > 0) yield* alone(mine, options);
+}
+
+async function* alone(
+  chosen: readonly ChainCase[],
+  options: BenchOptions,
+): AsyncGenerator<OwnRow, void, void> {
   for (const one of chosen) {
     if (one.filters === "[]") continue;
     options.say(`chain: ${one.name}, in memory`);
@@ -212,6 +234,19 @@ const columns = [
 ];
 
 function report(rows: readonly ChainRow[]): Report {
+  const isPeers = (row: ChainRow): row is ChainPeersRow => row.kind === "peers";
+  const parts = [
+    reportOwn(rows.filter((row) => !isPeers(row))),
+    ...(rows.some(isPeers) ? [reportPeers(rows.filter(isPeers))] : []),
+  ];
+  return {
+    tables: parts.flatMap(({ tables }) => tables),
+    problems: parts.flatMap(({ problems }) => problems),
+  };
+}
+
+function reportOwn(rows: readonly OwnRow[]): Report {
+  if (rows.length === 0) return { tables: [], problems: [] };
   const sockets = rows.filter((row): row is SocketsRow => row.kind === "sockets" && row.error === null);
   const memory = rows.filter((row): row is MemoryRow => row.kind === "memory" && row.error === null);
   const kinds = new Map(
@@ -274,7 +309,7 @@ const notes = [
   "hmac is not among them: a signature counts once. cache is not: it answers instead of the service",
 ];
 
-function problemsOf(row: ChainRow): string[] {
+function problemsOf(row: OwnRow): string[] {
   const failed = row.kind === "sockets" && row.failed > 0 ? `${row.failed} requests failed` : null;
   const problem = row.error ?? failed;
   const where =
@@ -283,8 +318,7 @@ function problemsOf(row: ChainRow): string[] {
 }
 
 export const chain: Workload<ChainRow> = {
-  name: "chain",
-  title: "what filters cost",
+  ...{ name: "chain", title: "what filters cost", quickSeconds: 12 },
   run,
   report,
 };

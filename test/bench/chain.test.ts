@@ -34,6 +34,25 @@ describe("the chain workload", () => {
     );
   });
 
+  test("sets the same extra work of each proxy beside that proxy without it", () => {
+    const peers = (work: string, proxy: "haproxy" | "clearway", cpuUs: number): ChainRow => ({
+      ...{ kind: "peers", work, proxy, round: 1, error: null, requests: 1000, failed: 0 },
+      ...{ elapsedUs: 1e6, p99Us: 900, cpuUs },
+    });
+    const { tables, problems } = chain.report([
+      peers("no extra work", "haproxy", 15_000),
+      peers("no extra work", "clearway", 15_000),
+      peers("a script sets a header", "haproxy", 30_000),
+      peers("a script sets a header", "clearway", 21_000),
+    ]);
+    expect(problems).toEqual([]);
+    expect(tables.map(({ title }) => title)).toEqual(["The same extra work in each proxy, rounds: 1"]);
+    expect(tables[0]!.rows.slice(2).map((cells) => cells.slice(0, 6).join(" | "))).toEqual([
+      "a script sets a header | haproxy | 1,000 | 30.0 | 15.0 | 2.00",
+      "a script sets a header | clearway | 1,000 | 21.0 | 6.0 | 1.40",
+    ]);
+  });
+
   test("names rows that did not do their work", () => {
     const failed = { ...row({ case: "jwt", proxy: "clearway", round: 2, cpuUs: 1 }), error: "status 401" };
     expect(chain.report([failed as ChainRow]).problems).toEqual([

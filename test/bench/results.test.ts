@@ -38,9 +38,11 @@ function newFolder(): string {
   return folder;
 }
 
-test("resultsName has date and commit, and says quick and dirty", () => {
+test("resultsName has date and commit, and says quick, dirty and of another program", () => {
   expect(resultsName(facts, "full")).toBe("2026-11-23-0123456789");
   expect(resultsName({ ...facts, state: "changed" }, "quick")).toBe("2026-11-23-0123456789-quick-dirty");
+  const other = { ...facts, command: `${facts.command} --clearway PROGRAM` };
+  expect(resultsName(other, "full")).toBe("2026-11-23-0123456789-other");
 });
 
 test("summary is made from the kept rows, with machine, versions, commit and command", () => {
@@ -67,7 +69,7 @@ test("readRows refuses rows without one of the facts", () => {
   expect(() => readRows(path)).toThrow("no summary without it");
 });
 
-test("newestRows takes the newest whole run of each workload, and none that is quick or of a changed checkout", () => {
+test("newestRows takes the newest whole run of each workload, and none that is quick, of a changed checkout or of another program", () => {
   const folder = newFolder();
   const keep = (name: string, change: Partial<Facts>, value: number) => {
     new RowFile(join(folder, name), "sum", { ...facts, ...change }).add({ value });
@@ -81,5 +83,6 @@ test("newestRows takes the newest whole run of each workload, and none that is q
   );
   keep("2026-11-26-cccccccccc-dirty", { startedAt: "2026-11-26T01:00:00Z" }, 4);
   keep("2026-11-27-cccccccccc-quick", { startedAt: "2026-11-27T01:00:00Z" }, 5);
+  keep("2026-11-28-cccccccccc-other", { startedAt: "2026-11-28T01:00:00Z" }, 6);
   expect(newestRows(folder).get("sum")?.rows).toEqual([{ value: 2 }]);
 });
