@@ -266,7 +266,7 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOw
     destination: Destination,
     { signal, timeoutMs }: SendChange,
   ): Promise<Response> {
-    const { pseudonym } = this.exchange.peer.listener.generation.parts;
+    const { pseudonym } = this.exchange.peer.listener;
     const routeMs = this.exchange.route.timeoutMs ?? destination.service.config.messageLimits.routeTimeoutMs;
     this.#triedApart ??= [];
     return callService(destination, signal === undefined ? request : new Request(request, { signal }), {

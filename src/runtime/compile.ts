@@ -155,7 +155,16 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Li
   const callers = callersOf(config, generation);
   const running = making.running?.listeners.get(config.name)?.proxy ?? null;
   const proxy = forwardProxy(config, { unmatched, running }, making);
-  generation.addListener({ config, matcher, unmatched, certificates, callers, proxy });
+  const pseudonym = pseudonymOf(config, generation);
+  generation.addListener({ config, pseudonym, matcher, unmatched, certificates, callers, proxy });
+}
+
+/**
+ * A node beside an app stands on both of its sides: what comes in for the app, and goes out again with the same Via, as
+ * an app that is a proxy sends it, is no loop, nor is a service that calls itself.
+ */
+function pseudonymOf({ name }: ListenerConfig, { parts, snapshot }: Generation): string {
+  return snapshot.mesh === null ? parts.pseudonym : `${parts.pseudonym}-${name}`;
 }
 
 function callersOf({ callers, place, protocol }: ListenerConfig, generation: Generation): MeshCallers | null {

@@ -169,7 +169,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
       if (!result.ok) return { ...ANSWERS["bad-path"], sentence: result.problem };
       this.path = result.path;
     }
-    const looped = facts.via >= 0 && viaHasLoop(allValues(head, FieldKind.Via), this.parts.pseudonym);
+    const looped = facts.via >= 0 && viaHasLoop(allValues(head, FieldKind.Via), this.peer.listener.pseudonym);
     if (looped) return ANSWERS["loop-detected"];
     const { certificates, callers } = this.peer.listener;
     if (certificates === null) return null;

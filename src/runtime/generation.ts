@@ -15,6 +15,8 @@ import type { ServerCertificates } from "./tls/server-certificates.ts";
 export interface LiveListener {
   readonly config: ListenerConfig;
   readonly generation: Generation;
+  /** What Via calls it. */
+  readonly pseudonym: string;
   /** Null for a listener without TLS. */
   readonly certificates: ServerCertificates | null;
   /** Null where it is enough to be believed, or nothing is asked. */

@@ -27,7 +27,7 @@ export class Peer {
       remoteAddress: connection.remoteAddress,
       scheme: this.scheme,
       trustedHops: listener.config.trustedHops,
-      pseudonym: listener.generation.parts.pseudonym,
+      pseudonym: listener.pseudonym,
       identity: listener.callers === null ? null : this.identity,
     });
   }
