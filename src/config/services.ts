@@ -88,8 +88,10 @@ function readSource(
 }
 
 /** Whether a service is where its config says, and not where a mesh's registry does. */
-export function saysWhere(service: Part): boolean {
-  const keys = Object.keys(serviceGrammar.shape);
+export function saysWhere(
+  service: Part,
+  keys: readonly string[] = Object.keys(serviceGrammar.shape),
+): boolean {
   return ["endpoints", "dns"].some((key) => childOf(service, key) !== null || isMisspelt(key, service, keys));
 }
 

@@ -11,6 +11,7 @@ export function difference(before: Compared | null, after: Compared): Difference
   const { services: now = {}, ...nowRest } = after.resolved;
   const [oldServices, nowServices] = [old as Fields, now as Fields];
   const names = [...new Set([...Object.keys(nowServices), ...Object.keys(oldServices)])];
+  const rules = [rulesByName(before?.config), rulesByName(after.config)] as const;
   const general = changesIn(null, oldRest, nowRest);
   const changes = [
     ...general,
@@ -19,7 +20,7 @@ export function difference(before: Compared | null, after: Compared): Difference
       const seen = changesIn(name, ...pair);
       const isThere = pair.every((one) => one !== undefined);
       // A default that is another one changes services without a word in them.
-      return seen.length === 0 && isThere && general.length === 0 ? unseen(name, before, after) : seen;
+      return seen.length === 0 && isThere && general.length === 0 ? unseen(name, rules) : seen;
     }),
     ...codeChanges(before?.config.plugins ?? [], after.config.plugins),
   ];
@@ -100,17 +101,22 @@ function without(list: readonly unknown[], others: readonly unknown[]): unknown[
 }
 
 /** What must not be shown is another one: a secret, or what stands in a file that the document names. */
-function unseen(name: string, before: Compared | null, after: Compared): DocumentChange[] {
-  const [old, now] = [before?.config, after.config].map((config) => rulesOf(config, name));
-  if (same(old, now)) return [];
+function unseen(name: string, [old, now]: readonly [RulesByName, RulesByName]): DocumentChange[] {
+  if (sameRules(old.get(name), now.get(name))) return [];
   const note = "a secret, or a file that it names, is another one";
   return [{ service: name, key: "", kind: "changed", before: null, after: null, note }];
 }
 
+type RulesByName = ReadonlyMap<string, MeshService>;
+
+function rulesByName(config: MeshConfig | undefined): RulesByName {
+  return new Map((config?.services ?? []).map((service) => [service.name, service]));
+}
+
 /** Without places: a line more above changes nothing. */
-function rulesOf(config: MeshConfig | undefined, name: string): unknown {
-  const found = config?.services.find((service) => service.name === name);
-  return found === undefined ? null : (JSON.parse(JSON.stringify(found, withoutPlace)) as MeshService);
+function sameRules(old: MeshService | undefined, now: MeshService | undefined): boolean {
+  const plain = (rules: MeshService | undefined) => JSON.stringify(rules ?? null, withoutPlace);
+  return JSON.stringify(old) === JSON.stringify(now) || same(JSON.parse(plain(old)), JSON.parse(plain(now)));
 }
 
 function withoutPlace(key: string, value: unknown): unknown {
@@ -138,7 +144,8 @@ function isMap(value: unknown): value is Fields {
 
 /** The order of keys says nothing; that of entries does. */
 function same(one: unknown, other: unknown): boolean {
-  return text(one) === text(other);
+  // Most are, and then their keys stand in the same order too.
+  return JSON.stringify(one) === JSON.stringify(other) || text(one) === text(other);
 }
 
 function sorted(list: readonly unknown[]): readonly string[] {

@@ -27,6 +27,7 @@ export interface ReadMeshService {
 
 /** Read by somebody else than the grammar of the service as a whole. */
 const serviceKeys = Object.keys(serviceGrammar.shape);
+const meshServiceKeys = Object.keys(meshServiceGrammar.shape);
 const readApart = ["allow", "audit", "inbound", "outbound", "split", "fault", "mirror", "retry", "routes"];
 /** What only a sidecar can do, or know. */
 const calleeKeys = ["mtls", "allow", "audit", "inbound"];
@@ -36,7 +37,7 @@ export function readMeshService(name: string, part: Part, context: MeshContext):
   const { report, limits } = context;
   const except = [...serviceKeys, ...readApart];
   const { some, complete } = checkFields(meshServiceGrammar, part, { report, except });
-  const where = saysWhere(part) ? "outside" : "inside";
+  const where = saysWhere(part, meshServiceKeys) ? "outside" : "inside";
   const placed = where === "outside" ? checkOutside(part, context) : checkInside(part, context);
   const config = readService(name, onlyKeys(part, serviceKeys), { ...context, registry: "yes" });
   const callee = readCallee(part, some.mtls, context);
