@@ -7,7 +7,7 @@ export interface App {
   close(): Promise<void>;
 }
 
-/** Answers its name; `/slow?ms=N` takes its time. */
+/** Answers its name; `?ms=N` takes its time, `/pretend` says what only nodes say. */
 export async function startApp(name: string, port = 0): Promise<App> {
   const requests: App["requests"] = [];
   const server: Server = createServer((request, response) => {
@@ -15,6 +15,7 @@ export async function startApp(name: string, port = 0): Promise<App> {
     requests.push({ path: url.pathname, headers: request.headers });
     const waitMs = Number(url.searchParams.get("ms") ?? 0);
     if (url.pathname === "/healthz" && failing.has(name)) response.writeHead(500);
+    if (url.pathname === "/pretend") response.setHeader("x-clearway-reason", "policy-denied");
     setTimeout(() => response.end(`${name} ${request.method} ${url.pathname}`), waitMs);
   });
   // Longer than a proxy keeps an unused connection: otherwise a request may meet its end.

@@ -95,10 +95,15 @@ describe("sidecars", () => {
       () => get(`http://${accounts.upstreams.payments}/charge`),
       ({ status }) => status !== 503,
     );
-    expect(denied.status).toBe(403);
+    expect(denied).toMatchObject({ status: 403, reason: "policy-denied" });
     expect(denied.text).toBe("policy-denied: spiffe://store.example/accounts may not GET /charge\n");
     const posted = await get(charge(), { method: "POST" });
     expect(posted.text).toBe("policy-denied: spiffe://store.example/storefront may not POST /charge\n");
+  });
+
+  test("what an app says under x-clearway-reason is not a node's word", async () => {
+    const answer = await answered(`http://${storefront.upstreams.payments}/pretend`, /payments/);
+    expect(answer.reason).toBeNull();
   });
 
   test("its inbound listener lets nobody in who proves nothing", async () => {

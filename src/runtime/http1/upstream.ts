@@ -15,6 +15,7 @@ import type { CallOwner, Destination } from "./call-owner.ts";
 import { writeChunk, writeLastChunk } from "./chunk-writer.ts";
 import { disbeliefOf } from "./disbelief.ts";
 import type { Head } from "./head.ts";
+import { keepNodeReason } from "./node-reason.ts";
 import { ResponseReader } from "./response-reader.ts";
 
 /** Who owns the connections of an endpoint. */
@@ -285,6 +286,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink, Ch
     if (head.status < 200) return this.#interim(owner, head);
     const disbelief = this.answers === 0 && this.#secured === "yes" ? disbeliefOf(head) : null;
     if (disbelief !== null) return this.#turnedDown(disbelief);
+    if (this.provedUntilEpochMs !== Infinity) keepNodeReason(head);
     this.answers++;
     this.#state = "body";
     this.#touchSilence();
