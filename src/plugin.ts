@@ -31,6 +31,7 @@ export type {
   LogLevel,
   Middleware,
   RequestSummary,
+  RequestUnderWay,
   Send,
   SendChange,
   Taken,

@@ -107,7 +107,21 @@ export interface FilterEnvironment {
   Variables: Variables;
 }
 
-export type Middleware = MiddlewareHandler<FilterEnvironment>;
+/** A request that was let in some time ago, and is under way. */
+export interface RequestUnderWay {
+  readonly identity: string | null;
+  readonly method: string;
+  /** As it was forwarded. */
+  readonly path: string;
+}
+
+export type Middleware = MiddlewareHandler<FilterEnvironment> & {
+  /**
+   * Whether such a request would be let in now. When a new config goes live, a listener asks its own filters this of what
+   * takes long - upgraded connections, bodies that still stream - and ends what one of them would not let in.
+   */
+  readonly stillAllows?: (request: RequestUnderWay) => boolean;
+};
 
 /** One call to a service, as an upstream filter sees it. */
 export interface Call {

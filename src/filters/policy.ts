@@ -2,7 +2,14 @@
  * Downstream, and first where it stands. Who may call what: by the identity that mTLS proved, the method, and the path as it
  * will be forwarded. A refusal says nothing of the rules; the log does.
  */
-import { defineFilter, type Middleware, methodName, pathPattern, z } from "../plugin.ts";
+import {
+  defineFilter,
+  type Middleware,
+  methodName,
+  pathPattern,
+  type RequestUnderWay,
+  z,
+} from "../plugin.ts";
 import { callerSchema, trustDomainSchema } from "./policy/caller.ts";
 import { Notes } from "./policy/notes.ts";
 import { PolicyRules } from "./policy/policy-rules.ts";
@@ -62,7 +69,7 @@ export default defineFilter({
   middleware: (given, { clock, log, metrics }): Middleware => {
     const policy = new PolicyRules(given);
     const notes = new Notes(clock, log);
-    return (c, next) => {
+    const judge: Middleware = (c, next) => {
       const { identity } = c.env;
       const caller = policy.callerOf(identity);
       if (caller.passes === "always") return next();
@@ -77,5 +84,8 @@ export default defineFilter({
       const sentence = `${who} may not ${method} ${path}`;
       return Promise.resolve(refusalOf({ status: 403, reason: "policy-denied", sentence }));
     };
+    const stillAllows = ({ identity, method, path }: RequestUnderWay) =>
+      policy.callerOf(identity).judge(method, path).verdict !== "denied";
+    return Object.assign(judge, { stillAllows });
   },
 });

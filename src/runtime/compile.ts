@@ -155,8 +155,9 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Li
   const callers = callersOf(config, generation);
   const running = making.running?.listeners.get(config.name)?.proxy ?? null;
   const proxy = forwardProxy(config, { unmatched, running }, making);
+  const standing = shared.filter(({ stillAllows }) => stillAllows !== null);
   const pseudonym = pseudonymOf(config, generation);
-  generation.addListener({ config, pseudonym, matcher, unmatched, certificates, callers, proxy });
+  generation.addListener({ config, pseudonym, matcher, unmatched, certificates, callers, standing, proxy });
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Random, Sockets } from "../machine.ts";
 import type { ListenerConfig, Snapshot } from "../snapshot.ts";
 import type { Log, Meters } from "../types.ts";
 import type { Deadlines } from "./deadlines.ts";
+import type { LiveFilter } from "./live-filter.ts";
 import type { LiveRoute } from "./live-route.ts";
 import type { Matcher } from "./match.ts";
 import type { ForwardProxy } from "./proxy/forward-proxy.ts";
@@ -21,6 +22,8 @@ export interface LiveListener {
   readonly certificates: ServerCertificates | null;
   /** Null where it is enough to be believed, or nothing is asked. */
   readonly callers: MeshCallers | null;
+  /** Filters of its own that say what may go on. */
+  readonly standing: readonly LiveFilter[];
   readonly matcher: Matcher<LiveRoute>;
   /** Null unless it is its callers' proxy. */
   readonly proxy: ForwardProxy | null;

@@ -3,12 +3,13 @@
 import type { ListeningSocket, SocketOwner, Sockets } from "../machine.ts";
 import type { MessageLimits } from "../snapshot.ts";
 import type { Log, Meters } from "../types.ts";
-import type { Deadlines } from "./deadlines.ts";
+import type { Deadline, Deadlines } from "./deadlines.ts";
 import { Exchange } from "./exchange.ts";
 import type { Answer } from "./failures.ts";
 import type { LiveListener } from "./generation.ts";
 import { DownstreamConnection, type RequestTaker } from "./http1/downstream.ts";
 import type { RequestOwner } from "./http1/request-owner.ts";
+import { end, isLong, standingProblem } from "./long-request.ts";
 import type { ConnectionCount } from "./node-memory/connection-count.ts";
 import { OccasionalNote } from "./occasional-note.ts";
 import { Peer } from "./peer.ts";
@@ -28,6 +29,8 @@ export interface ListenerParts {
   readonly connections: { readonly node: ConnectionCount; readonly own: ConnectionCount };
 }
 
+const REVIEW_AGAIN_MS = 500;
+
 export class Listener implements RequestTaker, GateKeeper {
   draining: "yes" | "no" = "no";
   /** With those whose handshake goes on. */
@@ -37,12 +40,15 @@ export class Listener implements RequestTaker, GateKeeper {
   readonly #failures: OccasionalNote;
   readonly #parts: ListenerParts;
   #live: LiveListener;
+  /** While what is not allowed any more waits for its answer: that may be one without end. */
+  readonly #nextReview: Deadline;
   #socket: ListeningSocket | null = null;
   #emptied: (() => void) | null = null;
 
   constructor(parts: ListenerParts, live: LiveListener) {
     this.#parts = parts;
     this.#live = live;
+    this.#nextReview = parts.deadlines.create(() => this.#review());
     this.#turnedAway = new TurnedAway(parts.deadlines);
     this.#refusals = new OccasionalNote(parts.deadlines);
     this.#failures = new OccasionalNote(parts.deadlines);
@@ -88,6 +94,31 @@ export class Listener implements RequestTaker, GateKeeper {
   /** From the next request on. */
   serve(live: LiveListener): void {
     this.#live = live;
+    if (live.callers !== null || live.standing.length > 0) this.#review();
+  }
+
+  /** What takes long, and would not be let in any more, ends now. */
+  #review(): void {
+    for (const connection of [...this.open]) {
+      const request =
+        connection instanceof DownstreamConnection ? (connection.peer as Peer | null)?.latest : null;
+      if (request == null) continue;
+      const problem = standingProblem(request, this.#live);
+      if (problem === null) continue;
+      if (!isLong(request)) {
+        this.#nextReview.set(this.deadlines.touch() + REVIEW_AGAIN_MS);
+        continue;
+      }
+      const { identity, method, path } = request;
+      const { remoteAddress } = connection;
+      end(request);
+      this.#refusals.note((unsaid) =>
+        this.#parts.log.info(`ended what was under way: ${problem}`, {
+          ...{ listener: this.#live.config.name, reason: "policy-changed" },
+          ...{ caller: identity ?? "anonymous", method, path, remoteAddress, unsaid },
+        }),
+      );
+    }
   }
 
   accept(): SocketOwner {
@@ -148,7 +179,14 @@ export class Listener implements RequestTaker, GateKeeper {
       if (refusal !== null) return new RefusedCaller(this, connection, refusal);
       // Who was let in by an older proof is served to the end of this request.
       if (peer.proof === "outdated") connection.answer.connection = "close";
+      const exchange = this.#exchange(connection, peer);
+      peer.latest = exchange;
+      return exchange;
     }
+    return this.#exchange(connection, peer);
+  }
+
+  #exchange(connection: DownstreamConnection, peer: Peer): Exchange {
     return this.#live.proxy === null
       ? new Exchange(connection, peer)
       : new ProxyExchange(connection, peer, this);

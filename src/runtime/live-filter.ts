@@ -11,6 +11,7 @@ export interface LiveFilter {
   readonly name: string;
   readonly middleware: Middleware | null;
   readonly upstream: UpstreamFilter | null;
+  readonly stillAllows: NonNullable<Middleware["stillAllows"]> | null;
   /** Logs and counts what it threw, or what only the chain noticed, and returns it as an Error. */
   blame(thrown: unknown): Error;
   /** When the generation retires. */
@@ -84,14 +85,16 @@ function shapes(
   definition: FilterDefinition,
   guard: FilterGuard,
   { options, tools, mark }: Making,
-): Pick<LiveFilter, "middleware" | "upstream"> {
+): Pick<LiveFilter, "middleware" | "upstream" | "stillAllows"> {
   if (definition.middleware !== undefined) {
     const run = definition.middleware(options, tools);
     return {
       middleware: guard.downstream(mark === null ? run : markedMiddleware(run, mark)),
       upstream: null,
+      stillAllows: run.stillAllows ?? null,
     };
   }
   const run = definition.upstream(options, tools);
-  return { middleware: null, upstream: guard.upstream(mark === null ? run : markedUpstream(run, mark)) };
+  const upstream = guard.upstream(mark === null ? run : markedUpstream(run, mark));
+  return { middleware: null, upstream, stillAllows: null };
 }

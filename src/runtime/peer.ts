@@ -2,6 +2,7 @@
 import { Forwarder } from "./forwarded.ts";
 import type { LiveListener } from "./generation.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
+import type { LongRequest } from "./long-request.ts";
 import { identityOf } from "./tls/identity.ts";
 
 /** What stays the same for all requests of one connection under one generation. */
@@ -14,6 +15,8 @@ export class Peer {
   readonly proof: "current" | "outdated";
   /** With `no`, each request asks whether its caller may go on. */
   readonly settled: "yes" | "no";
+  /** The latest request, where rules that come later may end it. */
+  latest: LongRequest | null = null;
 
   constructor(
     readonly listener: LiveListener,
@@ -22,7 +25,8 @@ export class Peer {
     this.scheme = connection.tls === null ? "http" : "https";
     this.identity = identityOf(connection.tls?.peer);
     this.proof = isCurrent(listener, connection) ? "current" : "outdated";
-    this.settled = this.proof === "current" && listener.callers === null ? "yes" : "no";
+    const asksAgain = listener.callers !== null || listener.standing.length > 0;
+    this.settled = this.proof === "current" && !asksAgain ? "yes" : "no";
     this.forwarder = new Forwarder({
       remoteAddress: connection.remoteAddress,
       scheme: this.scheme,

@@ -31,8 +31,13 @@ export class MeshCallers {
     this.#removed = new Set(rules.removed);
   }
 
-  /** Why who proved this with TLS may not come in, or not go on, in words; null for one who may. */
+  /** Why who proved this with TLS may not come in, or ask further, in words; null for one who may. */
   problem(peer: PeerCertificate | null): string | null {
+    return this.unwanted(peer) ?? (peer === null ? null : this.#timeProblem(peer));
+  }
+
+  /** The same, whether its certificate holds today or not: what is under way may take longer than that. */
+  unwanted(peer: PeerCertificate | null): string | null {
     const { trustDomain, nameless } = this.#rules;
     if (peer === null) return nameless === "served" ? null : "it showed no certificate";
     const wrong = certificateProblem(peer);
@@ -44,7 +49,7 @@ export class MeshCallers {
       return `its identity ${quoted(text)} is not of the trust domain ${trustDomain}`;
     }
     if (this.#removed.has(text)) return `its service was removed from the mesh: ${quoted(text)}`;
-    return this.#timeProblem(peer);
+    return null;
   }
 
   #timeProblem({ startsEpochMs, expiresEpochMs }: PeerCertificate): string | null {

@@ -1,0 +1,45 @@
+/** Requests that are under way when a new config goes live, and would not be let in by it. */
+import type { RequestUnderWay } from "../types.ts";
+import type { LiveListener } from "./generation.ts";
+import type { DownstreamConnection } from "./http1/downstream.ts";
+
+export interface LongRequest extends RequestUnderWay {
+  readonly connection: DownstreamConnection;
+  /** What its measurement will say. */
+  reason: string | null;
+}
+
+/** Why it may not go on, in words; null when it may, or is over. */
+export function standingProblem(request: LongRequest, listener: LiveListener): string | null {
+  const { connection } = request;
+  const isUnderWay = connection.state === "busy" || connection.state === "tunnel";
+  return isUnderWay ? (callerProblem(connection, listener) ?? filterProblem(request, listener)) : null;
+}
+
+/** An upgraded connection, an answer that streams, a body that is not whole. What waits for its answer may become one. */
+export function isLong({ connection: { state, answer, request } }: LongRequest): boolean {
+  return state === "tunnel" || (state === "busy" && (answer.started || !request.isWhole));
+}
+
+function callerProblem({ tls }: DownstreamConnection, { callers }: LiveListener): string | null {
+  if (callers === null) return null;
+  if (tls === null) return callers.plain === "served" ? null : "it speaks plain HTTP";
+  return callers.unwanted(tls.peer);
+}
+
+function filterProblem(request: LongRequest, { standing }: LiveListener): string | null {
+  for (const filter of standing) {
+    try {
+      if (filter.stillAllows?.(request) === false)
+        return `the filter ${filter.name} does not allow it any more`;
+    } catch (error) {
+      return filter.blame(error).message;
+    }
+  }
+  return null;
+}
+
+export function end(request: LongRequest): void {
+  request.reason = "policy-changed";
+  request.connection.abort();
+}
