@@ -151,7 +151,10 @@ export class Coordinator {
       documents: this.#documents(),
       meters: this.#meters,
       isRemoved,
-      warnings: () => (this.#keeper.problem === null ? [] : [this.#keeper.problem]),
+      warnings: () => [
+        ...(this.#keeper.problem === null ? [] : [this.#keeper.problem]),
+        ...this.#parts.authority.warnings(),
+      ],
       readings: () => this.#readings(),
     });
   }

@@ -29,6 +29,8 @@ const intermediateMs = 365 * dayMs;
 const rootMs = 3650 * dayMs;
 /** Certificates begin in the past, for nodes whose clocks are behind. */
 export const backdateMs = 300_000;
+/** Long enough to move to another mesh. */
+const rootWarningMs = 180 * dayMs;
 /** The part of an intermediate's life that is left when the next one is made. */
 const renewalPart = 1 / 4;
 /** Between two tries to make it. */
@@ -117,6 +119,26 @@ export class Authority {
   /** Until when it can vouch for nodes as it is; the next intermediate is made well before. */
   get expiresEpochMs(): number {
     return this.#current.issuer.certificate.notAfter.getTime();
+  }
+
+  /** What is wrong, or will be, one line each. */
+  warnings(): readonly string[] {
+    const now = this.#guard.believed();
+    if (now === null) {
+      return ["no certificates are made: the clock of this machine is behind those that were issued"];
+    }
+    const { notAfter } = this.#current.issuer.certificate;
+    const rootEnds = new X509Certificate(this.roots).notAfter;
+    const lines: string[] = [];
+    if (this.#isDue(now)) {
+      lines.push(
+        `the mesh's authority ends on ${notAfter.toISOString()} and was not renewed yet: see the log`,
+      );
+    }
+    if (rootEnds.getTime() - now < rootWarningMs) {
+      lines.push(`the mesh's root certificate ends on ${rootEnds.toISOString()}`);
+    }
+    return lines;
   }
 
   /** Whether a certificate would be made for this PKCS#10 in PEM; a Refusal says why not. Nothing is used up by it. */

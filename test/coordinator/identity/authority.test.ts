@@ -154,7 +154,11 @@ describe("authority", () => {
       expect(opensslVerdict(judged)).toBe("OK");
     }
     expect(authority.rootFingerprint).toBe(rootFingerprint);
-    clock.advance(366 * dayMs);
+    expect(authority.warnings()).toEqual([]);
+    clock.advance(200 * dayMs);
+    await issue();
+    expect(authority.warnings()).toEqual([expect.stringContaining("the mesh's root certificate ends on")]);
+    clock.advance(166 * dayMs);
     expect(await reasonOf(issue())).toBe("authority-ended");
   });
 
@@ -185,6 +189,9 @@ describe("clock", () => {
     const serials = [(await issue()).certificate];
     const behind = await makeAuthority({ store, clock, setBackMs: 2 * dayMs });
     expect(await reasonOf(behind.issue())).toBe("clock-behind");
+    expect(behind.authority.warnings()).toEqual([
+      expect.stringContaining("the clock of this machine is behind"),
+    ]);
     expect(behind.logged.map(({ level }) => level)).toEqual(["error"]);
     const corrected = await makeAuthority({ store, clock });
     serials.push((await corrected.issue()).certificate);
