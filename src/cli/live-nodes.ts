@@ -9,8 +9,16 @@ const patienceMs = 3_000;
 const askEveryMs = 100;
 const namedMax = 10;
 
-/** For people; no line when no node is connected. */
-export async function liveLines(
+/** For people; no line when no node is connected. Never rejects: what was applied is applied, seen or not. */
+export async function liveLines(...given: Parameters<typeof awaitedLines>): Promise<string[]> {
+  try {
+    return await awaitedLines(...given);
+  } catch (error) {
+    return [`on how many nodes it is live is not known: ${(error as Error).message}`];
+  }
+}
+
+async function awaitedLines(
   calls: OperatorCalls,
   { version }: { readonly version: number },
   { clock }: { readonly clock: Pick<Clock, "now" | "after"> },

@@ -46,6 +46,15 @@ test("apply names the nodes that do not have it in time", async () => {
   expect(asked).toBeGreaterThan(20);
 });
 
+test("apply says when it does not know on which nodes it is live: it was applied all the same", async () => {
+  const get = () => Promise.reject(new Error("the coordinator is away"));
+  const clock = { now: () => 0, after: () => () => {} };
+  const calls = { get } as unknown as OperatorCalls;
+  expect(await liveLines(calls, { version: 8 }, { clock })).toEqual([
+    "on how many nodes it is live is not known: the coordinator is away",
+  ]);
+});
+
 test("apply does not wait for nodes without instances, which say nothing", async () => {
   const silent = node("gateway", null, { instances: 0 });
   expect((await linesFor([[node("a", 8), silent]])).asked).toBe(1);

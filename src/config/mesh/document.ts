@@ -14,7 +14,7 @@ import { childOf, emptyPart, type Part } from "../located.ts";
 import { namedParts } from "../named-parts.ts";
 import { limitsOf } from "../resolved.ts";
 import { defaultsGrammar, meshLimitsGrammar, meshRootGrammar } from "./grammar.ts";
-import { readMeshService } from "./service.ts";
+import { isOutside, readMeshService } from "./service.ts";
 
 export type DocumentContext = Omit<FilterContext, "services" | "uses"> &
   CertificateContext & { readonly plugins: readonly PluginCode[] };
@@ -37,6 +37,7 @@ export function readMeshDocument(
     ...context,
     limits: limits ?? defaultLimits,
     services: known ? new Set(parts.map(([name]) => name)) : null,
+    outside: new Set((parts ?? []).flatMap(([name, part]) => (isOutside(part) ? [name] : []))),
     uses: new Map<FilterEntry, readonly string[]>(),
     trustDomain: some.trustDomain ?? "",
     defaultMtls: defaults.some.mtls ?? "strict",

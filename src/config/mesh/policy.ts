@@ -12,6 +12,8 @@ import { ruleGrammar, rulesMax } from "./grammar.ts";
 export const policyName = "policy";
 export interface PolicyContext extends Pick<FilterContext, "report" | "services"> {
   readonly trustDomain: string;
+  /** Services that no node of the mesh stands beside: they call nobody, as far as the mesh sees. */
+  readonly outside: ReadonlySet<string>;
   /** For services without `allow`. */
   readonly defaultPolicy: "deny" | "allow";
 }
@@ -70,7 +72,17 @@ function readRule(part: Part, context: PolicyContext): Rule | null {
     const name = String(plainOf(caller.node));
     reportUnknownService(name, { ...caller, key: spotOf(caller) }, { report, services: services! });
   }
-  return checked.ok && unknown.length === 0 ? (plainOf(part.node) as Rule) : null;
+  const outside = callers.filter(
+    ({ node }) => node.kind === "scalar" && context.outside.has(String(node.value)),
+  );
+  for (const caller of outside) {
+    const message = `cannot let "${plainOf(caller.node)}" call: it is outside the mesh, and has no identity to prove`;
+    report.add(spotOf(caller), caller.path, {
+      message,
+      hints: ["callers without an identity are `anonymous`"],
+    });
+  }
+  return checked.ok && unknown.length + outside.length === 0 ? (plainOf(part.node) as Rule) : null;
 }
 
 /** Of what can be no name of a service, the grammar says so. */

@@ -6,7 +6,8 @@ import { checkFields } from "../check.ts";
 import { writtenHealthCheck } from "../discovery.ts";
 import { readFilters } from "../filter-list.ts";
 import { serviceGrammar } from "../grammar/service.ts";
-import { childOf, type Part } from "../located.ts";
+import { childOf, childrenOf, emptyPart, type Part } from "../located.ts";
+import { nearestHints } from "../nearest.ts";
 import { filterOf, serviceOf } from "../resolved.ts";
 import { readService, saysWhere } from "../services.ts";
 import { lineOf } from "../source.ts";
@@ -37,7 +38,7 @@ export function readMeshService(name: string, part: Part, context: MeshContext):
   const { report, limits } = context;
   const except = [...serviceKeys, ...readApart];
   const { some, complete } = checkFields(meshServiceGrammar, part, { report, except });
-  const where = saysWhere(part, meshServiceKeys) ? "outside" : "inside";
+  const where = isOutside(part) ? "outside" : "inside";
   const placed = where === "outside" ? checkOutside(part, context) : checkInside(part, context);
   const config = readService(name, onlyKeys(part, serviceKeys), { ...context, registry: "yes" });
   const callee = readCallee(part, some.mtls, context);
@@ -47,6 +48,7 @@ export function readMeshService(name: string, part: Part, context: MeshContext):
   const place = { file: part.key.file.name, line: lineOf(part.key) };
   const { rules, resolved } = caller;
   if (where === "outside") {
+    if (!hasVersions(part, config, context)) return null;
     return {
       service: { name, callee: null, caller: { ...rules, service: config }, place },
       resolved: { ...resolved, ...serviceOf(config) },
@@ -58,6 +60,11 @@ export function readMeshService(name: string, part: Part, context: MeshContext):
     service: { name, callee: beside, caller: { ...rules, service: called }, place },
     resolved: { ...callee.resolved, ...healthCheckOf(config.healthCheck), ...resolved, ...serviceOf(called) },
   };
+}
+
+/** It says itself where it is. */
+export function isOutside(part: Part): boolean {
+  return saysWhere(part, meshServiceKeys);
 }
 
 function readCallee(part: Part, written: MeshContext["defaultMtls"] | undefined, context: MeshContext) {
@@ -100,6 +107,20 @@ function checkOutside(part: Part, { report }: MeshContext): boolean {
     report.add(secret.key, secret.path, { message, hints });
   }
   return wrong.length === 0 && secret === null;
+}
+
+/** Whether an endpoint has each version that is sent to; of a service of the mesh nobody knows who will register. */
+function hasVersions(part: Part, { endpoints }: ServiceConfig, { report }: MeshContext): boolean {
+  const known = endpoints.flatMap(({ version }) => version ?? []);
+  const places = [part, ...childrenOf(childOf(part, "routes") ?? emptyPart(part)).map(([, route]) => route)];
+  const wrong = places
+    .flatMap((place) => childrenOf(childOf(place, "split") ?? emptyPart(part)))
+    .filter(([version]) => !known.includes(version));
+  for (const [version, { key, path }] of wrong) {
+    const message = `cannot send to version ${JSON.stringify(version)}: no endpoint has it`;
+    report.add(key, path, { message, hints: nearestHints(version, known) });
+  }
+  return wrong.length === 0;
 }
 
 function checkInside(part: Part, { report }: MeshContext): boolean {
