@@ -26,6 +26,8 @@ export class NodeConnection {
   ): Promise<NodeConnection> {
     let connection: NodeConnection | null = null;
     const { promise, resolve, reject } = Promise.withResolvers<NodeConnection>();
+    // Who waits for it hears of a failure from `Bun.connect` first.
+    promise.catch(() => {});
     await Bun.connect({
       hostname: "127.0.0.1",
       port,

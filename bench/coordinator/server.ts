@@ -1,6 +1,7 @@
 /**
- * The coordinator that `coordinator` measures: `bun bench/coordinator/server.ts FOLDER SERVICE…`, the real one on SQLite
- * behind its own listener. What simulated nodes need to be somebody is in `ready.json` of the folder when it serves.
+ * The coordinator that `coordinator` measures: `bun bench/coordinator/server.ts FOLDER PORT SERVICE…`, the real one on SQLite
+ * behind its own listener. What simulated nodes need to be somebody is in `ready.json` of the folder when it serves; started
+ * again in that folder it goes on.
  */
 import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +19,7 @@ import { systemRandom } from "../../src/host/random/node.ts";
 import { serveApp } from "../../src/runtime/app-listener.ts";
 import { meshService } from "../../test/coordinator/mesh-documents.ts";
 
-const [folder = ".", ...services] = process.argv.slice(2);
+const [folder = ".", port = "0", ...services] = process.argv.slice(2);
 const trustDomain = "store.example";
 const say = (message: string, fields?: object) => console.error(message, JSON.stringify(fields ?? {}));
 const log = { debug() {}, info() {}, warn: say, error: say };
@@ -28,6 +29,7 @@ const store = await openSqliteStore(openDatabase, join(folder, "coordinator.sqli
 const authority = await Authority.open({ store, clock, random, log, given: null });
 const { rootFingerprint } = authority;
 const tokens = await Tokens.open({ store, clock, random, rootFingerprint });
+// Is there already after a restart.
 await store.appendVersion({
   version: 1,
   appliedEpochMs: clock.epochMs(),
@@ -52,7 +54,7 @@ const listener = await serveApp(
   { sockets: host.sockets, clock, log },
   {
     name: "coordinator",
-    address: { host: "127.0.0.1", port: 0 },
+    address: { host: "127.0.0.1", port: Number(port) },
     limits: defaultLimits,
     tls: { ...server, clientCa: authority.roots, clientAuth: "optional", versionMin: "1.3" },
   },

@@ -1,6 +1,7 @@
 /** A node that renews its lease every 3 s and listens to the feed, on two connections, and says when it hears what. */
 import type { Instance, InstanceState } from "../../src/mesh.ts";
-import { type CoordinatorAccess, NodeConnection } from "./node-connection.ts";
+import { KeptConnection } from "./kept-connection.ts";
+import type { CoordinatorAccess } from "./node-connection.ts";
 
 export interface NodeWords {
   readonly name: string;
@@ -17,19 +18,19 @@ export interface FeedBytes {
   first: number;
 }
 
+const tagged = /^\{"kind":"(rules|instances|changed)","service":"([^"]+)","tag":"([^"]+)"/;
+
 export class SimulatedNode {
   readonly words: NodeWords;
   readonly bytes: FeedBytes = { changed: 0, live: 0, beat: 0, first: 0 };
   readonly #heard: (node: SimulatedNode, line: string) => void;
   readonly #states: InstanceState[];
-  #leases: NodeConnection | null = null;
-  #feed: NodeConnection | null = null;
+  #leases: KeptConnection | null = null;
+  #feed: KeptConnection | null = null;
+  readonly #known = new Map<string, { rules: string; instances: string }>();
   live: "yes" | "no" = "no";
   renewals = 0;
   refusals = 0;
-  /** Connections that broke. */
-  broken = 0;
-
   /** `heard` gets the lines of the feed that tell a change. */
   constructor(words: NodeWords, heard: (node: SimulatedNode, line: string) => void) {
     this.words = words;
@@ -38,16 +39,30 @@ export class SimulatedNode {
   }
 
   async join(access: CoordinatorAccess): Promise<void> {
-    const { name: node, service, uses, instances } = this.words;
-    const broke = () => {
-      this.broken += 1;
-    };
-    if (instances > 0) {
-      this.#leases = await NodeConnection.open(access, (line) => this.#answered(line), broke);
-      this.renew();
+    if (this.words.instances > 0) {
+      this.#leases = new KeptConnection(access, {
+        line: (text) => this.#answered(text),
+        opened: () => this.renew(),
+      });
+      await this.#leases.open();
     }
-    this.#feed = await NodeConnection.open(access, (line) => this.#told(line), broke);
-    this.#feed.post("/v1/feed", { node, services: [service, ...uses], known: {} });
+    this.#feed = new KeptConnection(access, {
+      line: (text) => this.#told(text),
+      opened: () => this.#listen(),
+    });
+    await this.#feed.open();
+  }
+
+  /** How often a connection broke. */
+  get broken(): number {
+    return (this.#leases?.broken ?? 0) + (this.#feed?.broken ?? 0);
+  }
+
+  #listen(): void {
+    const { name: node, service, uses } = this.words;
+    const known = [...this.#known].filter(([, { rules, instances }]) => rules !== "" && instances !== "");
+    const services = [service, ...uses];
+    this.#feed?.post("/v1/feed", { node, services, known: Object.fromEntries(known) });
   }
 
   renew(): void {
@@ -89,6 +104,11 @@ export class SimulatedNode {
   }
 
   #told(line: string): void {
+    const [, kind, service = "", tag = ""] = tagged.exec(line.slice(0, 200)) ?? [];
+    if (kind !== undefined) {
+      const known = this.#known.get(service) ?? { rules: "", instances: "" };
+      this.#known.set(service, { ...known, [kind === "rules" ? "rules" : "instances"]: tag });
+    }
     if (line.startsWith('{"kind":"changed"')) {
       this.bytes.changed += line.length + 1;
       this.#heard(this, line);

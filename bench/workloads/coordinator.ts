@@ -2,7 +2,7 @@
  * A mesh of a thousand nodes and ten thousand instances on one coordinator with SQLite: how long a change takes to reach
  * those that use the service, what it costs on the wire, and what the coordinator holds.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CoordinatorAccess } from "../coordinator/node-connection.ts";
@@ -78,7 +78,12 @@ export interface CoordinatorRow {
   readonly rssBytes: number;
   /** Of one core, with all leases renewed every 3 s and nothing changing. */
   readonly restCpuShare: number;
+  /** From the end of the coordinator's process until all nodes listen to the next one and have heard that they are up to date. */
+  readonly restartSeconds: number;
+  /** Of the feed, for each node, in that time. */
+  readonly restartBytes: number;
   readonly refusals: number;
+  /** Connections that broke between the last join and the restart. */
   readonly broken: number;
 }
 
@@ -92,57 +97,71 @@ async function* run(options: BenchOptions): AsyncGenerator<CoordinatorRow, void,
 
 async function measure({ name, services, nodes: words }: Case, changes: number): Promise<CoordinatorRow> {
   const folder = makeFolder();
-  const command = ["bun", join(repository, "bench/coordinator/server.ts"), folder, ...services];
-  const server = start({ name: "coordinator", command, cores: proxyCores, folder });
   const waiting = new Waiting();
   const nodes = words.map((one) => new SimulatedNode(one, (node, line) => waiting.heard(node, line)));
   const renewing: ReturnType<typeof setInterval>[] = [];
+  let server = await startServer(folder, 0, services);
   try {
-    const file = join(folder, "ready.json");
-    await wait(
-      () => existsSync(file),
-      startWaitMs,
-      () => server.log(),
-    );
-    const access = JSON.parse(readFileSync(file, "utf8")) as Access;
+    const access = server.access;
     const startedAtMs = performance.now();
     await joinAll(nodes, access, renewing);
-    await wait(
-      () => nodes.every(({ live }) => live === "yes"),
-      joinWaitMs,
-      () => server.log(),
-    );
+    await wait(() => nodes.every(({ live }) => live === "yes"), joinWaitMs, server.running.log);
     const joinedSeconds = (performance.now() - startedAtMs) / 1000;
     await sleep(1000);
-    const joinedRssBytes = readMemory(server.pid).rssBytes;
+    const { pid } = server.running;
+    const joinedRssBytes = readMemory(pid).rssBytes;
+    const brokenBefore = sum(nodes, (node) => node.broken);
     const fed = fedBytes(nodes);
     for (let change = 0; change < changes; change++) await changeOne(nodes, waiting, change);
     const changed = fedBytes(nodes) - fed;
-    const [before, beforeMs] = [readCpu(server.pid), performance.now()];
+    const [before, beforeMs] = [readCpu(pid), performance.now()];
     await sleep(restMs);
-    const restCpuShare =
-      cpuBetween(before, readCpu(server.pid)) / 1e6 / ((performance.now() - beforeMs) / 1000);
+    const restCpuShare = cpuBetween(before, readCpu(pid)) / 1e6 / ((performance.now() - beforeMs) / 1000);
+    const rssBytes = readMemory(pid).rssBytes;
+    const broken = sum(nodes, (node) => node.broken) - brokenBefore;
+    const heardBytes = sum(nodes, ({ bytes }) => bytes.first);
+    const restartedAtMs = performance.now();
+    for (const node of nodes) node.live = "no";
+    await server.running.stop();
+    server = await startServer(folder, access.port, services);
+    await wait(() => nodes.every(({ live }) => live === "yes"), joinWaitMs, server.running.log);
     return {
       name,
       nodes: nodes.length,
-      instances: words.reduce((sum, { instances }) => sum + instances, 0),
+      instances: sum(words, ({ instances }) => instances),
       joinedSeconds,
       changes,
       ...waiting.figures(),
       deliveryBytes: changed / waiting.deliveries,
       changeBytes: changed / changes,
       joinedRssBytes,
-      rssBytes: readMemory(server.pid).rssBytes,
+      rssBytes,
       restCpuShare,
-      refusals: nodes.reduce((sum, { refusals }) => sum + refusals, 0),
-      broken: nodes.reduce((sum, { broken }) => sum + broken, 0),
+      restartSeconds: (performance.now() - restartedAtMs) / 1000,
+      restartBytes: (sum(nodes, ({ bytes }) => bytes.first) - heardBytes) / nodes.length,
+      refusals: sum(nodes, ({ refusals }) => refusals),
+      broken,
     };
   } finally {
     for (const timer of renewing) clearInterval(timer);
     for (const node of nodes) node.close();
-    await server.stop();
+    await server.running.stop();
     removeFolder(folder);
   }
+}
+
+async function startServer(folder: string, port: number, services: readonly string[]) {
+  const file = join(folder, "ready.json");
+  rmSync(file, { force: true });
+  const script = join(repository, "bench/coordinator/server.ts");
+  const command = ["bun", script, folder, String(port), ...services];
+  const running = start({ name: "coordinator", command, cores: proxyCores, folder });
+  await wait(() => existsSync(file), startWaitMs, running.log);
+  return { running, access: JSON.parse(readFileSync(file, "utf8")) as Access };
+}
+
+function sum<One>(all: readonly One[], of: (one: One) => number): number {
+  return all.reduce((total, one) => total + of(one), 0);
 }
 
 interface Access {
@@ -211,17 +230,19 @@ class Waiting {
 
 async function changeOne(nodes: readonly SimulatedNode[], waiting: Waiting, change: number): Promise<void> {
   const holders = nodes.filter(({ words }) => words.instances > 0);
-  const holder = holders[(change * 37) % holders.length]!;
+  // Every other change takes the one before back.
+  const turn = change >> 1;
+  const holder = holders[(turn * 37) % holders.length]!;
   const { service, instances } = holder.words;
   const users = nodes.filter(({ words }) => words.service === service || words.uses.includes(service));
   waiting.started();
-  waiting.begin(users, holder.change(change % instances));
+  waiting.begin(users, holder.change(turn % instances));
   for (const endMs = performance.now() + heardWaitMs; !waiting.over && performance.now() < endMs; )
     await sleep(2);
 }
 
 function fedBytes(nodes: readonly SimulatedNode[]): number {
-  return nodes.reduce((sum, { bytes }) => sum + bytes.changed + bytes.live, 0);
+  return sum(nodes, ({ bytes }) => bytes.changed + bytes.live);
 }
 
 async function wait(holds: () => boolean, forMs: number, why: () => string): Promise<void> {
@@ -241,6 +262,7 @@ function report(rows: readonly CoordinatorRow[]): Report {
     Math.round(row.changeBytes).toLocaleString("en"),
     `${mebibytes(row.joinedRssBytes)} / ${mebibytes(row.rssBytes)}`,
     figure(row.restCpuShare * 100),
+    `${figure(row.restartSeconds)}, ${Math.round(row.restartBytes).toLocaleString("en")}`,
   ]);
   const columns = [
     "mesh",
@@ -251,6 +273,7 @@ function report(rows: readonly CoordinatorRow[]): Report {
     "bytes for each change",
     "RSS MiB joined / at the end",
     "CPU % at rest",
+    "restart: s until all listen, bytes for each node",
   ];
   const notes = [
     "1,000 nodes, each with a TLS connection for its lease (renewed every 3 s) and one for the feed; the nodes are one process, which shares the machine",

@@ -17,6 +17,8 @@ const row: CoordinatorRow = {
   joinedRssBytes: 200 * 2 ** 20,
   rssBytes: 300 * 2 ** 20,
   restCpuShare: 0.3,
+  restartSeconds: 5,
+  restartBytes: 1000,
   refusals: 0,
   broken: 0,
 };

@@ -11,6 +11,8 @@ import { type Follower, NOTHING, Topic } from "./topic.ts";
 
 /** What happens within this goes out together. */
 export const gatherMs = 50;
+/** And for so much longer after each node that was told something: whatever happens, telling it leaves time for the rest. */
+export const gatherMsPerNode = 0.05;
 export const beatEveryMs = 5000;
 /** A node that has left lines unread for so long is cut off: it may come back with what it has. */
 const unreadMsMax = 60_000;
@@ -58,6 +60,7 @@ export class Feed {
   >();
   readonly #touched = new Set<Topic>();
   #cancelFlush: (() => void) | null = null;
+  #notBeforeMs = 0;
   readonly #cancelBeat: () => void;
   readonly #state: { -readonly [Key in keyof FeedState]: FeedState[Key] };
   #sentBytes = 0;
@@ -96,7 +99,9 @@ export class Feed {
     if (topic === undefined) return;
     topic.touch(ids);
     this.#touched.add(topic);
-    this.#cancelFlush ??= this.#parts.clock.after(gatherMs, () => this.#flush());
+    const { clock } = this.#parts;
+    const waitMs = Math.max(gatherMs, this.#notBeforeMs - clock.now());
+    this.#cancelFlush ??= clock.after(waitMs, () => this.#flush());
   }
 
   /** Another version holds; what it means for all nodes is told with it. */
@@ -198,6 +203,7 @@ export class Feed {
       this.#forgetEmpty(topic);
     }
     for (const follower of woken) follower.wake();
+    this.#notBeforeMs = this.#parts.clock.now() + gatherMs + woken.size * gatherMsPerNode;
   }
 
   /** The same line says that nothing changed. */

@@ -101,7 +101,7 @@ class World {
   }
 
   async settle(): Promise<void> {
-    this.clock.advance(gatherMs);
+    this.clock.advance(2 * gatherMs);
     for (const listener of this.listeners) {
       await listener.readAll();
       if (listener.connected) continue;

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { beatEveryMs, Feed, gatherMs } from "../../../src/coordinator/feed/feed.ts";
+import { beatEveryMs, Feed, gatherMs, gatherMsPerNode } from "../../../src/coordinator/feed/feed.ts";
 import { serviceRules } from "../../../src/coordinator/feed/service-rules.ts";
 import { Topic } from "../../../src/coordinator/feed/topic.ts";
 import { Refusal } from "../../../src/coordinator/refusal.ts";
@@ -100,6 +100,30 @@ describe("what a node is told", () => {
     clock.advance(gatherMs / 2);
     expect(kinds(await storefront.heard())).toEqual(["changed payments", "live"]);
     expect(storefront.view.service("payments")?.instances?.list).toHaveLength(2);
+  });
+
+  test("the more nodes were told something, the longer what follows is gathered; a single change is not held up", async () => {
+    const wide = new Feed({ clock, random: new SeededRandom(1), registry, mesh });
+    feed = wide;
+    const nodes = Array.from(
+      { length: 1000 },
+      (_, at) => new ListeningNode(`n${at}`, "storefront", ["payments"]),
+    );
+    for (const node of nodes) node.connect(wide);
+    const [first] = nodes;
+    await first!.heard();
+    register("payments", "p1");
+    clock.advance(gatherMs);
+    expect(kinds(await first!.heard())).toEqual(["changed payments", "live"]);
+    register("payments", "p1", "p2");
+    clock.advance(gatherMs + 1000 * gatherMsPerNode - 1);
+    expect(await first!.heard()).toEqual([]);
+    clock.advance(1);
+    expect(kinds(await first!.heard())).toEqual(["changed payments", "live"]);
+    clock.advance(1000);
+    register("payments", "p1");
+    clock.advance(gatherMs);
+    expect(kinds(await first!.heard())).toEqual(["changed payments", "live"]);
   });
 
   test("a killed instance is said to be gone when its lease ends, a drained one within 50 ms", async () => {
