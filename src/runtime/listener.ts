@@ -14,8 +14,8 @@ import type { ConnectionCount } from "./node-memory/connection-count.ts";
 import { OccasionalNote } from "./occasional-note.ts";
 import { Peer } from "./peer.ts";
 import { ProxyExchange } from "./proxy/proxy-exchange.ts";
-import { identityRefused, RefusedCaller } from "./refused-caller.ts";
-import type { MeshCallers } from "./tls/mesh-callers.ts";
+import { RefusedCaller } from "./refused-caller.ts";
+import { HAS_EXPIRED, identityRefused, type MeshCallers } from "./tls/mesh-callers.ts";
 import type { ServerCertificates } from "./tls/server-certificates.ts";
 import { type GateKeeper, TlsGate } from "./tls/tls-gate.ts";
 import { TurnedAway } from "./turned-away.ts";
@@ -175,7 +175,7 @@ export class Listener implements RequestTaker, GateKeeper {
   take(connection: DownstreamConnection): RequestOwner {
     const peer = this.peerOf(connection);
     if (peer.settled === "no") {
-      const refusal = this.#refusal(connection);
+      const refusal = this.#refusal(peer);
       if (refusal !== null) return new RefusedCaller(this, connection, refusal);
       // Who was let in by an older proof is served to the end of this request.
       if (peer.proof === "outdated") connection.answer.connection = "close";
@@ -203,12 +203,9 @@ export class Listener implements RequestTaker, GateKeeper {
   }
 
   /** Since it was let in, its service may have been removed, its certificate have expired, or the rules be others. */
-  #refusal({ tls }: DownstreamConnection): Answer | null {
-    const { callers } = this.#live;
-    if (callers === null || (tls === null && callers.plain === "served")) return null;
-    if (tls === null) return callers.plainAnswer;
-    const problem = callers.problem(tls.peer);
-    return problem === null ? null : identityRefused(problem);
+  #refusal({ refusal, provedUntilEpochMs }: Peer): Answer | null {
+    if (refusal !== null || provedUntilEpochMs === Infinity) return refusal;
+    return provedUntilEpochMs > this.#live.generation.parts.epochMs() ? null : identityRefused(HAS_EXPIRED);
   }
 
   refused(connection: DownstreamConnection, answer: Answer): void {

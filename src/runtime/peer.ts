@@ -1,4 +1,5 @@
 /** The caller at the other end of a connection. */
+import type { Answer } from "./failures.ts";
 import { Forwarder } from "./forwarded.ts";
 import type { LiveListener } from "./generation.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
@@ -13,6 +14,10 @@ export class Peer {
   readonly identity: string | null;
   /** Whether a connection that began now would have to prove the same. */
   readonly proof: "current" | "outdated";
+  /** Why none of its requests is served; null where they are. */
+  readonly refusal: Answer | null;
+  /** When the certificate ends that lets it in; Infinity where it takes none. */
+  readonly provedUntilEpochMs: number;
   /** With `no`, each request asks whether its caller may go on. */
   readonly settled: "yes" | "no";
   /** The latest request, where rules that come later may end it. */
@@ -25,6 +30,10 @@ export class Peer {
     this.scheme = connection.tls === null ? "http" : "https";
     this.identity = identityOf(connection.tls?.peer);
     this.proof = isCurrent(listener, connection) ? "current" : "outdated";
+    const { callers } = listener;
+    this.refusal = callers?.refusal(connection.tls) ?? null;
+    this.provedUntilEpochMs =
+      callers === null ? Infinity : (connection.tls?.peer?.expiresEpochMs ?? Infinity);
     const asksAgain = listener.callers !== null || listener.standing.length > 0;
     this.settled = this.proof === "current" && !asksAgain ? "yes" : "no";
     this.forwarder = new Forwarder({

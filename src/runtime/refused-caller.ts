@@ -1,5 +1,5 @@
 /** A request of a caller who was let in once, and is not welcome any more. */
-import { ANSWERS, type Answer } from "./failures.ts";
+import type { Answer } from "./failures.ts";
 import { ownHead } from "./http1/caller-answer.ts";
 import type { DownstreamConnection, RequestTaker } from "./http1/downstream.ts";
 import type { RequestOwner } from "./http1/request-owner.ts";
@@ -27,8 +27,4 @@ export class RefusedCaller implements RequestOwner {
   giveUp(): void {}
   onAnswered(): void {}
   onBroken(): void {}
-}
-
-export function identityRefused(problem: string): Answer {
-  return { ...ANSWERS["identity-refused"], sentence: problem };
 }

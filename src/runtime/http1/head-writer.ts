@@ -83,7 +83,8 @@ const FRAMING = [
   "upgrade",
   "x-clearway-identity",
 ];
-const FRAMING_BY_LENGTH = Array.from({ length: 18 }, (_, length) =>
+const FRAMING_LENGTH_MAX = Math.max(...FRAMING.map((name) => name.length));
+const FRAMING_BY_LENGTH = Array.from({ length: FRAMING_LENGTH_MAX + 1 }, (_, length) =>
   FRAMING.filter((name) => name.length === length),
 );
 /** What tells a letter of ASCII in lower case from the same in upper case. */

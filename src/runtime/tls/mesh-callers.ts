@@ -1,10 +1,12 @@
 /** Whom a listener of a mesh admits: what its certificate has to be besides believed (SPIFFE, X509-SVID.md, section 5). */
 import { parseIdentity } from "../../identity.ts";
-import type { PeerCertificate } from "../../machine.ts";
+import type { PeerCertificate, TlsFacts } from "../../machine.ts";
 import { ANSWERS, type Answer } from "../failures.ts";
 
 /** Of what a caller chose, at most so many characters are quoted. */
 const QUOTED_MAX = 200;
+
+export const HAS_EXPIRED = "its certificate has expired";
 
 export interface MeshRules {
   readonly trustDomain: string;
@@ -29,6 +31,13 @@ export class MeshCallers {
     this.plainAnswer = ANSWERS[rules.nameless === "served" ? "tls-required" : "mtls-required"];
     this.#rules = rules;
     this.#removed = new Set(rules.removed);
+  }
+
+  /** What is told to who asks on an open connection, whatever the day is; null for one who may ask. */
+  refusal(tls: TlsFacts | null): Answer | null {
+    if (tls === null) return this.plain === "served" ? null : this.plainAnswer;
+    const problem = this.unwanted(tls.peer);
+    return problem === null ? null : identityRefused(problem);
   }
 
   /** Why who proved this with TLS may not come in, or ask further, in words; null for one who may. */
@@ -56,8 +65,12 @@ export class MeshCallers {
     const now = this.#rules.epochMs();
     // A date that cannot be read compares with nothing.
     if (!(startsEpochMs <= now)) return "its certificate is not valid yet";
-    return expiresEpochMs > now ? null : "its certificate has expired";
+    return expiresEpochMs > now ? null : HAS_EXPIRED;
   }
+}
+
+export function identityRefused(problem: string): Answer {
+  return { ...ANSWERS["identity-refused"], sentence: problem };
 }
 
 /** Why it cannot be the certificate of a service, whichever one, in words; null when it can. */
