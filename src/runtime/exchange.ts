@@ -12,7 +12,7 @@ import { ChainRun, type RunOwner } from "./chain-run.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { ANSWERS, type Answer, answerTo } from "./failures.ts";
 import type { FieldEdits } from "./fetch/sources.ts";
-import { viaHasLoop } from "./forwarded.ts";
+import { provenanceFields, viaHasLoop } from "./forwarded.ts";
 import { ownHead } from "./http1/caller-answer.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
 import { allValues, FieldKind, namedValue } from "./http1/fields.ts";
@@ -241,26 +241,26 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
       removed: changed.removed ?? NONE,
       added: changed.added ?? NO_PAIRS,
       authority: route.authority ?? this.#ownAuthority,
-      forwarded: this.#forwardedLines(changed.fields),
+      forwarded: this.forwardedLines(changed.fields),
+      provenance: this.provenance,
       body: changed.body,
       expect: sameBody && request.continueAwaited ? "forward" : "drop",
       upgrade: facts.upgrade === null ? "drop" : "forward",
     });
   }
 
-  #forwardedLines(fields: KnownFields): Buffer {
-    const { facts, head } = this.connection.request;
-    const version = head.minor === 1 ? "1.1" : "1.0";
-    return this.peer.forwarder.lines({ authority: facts.authority, version, fields });
+  /** Whether what the caller says of where it came from is replaced by what this node knows. */
+  protected get provenance(): "replaced" | "kept" {
+    return "replaced";
+  }
+
+  protected forwardedLines(fields: KnownFields): Buffer {
+    const version = this.connection.request.head.minor === 1 ? "1.1" : "1.0";
+    return this.peer.forwarder.lines({ authority: this.authority, version, fields });
   }
 
   forwardedFields(fields: KnownFields): readonly (readonly [string, string])[] {
-    const lines = this.#forwardedLines(fields).toString("latin1").split("\r\n");
-    return lines.flatMap((line) => {
-      const colon = line.indexOf(": ");
-      const name = line.slice(0, colon);
-      return colon < 0 || name === "Via" ? [] : [[name, line.slice(colon + 2)] as const];
-    });
+    return provenanceFields(this.forwardedLines(fields));
   }
 
   /** Path and query, as forwarded. */

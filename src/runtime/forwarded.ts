@@ -174,6 +174,16 @@ function identityLine(identity: string | null): string {
   return identity === null ? "" : `x-clearway-identity: ${identity}\r\n`;
 }
 
+/** Names and values of all these lines but Via's. */
+export function provenanceFields(lines: Buffer): (readonly [string, string])[] {
+  const texts = lines.toString("latin1").split("\r\n");
+  return texts.flatMap((line) => {
+    const colon = line.indexOf(": ");
+    const name = line.slice(0, colon);
+    return colon < 0 || name === "Via" ? [] : [[name, line.slice(colon + 2)] as const];
+  });
+}
+
 /** The line that this node adds to a request or response that it forwards. */
 export function viaLine(version: ForwardedRequest["version"], pseudonym: string): string {
   return `Via: ${version} ${pseudonym}\r\n`;

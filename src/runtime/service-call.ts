@@ -113,6 +113,7 @@ class ServiceCall implements AttemptOwner, AnswerOwner {
       added: fields.added.filter((_, at) => mayBeSaid(fields.added[at - (at % 2)]!)),
       authority: new URL(this.#request.url).host,
       forwarded: Buffer.from(`Via: 1.1 ${this.#options.pseudonym}\r\n`, "latin1"),
+      provenance: "replaced",
       body: framing,
       expect: "drop",
       upgrade: "drop",

@@ -97,6 +97,7 @@ class CallerExchange implements ConnectionKeeper, CallOwner {
       removed: fields.removed,
       added,
       authority: host < 0 ? new URL(this.#request.url).host : null,
+      provenance: "replaced",
       forwarded: NO_LINES,
       body: framing,
       expect: "forward",

@@ -3,7 +3,15 @@ import type { Wire } from "../wire.ts";
 import { Byte } from "./characters.ts";
 import { FieldKind } from "./fields.ts";
 import type { Head, KnownFields } from "./head.ts";
-import { addedBytes, copyFields, kindSet, REQUEST_STRIPPED, writeAdded, writeText } from "./head-writer.ts";
+import {
+  addedBytes,
+  copyFields,
+  kindSet,
+  PER_CONNECTION,
+  REQUEST_STRIPPED,
+  writeAdded,
+  writeText,
+} from "./head-writer.ts";
 
 export interface RequestLine {
   readonly method: string;
@@ -21,6 +29,8 @@ export interface OutgoingHead {
   readonly authority: string | null;
   /** The lines of Via and the X-Forwarded fields. */
   readonly forwarded: Buffer;
+  /** "kept": what the caller says under the names of the X-Forwarded fields goes on as it came. */
+  readonly provenance: "replaced" | "kept";
   readonly body: RequestFraming;
   /** "forward": the caller waits for 100, and the service shall say it. */
   readonly expect: "forward" | "drop";
@@ -40,6 +50,7 @@ const UPGRADE = "Connection: Upgrade\r\n";
 const HOST = kindSet(FieldKind.Host);
 const EXPECT = kindSet(FieldKind.Expect);
 const LENGTH = kindSet(FieldKind.ContentLength);
+const PROVENANCE = REQUEST_STRIPPED & ~PER_CONNECTION;
 const UPGRADE_FIELD = kindSet(FieldKind.Upgrade);
 
 /** `head` gives the first line when `outgoing.line` is null. */
@@ -63,11 +74,12 @@ export function writeRequestHead(wire: Wire, head: Head, outgoing: OutgoingHead)
   wire.advance(at);
 }
 
-function strippedOf({ authority, expect, upgrade, body }: OutgoingHead): number {
+function strippedOf({ authority, provenance, expect, upgrade, body }: OutgoingHead): number {
   let stripped = REQUEST_STRIPPED;
   if (authority !== null) stripped |= HOST;
   if (expect === "drop") stripped |= EXPECT;
   if (body.kind === "chunked" || body.kind === "length") stripped |= LENGTH;
+  if (provenance === "kept") stripped &= ~PROVENANCE;
   if (upgrade === "forward") stripped &= ~UPGRADE_FIELD;
   return stripped;
 }

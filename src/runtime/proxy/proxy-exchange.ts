@@ -7,8 +7,10 @@ import type { Failure } from "../../types.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { Exchange } from "../exchange.ts";
 import { ANSWERS, type Answer } from "../failures.ts";
+import { viaLine } from "../forwarded.ts";
 import { spells } from "../http1/characters.ts";
 import type { DownstreamConnection } from "../http1/downstream.ts";
+import type { KnownFields } from "../http1/head.ts";
 import type { UpstreamConnection } from "../http1/upstream.ts";
 import type { Peer } from "../peer.ts";
 import type { Destination } from "../service.ts";
@@ -30,6 +32,8 @@ export interface ProxyHome {
 
 export class ProxyExchange extends Exchange implements HeldRequest {
   readonly #home: ProxyHome;
+  /** To a host that is none of the mesh's. */
+  #isOutside = false;
   /** The service that it waits for. */
   #awaited: string | null = null;
 
@@ -141,6 +145,7 @@ export class ProxyExchange extends Exchange implements HeldRequest {
   }
 
   #follow(destination: Destination): void {
+    this.#isOutside = true;
     const target = { ...destination, version: null, weight: 1 };
     this.follow({ ...this.#proxy.outsideRoute, targets: [target] });
   }
@@ -157,6 +162,17 @@ export class ProxyExchange extends Exchange implements HeldRequest {
     how();
     this.connection.awaitAnswer();
     flushWires();
+  }
+
+  /** A host outside is told nothing of this node's surroundings, but that there was a proxy (RFC 9110 section 7.6.3). */
+  protected override forwardedLines(fields: KnownFields): Buffer {
+    if (!this.#isOutside) return super.forwardedLines(fields);
+    const version = this.connection.request.head.minor === 1 ? "1.1" : "1.0";
+    return Buffer.from(viaLine(version, this.peer.listener.pseudonym), "latin1");
+  }
+
+  protected override get provenance(): "replaced" | "kept" {
+    return this.#isOutside ? "kept" : "replaced";
   }
 
   override sendTo(upstream: UpstreamConnection, endpoint: Endpoint): void {

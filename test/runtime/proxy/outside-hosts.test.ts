@@ -144,7 +144,7 @@ test("a whole URL goes to its host as a request for a path, on connections that 
   const authority = `Host.example:${upstream.port}`;
   for (let time = 0; time < 3; time += 1) {
     const answer = await client.exchange(
-      `GET http://${authority}/a?b HTTP/1.1\r\nHost: wrong.example\r\nProxy-Authorization: Basic x\r\n\r\n`,
+      `GET http://${authority}/a?b HTTP/1.1\r\nHost: wrong.example\r\nProxy-Authorization: Basic x\r\nX-Forwarded-For: 203.0.113.5\r\nx-clearway-identity: me\r\n\r\n`,
     );
     expect([statusOf(answer), answer.body]).toEqual([200, "ok"]);
     if (time === 1) await proxy.apply(gateway({ ports: [2] }));
@@ -154,6 +154,11 @@ test("a whole URL goes to its host as a request for a path, on connections that 
     expect(request.start).toBe("GET /a?b HTTP/1.1");
     expect(values(request, "host")).toEqual([authority]);
     expect(values(request, "proxy-authorization")).toEqual([]);
+    // Nothing of this machine's own, and what the caller says itself as it says it.
+    expect(values(request, "x-forwarded-for")).toEqual(["203.0.113.5"]);
+    for (const name of ["x-forwarded-host", "x-forwarded-proto", "forwarded", "x-clearway-identity"])
+      expect(values(request, name)).toEqual([]);
+    expect(values(request, "via")).toEqual(["1.1 clearway-test"]);
   }
   expect(proxy.measured[0]).toMatchObject({ route: "(outside)", service: "(outside)", status: 200 });
 });
