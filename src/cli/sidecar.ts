@@ -17,6 +17,8 @@ export interface SidecarArguments {
   readonly tokenFile: string | null;
   readonly drain: string;
   readonly transparent: "yes" | "no";
+  /** Whether code that the mesh document brings is run. */
+  readonly plugins: "yes" | "no";
 }
 
 /** `command`: what runs beside it; null for a sidecar alone. */
@@ -38,6 +40,7 @@ interface Options {
   readonly tokenFile?: string;
   readonly drain: string;
   readonly transparent?: true;
+  readonly plugins: boolean;
 }
 
 export function sidecarCommand(start: SidecarVerb, finish: (code: number) => void): Command {
@@ -84,6 +87,7 @@ function withOptions(command: Command): Command {
     .option("--token <token>", "the join token; CLEARWAY_JOIN_TOKEN and --token-file show it to fewer")
     .option("--token-file <file>", "where the join token stands")
     .option("--drain <duration>", "how long requests may take to end when it stops", "30s")
+    .option("--no-plugins", "refuse a mesh document that brings code of its own")
     .option("--transparent", "take the app's connections without its knowledge (comes later)");
 }
 
@@ -103,5 +107,6 @@ function argumentsOf(options: Options): SidecarArguments {
     token: options.token ?? null,
     tokenFile: options.tokenFile ?? null,
     transparent: options.transparent === true ? "yes" : "no",
+    plugins: options.plugins ? "yes" : "no",
   };
 }

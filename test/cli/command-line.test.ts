@@ -97,6 +97,7 @@ const sidecar = {
   tokenFile: null,
   drain: "30s",
   transparent: "no",
+  plugins: "yes",
 };
 const asked = "--service payments --app 127.0.0.1:8080 --coordinator https://10.0.0.1:9443";
 
@@ -107,6 +108,9 @@ test("sidecar takes what it is beside, with defaults for the rest; --version is 
   const state = "/var/lib/payments";
   expect((await obey(`sidecar ${asked} ${more}`)).calls).toEqual([
     ["sidecar", [{ ...sidecar, version: "v2", upstreams, state }, null]],
+  ]);
+  expect((await obey(`sidecar ${asked} --no-plugins`)).calls).toEqual([
+    ["sidecar", [{ ...sidecar, plugins: "no" }, null]],
   ]);
   const { code, error, calls } = await obey("sidecar --app 127.0.0.1:8080");
   expect({ code, calls }).toEqual({ code: 1, calls: [] });

@@ -76,6 +76,16 @@ describe("a sidecar that cannot start", () => {
     );
   });
 
+  test("names the code that --no-plugins refuses", async () => {
+    const source = { kind: "bundle" as const, text: "export default 1", imports: [] };
+    coordinator.rules.set("audited", meshService("audited"));
+    coordinator.plugins.set("audited", [{ name: "./plugins/audit.ts", version: "1", source }]);
+    const wish = { service: "audited", token: await coordinator.token("audited") };
+    expect(await failure({ ...wish, more: ["--no-plugins"] })).toBe(
+      "clearway: the mesh document brings code, ./plugins/audit.ts, which --no-plugins refuses",
+    );
+  });
+
   test("quotes a flag that it cannot read", async () => {
     const cases: readonly [readonly string[], string][] = [
       [["--app", "8080"], 'cannot read "8080" after --app: wanted an address such as'],

@@ -188,7 +188,9 @@ export class CredentialsKeeper {
   #endText(): string {
     const leftMs = this.own.expiresEpochMs - this.#parts.clock.epochMs();
     const at = timeText(this.own.expiresEpochMs);
-    if (leftMs <= 0) return `the certificate of this node ended at ${at}: nobody in the mesh believes it`;
+    if (leftMs <= 0) {
+      return `the certificate of this node ended at ${at}: nobody in the mesh believes it until it is started anew with a join token`;
+    }
     return `the certificate of this node ends at ${at} (in ${Math.ceil(leftMs / 60_000)} min)`;
   }
 

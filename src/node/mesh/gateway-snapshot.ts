@@ -12,7 +12,7 @@ import type {
 } from "../../snapshot.ts";
 import type { MeshKnowledge } from "./mesh-view.ts";
 import type { OwnCredentials } from "./node-state.ts";
-import { calledService, pluginsOf, rulesOf, withOthers } from "./used-services.ts";
+import { calledService, pluginsOf, rulesOf, withNewestRoots, withOthers } from "./used-services.ts";
 
 export interface GatewayFacts {
   /** As the file says. */
@@ -26,7 +26,8 @@ export function registeredServices({ services }: Pick<Snapshot, "services">): re
   return services.flatMap(({ registry }) => registry ?? []);
 }
 
-export function gatewaySnapshot({ file, credentials, knowledge }: GatewayFacts): Snapshot {
+export function gatewaySnapshot({ file, credentials: obtained, knowledge }: GatewayFacts): Snapshot {
+  const credentials = withNewestRoots(obtained, knowledge);
   const { trustDomain, identity } = credentials;
   const used = withOthers(registeredServices(file), knowledge);
   const rules = (name: string) => rulesOf(knowledge, name);

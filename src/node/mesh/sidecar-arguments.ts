@@ -26,6 +26,7 @@ export interface WrittenSidecar {
   readonly state: string;
   readonly drain: string;
   readonly transparent: "yes" | "no";
+  readonly plugins: "yes" | "no";
 }
 
 export interface ReadSidecar extends SidecarOptions {
@@ -70,6 +71,7 @@ function readSidecar(written: WrittenSidecar, format: Snapshot["log"]["format"])
   return {
     role,
     state,
+    plugins: written.plugins,
     version: written.version === null ? null : label("--version", written.version),
     advertised: written.advertise === null ? null : advertised(written.advertise),
     coordinators: readCoordinatorUrls(written.coordinator),

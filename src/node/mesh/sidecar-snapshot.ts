@@ -14,7 +14,15 @@ import type {
 } from "../../snapshot.ts";
 import type { MeshKnowledge } from "./mesh-view.ts";
 import type { OwnCredentials } from "./node-state.ts";
-import { calledService, meshHost, ownCertificate, pluginsOf, rulesOf, withOthers } from "./used-services.ts";
+import {
+  calledService,
+  meshHost,
+  ownCertificate,
+  pluginsOf,
+  rulesOf,
+  withNewestRoots,
+  withOthers,
+} from "./used-services.ts";
 
 /** What the one who starts a sidecar says of it. */
 export interface SidecarRole {
@@ -74,7 +82,8 @@ export function subscribed({ role, wanted, knowledge }: Pick<SidecarFacts, "role
   return { own: role.service, called: withOthers(called, knowledge) };
 }
 
-export function sidecarSnapshot(facts: SidecarFacts): Snapshot {
+export function sidecarSnapshot(given: SidecarFacts): Snapshot {
+  const facts = { ...given, credentials: withNewestRoots(given.credentials, given.knowledge) };
   const { role, credentials, knowledge } = facts;
   const { called } = subscribed(facts);
   const services = called.flatMap((name) => {
@@ -110,7 +119,7 @@ function inbound({ role, credentials, knowledge }: SidecarFacts): ListenerConfig
   const callee = rules?.callee ?? null;
   const certificate: ListenerCertificate = {
     ...ownCertificate(credentials),
-    clientCa: knowledge?.mesh.roots ?? credentials.roots,
+    clientCa: credentials.roots,
     clientCaFile: null,
     clientAuth: callee?.mtls === "permissive" ? "optional" : "required",
     versionMin: "1.2",

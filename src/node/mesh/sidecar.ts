@@ -28,6 +28,8 @@ export interface SidecarOptions {
   readonly role: SidecarRole;
   /** The state folder. */
   readonly state: string;
+  /** Whether code that the mesh document brings is run. */
+  readonly plugins: "yes" | "no";
   readonly version: string | null;
   /** Where callers reach its inbound listener, when that is not where it listens. */
   readonly advertised: { readonly host: string; readonly port: number } | null;
@@ -154,7 +156,13 @@ export class Sidecar implements ConfigSource, Membership {
     const inputs = this.#inputs(member);
     const reading = { files: new Map([[this.name, inputs]]), folders: new Map() };
     this.#loadedAs = { version, document: knowledge?.version ?? 0, inputs };
-    return { snapshot, problems: [], resolved, reading };
+    const [plugin] = snapshot.plugins;
+    if (plugin === undefined || this.#options.plugins === "yes") {
+      return { snapshot, problems: [], resolved, reading };
+    }
+    const message = `the mesh document brings code, ${plugin.name}, which --no-plugins refuses`;
+    const problems = [plainProblem(message, { file: this.name, line: 1 })];
+    return { snapshot: null, problems, resolved, reading };
   }
 
   /** All that a snapshot is made of. Where services are is none of it. */

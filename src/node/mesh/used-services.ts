@@ -32,6 +32,11 @@ export function withOthers(wanted: Iterable<string>, knowledge: MeshKnowledge | 
   return [...found];
 }
 
+/** Who vouches for everybody may have changed since the certificate was made. */
+export function withNewestRoots(own: OwnCredentials, knowledge: MeshKnowledge | null): OwnCredentials {
+  return knowledge === null ? own : { ...own, roots: knowledge.mesh.roots };
+}
+
 /** As the node that has these credentials calls it. */
 export function calledService(
   { name, callee, caller }: MeshService,

@@ -8,6 +8,7 @@ import { bunSockets } from "../../../src/host/sockets/bun.ts";
 import type { FeedMessage, FeedRequest, Instance, LeaseRequest, MeshService } from "../../../src/mesh.ts";
 import { type AppBindings, type AppListener, serveApp } from "../../../src/runtime/app-listener.ts";
 import { Recorders } from "../../../src/testing/recorders.ts";
+import type { PluginCode } from "../../../src/types.ts";
 import { Authority } from "../../certificates.ts";
 
 export const trustDomain = "store.example";
@@ -24,6 +25,8 @@ export class HttpsCoordinator {
   /** By service. */
   readonly rules = new Map<string, MeshService>();
   readonly instances = new Map<string, Map<string, Instance>>();
+  /** Code that the document brings, by service. */
+  readonly plugins = new Map<string, readonly PluginCode[]>();
   version = 1;
   lifeMs = 3_600_000;
   readonly #authority: Authority;
@@ -172,7 +175,13 @@ export class HttpsCoordinator {
     const lines: FeedMessage[] = [mesh];
     for (const service of request.services) {
       const rules = this.rules.get(service) ?? null;
-      lines.push({ kind: "rules", service, tag: `${this.version}`, rules, plugins: [] });
+      lines.push({
+        kind: "rules",
+        service,
+        tag: `${this.version}`,
+        rules,
+        plugins: this.plugins.get(service) ?? [],
+      });
       const list = [...(this.instances.get(service)?.values() ?? [])];
       lines.push({ kind: "instances", service, tag, instances: list });
     }

@@ -137,7 +137,7 @@ describe("sidecarSnapshot", () => {
       endpoints: [],
       registry: "payments",
       tls: {
-        ca: "first roots",
+        ca: "new roots",
         serverName: "payments.mesh",
         verification: "full",
         identity: "spiffe://store.example/payments",
