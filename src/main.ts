@@ -10,6 +10,7 @@ import type { PluginFiles } from "./cli/plugin-new.ts";
 import type { RunOptions } from "./cli/run.ts";
 import type { SchemaOf } from "./cli/schema.ts";
 import type { SidecarArguments } from "./cli/sidecar.ts";
+import type { DemoParts } from "./demo/index.ts";
 import { fileAppenders } from "./host/appenders/node.ts";
 import { systemClock } from "./host/clock/node.ts";
 import { systemDatagrams } from "./host/datagrams/node.ts";
@@ -292,18 +293,25 @@ async function demo({ duration }: { readonly duration: string | null }): Promise
     terminal.error(`clearway: cannot read ${JSON.stringify(duration)} after --for: wanted ${durationWanted}`);
     return 1;
   }
-  const startNode = (configPath: string, logPath: string) => {
-    const node = startLogged(["run", "-c", configPath], logPath);
-    return { ended: node.ended.then(({ code }) => code), stop: () => node.signal("SIGTERM") };
-  };
-  const parts = { clock, random, terminal, fetch: directFetch, writeFile: temporary.replaceFile, startNode };
+  const { secureFetch } = host;
+  if (secureFetch === null) return needsBun("demo");
+  const { operatorAccess } = await import("./coordinator-client/operator-access.ts");
   const paint = styledPaint({ interactive: terminal.interactive.out, environment });
-  return temporary.withTemporaryFolder((folder) =>
-    runDemo(
-      { ...parts, paint, folder, freePort: (preferred) => freePort(sockets, preferred), onStop },
-      { forMs },
-    ),
-  );
+  return temporary.withTemporaryFolder((folder) => {
+    const start: DemoParts["start"] = (args, logPath) => {
+      const { pid, ended, signal, killGroup } = startLogged({ args, folder, logPath });
+      const code = ended.then((end) => end.code);
+      return { pid, ended: code, stop: () => signal("SIGTERM"), kill: killGroup };
+    };
+    const operator: DemoParts["operator"] = async (url) => {
+      const token = await files.read(`${folder}/.clearway/operator.token`);
+      const parts = { clock, files, fetch: secureFetch, environment: { CLEARWAY_TOKEN: token } };
+      return operatorAccess(parts, url);
+    };
+    const parts = { clock, random, terminal, paint, fetch: directFetch, folder, onStop, start, operator };
+    const texts = { readFile: files.read, writeFile: temporary.replaceFile };
+    return runDemo({ ...parts, ...texts, freePort: (preferred) => freePort(sockets, preferred) }, { forMs });
+  });
 }
 
 function needsBun(verb: string): number {

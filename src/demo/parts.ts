@@ -1,12 +1,21 @@
 /** What the demo is given. */
 import type { Clock, Random, Terminal } from "../machine.ts";
 
-/** A gateway that runs as a process of its own. */
-export interface DemoNode {
+/** A process of the program that runs beside the demo, in a group of its own: Ctrl-C reaches the demo alone. */
+export interface DemoProcess {
+  readonly pid: number;
   /** Its exit code, whenever it ends; null when a signal ended it. */
   readonly ended: Promise<number | null>;
-  /** Asks it to drain and to end; `ended` follows. Asking again does nothing. */
+  /** Asks it to finish and to end; `ended` follows. Asking again does nothing. */
   stop(): void;
+  /** Ends it and all that it started, at once, as a crash of the machine would. */
+  kill(): void;
+}
+
+/** What the demo asks the coordinator for, with the operator's token of its folder. Rejects when it cannot. */
+export interface Operator {
+  get<Answer>(path: string): Promise<Answer>;
+  post<Answer>(path: string, body: object): Promise<Answer>;
 }
 
 export type PaintStyle = "bold" | "dim" | "green" | "red" | "yellow" | "cyan";
@@ -22,13 +31,13 @@ export interface DemoParts {
   readonly folder: string;
   /** Replaces the file as an editor does: a reader sees the old text or the new one. */
   writeFile(path: string, text: string): Promise<void>;
+  readFile(path: string): Promise<string>;
   /** A loopback port that nothing listens on: the preferred one if it is free. */
   freePort(preferred: number): Promise<number>;
-  /**
-   * Starts `clearway run -c configPath`; all that it prints goes to the file at `logPath`. It stands in a process
-   * group of its own: Ctrl-C reaches the demo alone, which ends the traffic first.
-   */
-  startNode(configPath: string, logPath: string): DemoNode;
+  /** Starts `clearway ARGS` in the folder; all that it prints goes to the file at `logPath`. */
+  start(args: readonly string[], logPath: string): DemoProcess;
+  /** Before the coordinator is there, it rejects. */
+  operator(coordinatorUrl: string): Promise<Operator>;
   /** Calls back at Ctrl-C or SIGTERM, which then do nothing else. */
   onStop(run: () => void): void;
 }

@@ -1,53 +1,47 @@
-/** What happens to the config while the demo runs: by its own hand when it runs for a while, or by yours. */
-import { brokenConfig } from "./gateway.ts";
-import type { GatewayView } from "./gateway-view.ts";
+/** What happens while the demo runs for a while: changes of the mesh document, and two instances that die. */
+import { brokenDocument, meshDocument, type Split } from "./documents.ts";
+import type { InstanceName } from "./members.ts";
 
-export interface Act {
+export const firstSplit: Split = [90, 10];
+export const secondSplit: Split = [60, 40];
+
+export type Act =
+  | { readonly kind: "save"; readonly says: string; readonly document: string; readonly split: Split }
+  | { readonly kind: "slip"; readonly says: string; readonly document: string }
+  | { readonly kind: "mend"; readonly says: string; readonly document: string }
+  | { readonly kind: "kill"; readonly says: string; readonly instances: readonly InstanceName[] };
+
+export interface TimedAct {
   readonly atMs: number;
-  readonly says: string;
-  readonly config: string;
+  readonly act: Act;
 }
 
 /** Shorter runs have no time to show a change taking effect. */
-const shortestMs = 6000;
+const shortestMs = 10_000;
 
-/** A right change, a broken one, and the right one again. */
-export function rehearsal(forMs: number | null, next: string): Act[] {
+export function rehearsal(forMs: number | null): TimedAct[] {
   if (forMs === null || forMs < shortestMs) return [];
-  return [
-    { atMs: forMs * 0.3, says: "saved a change: products 90/10 becomes 60/40", config: next },
-    { atMs: forMs * 0.6, says: "saved a broken file", config: brokenConfig(next) },
-    { atMs: forMs * 0.8, says: "saved the right file again", config: next },
+  const next = meshDocument(secondSplit);
+  const acts: readonly (readonly [share: number, act: Act])[] = [
+    [
+      0.3,
+      {
+        kind: "save",
+        says: "saved mesh.yaml: products 90/10 becomes 60/40",
+        document: next,
+        split: secondSplit,
+      },
+    ],
+    [
+      0.55,
+      {
+        kind: "kill",
+        says: "killed accounts-2 and payments-2, sidecars and all",
+        instances: ["accounts-2", "payments-2"],
+      },
+    ],
+    [0.7, { kind: "slip", says: "saved mesh.yaml with a slip in it", document: brokenDocument(next) }],
+    [0.85, { kind: "mend", says: "saved the right mesh.yaml again", document: next }],
   ];
-}
-
-export type ReloadEvent =
-  | { readonly kind: "live"; readonly text: string }
-  | { readonly kind: "refused"; readonly text: string }
-  | { readonly kind: "restored"; readonly text: string };
-
-/** Tells what a gateway made of the saved files by comparing what it says of itself. */
-export class ReloadWatch {
-  readonly counts = { live: 0, refused: 0, restored: 0 };
-  #last: GatewayView | null = null;
-
-  /** Null when nothing happened since the last look. */
-  look(view: GatewayView): ReloadEvent | null {
-    const last = this.#last;
-    this.#last = view;
-    const event = last === null ? null : eventBetween(last, view);
-    if (event !== null) this.counts[event.kind] += 1;
-    return event;
-  }
-}
-
-function eventBetween(last: GatewayView, view: GatewayView): ReloadEvent | null {
-  if (view.version !== last.version) return { kind: "live", text: `live as version ${view.version}` };
-  if (view.problem === last.problem) return null;
-  if (view.problem === null)
-    return { kind: "restored", text: `the file is again what version ${view.version} serves` };
-  return {
-    kind: "refused",
-    text: `broken file refused, version ${view.version} keeps serving: ${view.problem}`,
-  };
+  return acts.map(([share, act]) => ({ atMs: forMs * share, act }));
 }

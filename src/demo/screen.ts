@@ -2,13 +2,9 @@
 import type { Terminal } from "../machine.ts";
 import type { PaintStyle } from "./parts.ts";
 import type { Shoppers } from "./shoppers.ts";
+import { adminUrlOf, type Stage } from "./stage.ts";
 import { Tally } from "./tally.ts";
-
-export interface Addresses {
-  readonly gatewayUrl: string;
-  readonly adminUrl: string;
-  readonly configPath: string;
-}
+import { type Finding, grouped } from "./verdict.ts";
 
 type Paint = (style: PaintStyle, text: string) => string;
 
@@ -25,21 +21,34 @@ export class Screen {
     this.#paint = paint;
   }
 
-  head({ gatewayUrl, adminUrl, configPath }: Addresses): void {
+  head(stage: Stage): void {
     const paint = this.#paint;
-    const widest = Math.max(gatewayUrl.length, adminUrl.length, configPath.length);
-    const row = (name: string, value: string, note: string) =>
-      this.line(`  ${name.padEnd(8)} ${paint("cyan", value.padEnd(widest))}  ${paint("dim", note)}`);
-    this.line(paint("bold", "An online store behind one Clearway gateway"));
+    const { gatewayUrl, gatewayAdminUrl, coordinatorUrl, documentPath, gateway, coordinator } = stage;
+    this.line(paint("bold", "An online store as a mesh: every service has a sidecar, every call is mTLS"));
     this.line("");
-    row("gateway", gatewayUrl, "carries all that follows");
-    row("admin", adminUrl, "/metrics /snapshot /problems");
-    row("config", configPath, "edit and save it: live at once");
+    this.line(paint("dim", memberRow(["", "where", "admin", "process"])));
+    this.line(memberRow(["gateway", gatewayUrl, gatewayAdminUrl, `${gateway.pid}`]));
+    for (const { name, ports } of stage.members) {
+      const process = stage.sidecars.get(name)?.pid ?? "";
+      this.line(
+        memberRow([name, `127.0.0.1:${ports.inbound} (mTLS)`, adminUrlOf(ports.admin), `${process}`]),
+      );
+    }
+    this.line(memberRow(["coordinator", coordinatorUrl, "", `${coordinator.pid}`]));
     this.line("");
-    this.line(paint("dim", "  Try, in another terminal:"));
+    this.#hints(gatewayUrl, documentPath, stage);
+  }
+
+  #hints(gatewayUrl: string, documentPath: string, { members, sidecars }: Stage): void {
+    const accounts = members.find(({ name }) => name === "accounts-1");
+    const killed = sidecars.get("payments-2")?.pid ?? 0;
+    this.line(this.#paint("dim", "  Try, in another terminal:"));
     this.line(`  curl -i ${gatewayUrl}/api/products/lamp-brass`);
-    this.line(`  curl -i ${gatewayUrl}/shop/old`);
-    this.line(`  curl -s ${adminUrl}/metrics | grep clearway_requests_total`);
+    this.line(
+      `  curl -i -d '{}' http://127.0.0.1:${accounts?.upstreams.get("payments")}/charge   # as accounts: denied`,
+    );
+    this.line(`  kill -9 -${killed}   # payments-2 dies: nobody notices`);
+    this.line(`  edit ${documentPath}   # shift the split, deny a caller: live when saved`);
     this.line("");
   }
 
@@ -48,8 +57,8 @@ export class Screen {
     const { recent, versions } = shoppers;
     const parts = [
       `${(elapsedMs / 1000).toFixed(0).padStart(4)} s`,
-      `${grouped(shoppers.sent).padStart(7)} requests`,
-      this.#failed(shoppers.failed),
+      `${grouped(both(shoppers.sent)).padStart(7)} requests`,
+      this.#failed(both(shoppers.failed)),
       `p50 ${milliseconds(recent.quantileMs(0.5))}`,
       `p99 ${milliseconds(recent.quantileMs(0.99))}`,
       splitText(versions),
@@ -80,7 +89,19 @@ export class Screen {
     }
     this.line(paint("bold", row("all", cellsOf(all))));
     this.line("");
-    for (const failure of shoppers.failures) this.line(paint("red", `  ${failure}`));
+  }
+
+  failure(text: string): void {
+    this.line(this.#paint("red", `  ${text}`));
+  }
+
+  findings(findings: readonly Finding[]): void {
+    const widest = Math.max(...findings.map(({ what }) => what.length));
+    const styles = { ok: "green", failed: "red", "not tried": "dim" } as const;
+    for (const { what, outcome, text } of findings) {
+      this.line(`  ${what.padEnd(widest)}  ${this.#paint(styles[outcome], outcome.padEnd(9))}  ${text}`);
+    }
+    this.line("");
   }
 
   #failed(count: number): string {
@@ -109,6 +130,10 @@ function milliseconds(value: number): string {
   return `${value.toFixed(1)} ms`;
 }
 
-export function grouped(count: number): string {
-  return count.toString().replace(/\B(?=(\d{3})+$)/g, ",");
+export function both({ repeatable, once }: Shoppers["sent"]): number {
+  return repeatable + once;
+}
+
+function memberRow([name = "", where = "", admin = "", process = ""]: readonly string[]): string {
+  return `  ${name.padEnd(14)}${where.padEnd(26)}${admin.padEnd(25)}${process}`;
 }

@@ -11,6 +11,9 @@ interface Wanted {
   problem?(response: Response, body: string): string | null;
 }
 
+/** Whether a request may be sent again when it is not known what became of it (RFC 9110, section 9.2.2). */
+export type Repeatable = "repeatable" | "once";
+
 interface Errand {
   readonly name: string;
   /** How often it is run, against the others. */
@@ -91,7 +94,7 @@ const errands: readonly Errand[] = [
 const shoppersMax = 8;
 const answerTimeoutMs = 10_000;
 /** More failures are counted, not kept. */
-const failuresKeptMax = 5;
+const failuresKeptMax = 1000;
 
 export interface ShopperParts {
   readonly clock: Clock;
@@ -101,6 +104,15 @@ export interface ShopperParts {
   fetch(url: string, init?: RequestInit): Promise<Response>;
 }
 
+/** A request that did not get the answer that it should. */
+export interface Failure {
+  readonly errand: string;
+  readonly kind: Repeatable;
+  readonly problem: string;
+  /** When the answer, or none, was there. */
+  readonly atMs: number;
+}
+
 export class Shoppers {
   /** By the errand's name, since the start. */
   readonly byErrand = new Map(errands.map(({ name }) => [name, new Tally()]));
@@ -108,9 +120,12 @@ export class Shoppers {
   readonly recent = new Tally();
   /** Which version of products answered, since `clearRecent`. */
   readonly versions = new Map<string, number>();
-  readonly failures: string[] = [];
-  failed = 0;
-  sent = 0;
+  /** The same while one split holds: others say when. */
+  split: Map<string, number> | null = null;
+  /** The first ones; all are counted. */
+  readonly failures: Failure[] = [];
+  readonly failed = { repeatable: 0, once: 0 };
+  readonly sent = { repeatable: 0, once: 0 };
   readonly #parts: ShopperParts;
   #stopping = false;
   #done: Promise<unknown> = Promise.resolve();
@@ -156,12 +171,15 @@ export class Shoppers {
     const problem = await this.#problemOf(errand);
     const durationMs = clock.now() - startMs;
     const outcome = problem === null ? "right" : "wrong";
-    this.sent += 1;
+    const kind: Repeatable = errand.name.startsWith("GET") ? "repeatable" : "once";
+    this.sent[kind] += 1;
     this.recent.record(durationMs, outcome);
     this.byErrand.get(errand.name)?.record(durationMs, outcome);
     if (problem === null) return;
-    this.failed += 1;
-    if (this.failures.length < failuresKeptMax) this.failures.push(`${errand.name}: ${problem}`);
+    this.failed[kind] += 1;
+    if (this.failures.length < failuresKeptMax) {
+      this.failures.push({ errand: errand.name, kind, problem, atMs: clock.now() });
+    }
   }
 
   /** Sends one request and reads its whole answer; null when it is the right one. */
@@ -174,7 +192,7 @@ export class Shoppers {
       const response = await fetch(`${gatewayUrl}${path}`, { ...init, signal: giveUp.signal });
       const body = await response.text();
       this.#noteVersion(response);
-      if (response.status !== wanted.status) return statusProblem(response, wanted.status);
+      if (response.status !== wanted.status) return statusProblem(response, body, wanted.status);
       if (!response.headers.has("x-request-id")) return "the answer has no x-request-id";
       return wanted.problem?.(response, body) ?? null;
     } catch (error) {
@@ -187,11 +205,12 @@ export class Shoppers {
 
   #noteVersion(response: Response): void {
     const version = response.headers.get("x-version");
-    if (version !== null) this.versions.set(version, (this.versions.get(version) ?? 0) + 1);
+    if (version === null) return;
+    for (const counts of [this.versions, this.split]) counts?.set(version, (counts.get(version) ?? 0) + 1);
   }
 }
 
-function statusProblem(response: Response, wanted: number): string {
-  const reason = response.headers.get("x-clearway-reason");
-  return `wanted status ${wanted}, got ${response.status}${reason === null ? "" : ` (${reason})`}`;
+function statusProblem(response: Response, body: string, wanted: number): string {
+  const reason = response.headers.get("x-clearway-reason") ?? body.slice(0, 80).trim();
+  return `wanted status ${wanted}, got ${response.status}${reason === "" ? "" : ` (${reason})`}`;
 }

@@ -1,54 +1,71 @@
-/** The store's services, each a server of its own on a loopback port. */
+/** The store's services, each instance a server of its own on a loopback port. */
 import { type ServerType, serve } from "@hono/node-server";
-import type { Hono } from "hono";
+import { Hono } from "hono";
 import type { Random } from "../machine.ts";
 import { accountsApp } from "./accounts.ts";
+import { Callers, countCallers } from "./callers.ts";
+import type { InstanceName, Member } from "./members.ts";
 import type { Pause } from "./pause.ts";
 import { paymentsApp } from "./payments.ts";
-import { productsApp } from "./products.ts";
+import { type ProductsVersion, productsApp } from "./products.ts";
 import { storefrontApp } from "./storefront.ts";
 
-export const serviceNames = ["storefront", "accounts", "products-v1", "products-v2", "payments"] as const;
-export type ServiceName = (typeof serviceNames)[number];
-
-export interface Store {
-  readonly ports: Readonly<Record<ServiceName, number>>;
+export interface StoreInstance {
+  readonly port: number;
+  readonly callers: Callers;
+  /** At once, whatever is under way. */
   close(): Promise<void>;
 }
 
+export type Store = ReadonlyMap<InstanceName, StoreInstance>;
+
 export interface StoreParts {
-  readonly gatewayUrl: string;
   readonly random: Random;
   readonly pause: Pause;
   fetch(url: string, init?: RequestInit): Promise<Response>;
 }
 
-export async function openStore({ gatewayUrl, random, pause, fetch }: StoreParts): Promise<Store> {
-  const apps: Record<ServiceName, Hono> = {
-    storefront: storefrontApp(gatewayUrl, fetch),
-    accounts: accountsApp(pause),
-    "products-v1": productsApp("v1", pause),
-    "products-v2": productsApp("v2", pause),
-    payments: paymentsApp(() => random.id(), pause),
-  };
-  const opened = await Promise.all(serviceNames.map(async (name) => ({ name, ...(await open(apps[name])) })));
-  return {
-    ports: Object.fromEntries(opened.map(({ name, port }) => [name, port])) as Record<ServiceName, number>,
-    close: async () => {
-      await Promise.all(opened.map(({ server }) => close(server)));
-    },
-  };
+export async function openStore(parts: StoreParts, members: readonly Member[]): Promise<Store> {
+  const opened = await Promise.all(
+    members.map(async (member) => [member.name, await open(parts, member)] as const),
+  );
+  return new Map(opened);
 }
 
-function open(app: Hono): Promise<{ server: ServerType; port: number }> {
+async function open(parts: StoreParts, member: Member): Promise<StoreInstance> {
+  const callers = new Callers();
+  const app = new Hono()
+    .use(countCallers(callers))
+    .get("/healthz", (c) => c.text("ok"))
+    .route("/", appOf(parts, member));
+  const server = await listening(app);
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return { port, callers, close: () => closed(server) };
+}
+
+function appOf({ random, pause, fetch }: StoreParts, { service, version, upstreams }: Member): Hono {
+  switch (service) {
+    case "storefront":
+      return storefrontApp((called) => `http://127.0.0.1:${upstreams.get(called)}`, fetch);
+    case "accounts":
+      return accountsApp(pause);
+    case "products":
+      return productsApp(version as ProductsVersion, pause);
+    case "payments":
+      return paymentsApp(() => random.id(), pause);
+  }
+}
+
+function listening(app: Hono): Promise<ServerType> {
   return new Promise((resolve, reject) => {
     const options = { fetch: app.fetch, hostname: "127.0.0.1", port: 0, overrideGlobalObjects: false };
-    const server = serve(options, ({ port }) => resolve({ server, port }));
+    const server = serve(options, () => resolve(server));
     server.on("error", reject);
   });
 }
 
-function close(server: ServerType): Promise<void> {
+function closed(server: ServerType): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     if ("closeAllConnections" in server) server.closeAllConnections();

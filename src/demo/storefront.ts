@@ -1,6 +1,7 @@
-/** The shop itself. It has no data of its own: it asks the other services, through the gateway. */
+/** The shop itself. It has no data of its own: it asks the other services, each at the local port that leads there. */
 import { Hono } from "hono";
 import type { Account } from "./accounts.ts";
+import type { ServiceName } from "./members.ts";
 import type { Receipt } from "./payments.ts";
 import type { Product } from "./products.ts";
 
@@ -13,16 +14,22 @@ export interface Order {
 
 type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
 
-export function storefrontApp(gatewayUrl: string, fetch: Fetch): Hono {
+/** Answers of others that it passes on in its own words: their reason tells whose they were. */
+const reasonHeader = "x-clearway-reason";
+
+export function storefrontApp(urlOf: (service: ServiceName) => string, fetch: Fetch): Hono {
   const app = new Hono();
-  const ask = async <Answer>(path: string, init?: RequestInit): Promise<Answer> => {
-    const response = await fetch(`${gatewayUrl}/api${path}`, init);
-    if (!response.ok) throw new Error(`${path} answered ${response.status}`);
+  const ask = async <Answer>(service: ServiceName, path: string, init?: RequestInit): Promise<Answer> => {
+    const response = await fetch(`${urlOf(service)}${path}`, init);
+    if (!response.ok) {
+      const reason = response.headers.get(reasonHeader);
+      throw new Error(`${service} answered ${response.status}${reason === null ? "" : ` (${reason})`}`);
+    }
     return (await response.json()) as Answer;
   };
 
   app.get("/", async (c) => {
-    const { products } = await ask<{ products: Product[] }>("/products");
+    const { products } = await ask<{ products: Product[] }>("products", "/");
     const rows = products.map(
       ({ name, priceCents }) => `<li>${name}: ${(priceCents / 100).toFixed(2)} EUR</li>`,
     );
@@ -32,10 +39,10 @@ export function storefrontApp(gatewayUrl: string, fetch: Fetch): Hono {
   app.post("/checkout", async (c) => {
     const { account: id, sku } = await c.req.json<{ account: string; sku: string }>();
     const [account, product] = await Promise.all([
-      ask<Account>(`/accounts/${id}`),
-      ask<Product>(`/products/${sku}`),
+      ask<Account>("accounts", `/${id}`),
+      ask<Product>("products", `/${sku}`),
     ]);
-    const receipt = await ask<Receipt>("/payments/charge", {
+    const receipt = await ask<Receipt>("payments", "/charge", {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ account: account.id, amountCents: product.priceCents }),

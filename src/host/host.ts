@@ -46,7 +46,7 @@ export interface HostProcesses extends Processes {
    * Starts this program once more, with all that it prints in the file, which is emptied first. It is in a process
    * group of its own, so that Ctrl-C does not reach it, and hears when this process is gone. Null where only Bun can.
    */
-  readonly startLogged: ((args: readonly string[], logPath: string) => LoggedProcess) | null;
+  readonly startLogged: ((start: LoggedStart) => LoggedProcess) | null;
   /**
    * Starts a command that has stdin, stdout, stderr, and the environment of this process, with these variables besides.
    * Throws an Error that says why it cannot be started. Null where only Bun can.
@@ -62,10 +62,20 @@ export interface RunningCommand {
   signal(name: SignalName | "SIGKILL"): void;
 }
 
+export interface LoggedStart {
+  readonly args: readonly string[];
+  /** Absolute: the one that it works in. */
+  readonly folder: string;
+  readonly logPath: string;
+}
+
 /** Another instance of the program, which prints into a file. */
 export interface LoggedProcess {
+  readonly pid: number;
   readonly ended: Promise<ProcessEnd>;
   signal(name: SignalName): void;
+  /** Ends it and all that it started, at once. */
+  killGroup(): void;
 }
 
 /** What `clearway plugin` needs of the host. */

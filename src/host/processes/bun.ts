@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import type { Subprocess } from "bun";
 import type { ChildProcess, ProcessEnd } from "../../machine.ts";
-import type { HostProcesses, LoggedProcess, RunningCommand } from "../host.ts";
+import type { HostProcesses, LoggedProcess, LoggedStart, RunningCommand } from "../host.ts";
 import { behind } from "./priority.ts";
 import { thisProcess } from "./this-process.ts";
 
@@ -21,7 +21,7 @@ export function bunProcesses(entry: string) {
       return startChild([...program, ...args], receive, ["ignore", "inherit", "inherit", ...inherited]);
     },
     startApart: (args, receive) => behind(startChild([...program, ...args], receive, ["ignore", 2, 2])),
-    startLogged: (args, logPath) => startLogged([...program, ...args], logPath),
+    startLogged: ({ args, ...where }) => startLogged([...program, ...args], where),
     startCommand,
     endAfterBusy(cpuMs) {
       if (process.platform === "linux") void endAfterBusy(cpuMs);
@@ -79,11 +79,24 @@ function startChild(
   };
 }
 
-function startLogged(command: string[], logPath: string): LoggedProcess {
+function startLogged(command: string[], { folder, logPath }: Omit<LoggedStart, "args">): LoggedProcess {
   const log = openSync(logPath, "w", 0o640);
-  const child = Bun.spawn(command, { stdio: ["ignore", log, log], detached: true, ipc() {} });
+  const child = Bun.spawn(command, { cwd: folder, stdio: ["ignore", log, log], detached: true, ipc() {} });
   closeSync(log);
-  return { ended: endOf(child), signal: (name) => child.kill(name) };
+  return {
+    pid: child.pid,
+    ended: endOf(child),
+    signal: (name) => child.kill(name),
+    killGroup: () => killGroup(child.pid),
+  };
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // They are gone already.
+  }
 }
 
 function startCommand(
