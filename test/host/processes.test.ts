@@ -58,7 +58,7 @@ async function outlivesNot(verb: string): Promise<void> {
 
 test("processes.startLogged puts all that the child says into the file, in its order, and signals it", async () => {
   const path = join(mkdtempSync(join(tmpdir(), "clearway-processes-")), "child.log");
-  const child = processes.startLogged(["say"], path);
+  const child = processes.startLogged({ args: ["say"], folder: tmpdir(), logPath: path });
   while (!readFileSync(path, "utf8").includes("also said")) await Bun.sleep(5);
   child.signal("SIGTERM");
   expect(await child.ended).toEqual({ code: 6, signal: null });

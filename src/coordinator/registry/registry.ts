@@ -91,8 +91,8 @@ export class Registry {
   }
 
   /**
-   * Makes these the instances of the node, for a lease from now on; with none it has left. `service` is what the node
-   * proved to be. Throws a Refusal, and then changes nothing.
+   * Makes these the instances of the node, for a lease from now on; with neither an instance nor a version it has left.
+   * `service` is what the node proved to be. Throws a Refusal, and then changes nothing.
    */
   renew(service: string, { node, instances, version }: LeaseRequest): void {
     const key = holderKey(service, node);
@@ -157,6 +157,8 @@ export class Registry {
       if (owner !== undefined && owner !== key) throw instanceTaken(id);
     }
     const { perNode, perService, inAll } = this.#limits;
+    if (!this.#holders.has(key) && this.#holders.size >= inAll)
+      throw tooMany(this.#holders.size + 1, inAll, "the mesh");
     const added = instances.length - (this.#holders.get(key)?.ids.size ?? 0);
     if (instances.length > perNode) throw tooMany(instances.length, perNode, "one node");
     if (added <= 0) return;
@@ -184,7 +186,7 @@ export class Registry {
   /** Behind all others: its lease ends last. */
   #hold(key: string, holder: Leaseholder): void {
     this.#holders.delete(key);
-    if (holder.ids.size > 0) this.#holders.set(key, holder);
+    if (holder.ids.size > 0 || holder.version !== null) this.#holders.set(key, holder);
     this.#awaitExpiry();
   }
 

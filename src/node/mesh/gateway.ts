@@ -22,6 +22,8 @@ export interface GatewayParts extends Omit<MemberParts, "coordinator"> {
   configureLog(settings: Snapshot["log"]): void;
 }
 
+/** A coordinator that does not answer holds no gateway up. */
+const leaveMs = 1_000;
 /** Stands in a reading beside the names of files. */
 const meshPart = "mesh:";
 
@@ -109,7 +111,7 @@ export class Gateway implements ConfigSource, Membership {
           folder,
           subscribed: (knowledge) => [service, ...withOthers(this.#named, knowledge)],
           changed: () => this.#changed(),
-          unchanged: () => {},
+          unchanged: () => this.#tellVersion(),
         },
       );
       this.#joined = { as: membership, member };
@@ -124,7 +126,9 @@ export class Gateway implements ConfigSource, Membership {
 
   // ---- its place in the mesh ----
 
-  serves(): void {}
+  serves(): void {
+    this.#tellVersion();
+  }
 
   observed(): void {}
 
@@ -145,7 +149,17 @@ export class Gateway implements ConfigSource, Membership {
   }
 
   /** It has no instance that anybody calls. */
-  async leave(): Promise<void> {}
+  async leave(): Promise<void> {
+    const left = this.#joined?.member.lease.leave();
+    await Promise.race([left, new Promise<void>((resolve) => this.#parts.clock.after(leaveMs, resolve))]);
+  }
+
+  /** It has no instances, and is listed with what holds for its requests. */
+  #tellVersion(): void {
+    const { member } = this.#joined ?? {};
+    const version = member?.knowledge?.version ?? 0;
+    if (version > 0) member?.lease.live(version);
+  }
 
   async close(): Promise<void> {
     this.#state = "closed";

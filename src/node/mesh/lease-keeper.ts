@@ -1,4 +1,4 @@
-/** Tells the coordinator again and again which instances this node has, so that it goes on to count on them. */
+/** Tells the coordinator again and again that this node lives and which instances it has, so that it goes on to count on them. */
 import type { Clock, Random } from "../../machine.ts";
 import type { Instance, LeaseAnswer, LeaseRequest } from "../../mesh.ts";
 import type { Log } from "../../types.ts";
@@ -31,6 +31,7 @@ export class LeaseKeeper {
   /** The coordinator was told of these, by the last call that went well. */
   #told: readonly Instance[] | null = null;
   #version: number | null = null;
+  #leaving: "yes" | "no" = "no";
   #closed = false;
 
   constructor(parts: LeaseParts) {
@@ -48,16 +49,22 @@ export class LeaseKeeper {
     this.#instances = instances;
     // What is under way may say what was before.
     await this.#telling;
-    if (!this.#knows(instances)) await this.#tell();
+    if (!this.#knows(instances) || this.#leaving === "yes") await this.#tell();
     return this.#knows(instances) ? "told" : "not told";
   }
 
   /** This version of the mesh document holds for the node's requests from now on. */
   live(version: number): void {
-    if (version === this.#version) return;
+    if (version === this.#version || this.#leaving === "yes") return;
     this.#version = version;
-    // A node without instances has no lease.
-    if (this.#told !== null && this.#told.length > 0) void this.#tell();
+    void this.#tell();
+  }
+
+  /** It has no instance any more, and goes. Resolves like `put`. */
+  leave(): Promise<"told" | "not told"> {
+    this.#version = null;
+    this.#leaving = "yes";
+    return this.put([]);
   }
 
   close(): void {

@@ -287,7 +287,7 @@ export class Sidecar implements ConfigSource, Membership {
     if (member === null) return;
     if (this.#app === "answers") {
       const late = new Promise<void>((resolve) => this.#parts.clock.after(farewellMs, resolve));
-      await Promise.race([member.lease.put([]), late]);
+      await Promise.race([member.lease.leave(), late]);
     }
     await member.close();
   }

@@ -60,6 +60,17 @@ describe("leases", () => {
     expect(changes).toEqual([{ service: "payments", ids: ["p1"] }]);
   });
 
+  test("a node without instances is listed while it says what is live there, and gone when it says nothing", () => {
+    registry.renew("gateway", { node: "g", instances: [], version: 3 });
+    expect(registry.nodes()).toMatchObject([{ node: "g", instances: 0, version: 3 }]);
+    registry.renew("gateway", { node: "g", instances: [] });
+    expect(registry.nodes()).toEqual([]);
+    registry.renew("gateway", { node: "g", instances: [], version: 3 });
+    clock.advance(leaseMs);
+    expect(registry.nodes()).toEqual([]);
+    expect(changes).toEqual([]);
+  });
+
   test("a renewal that changes nothing tells nobody, and keeps the node's instances", () => {
     registry.renew("payments", { node: "a", instances: [instance("p1"), instance("p2")] });
     for (let at = 0; at < 60_000; at += renewEveryMs) {

@@ -44,9 +44,7 @@ describe("LeaseKeeper", () => {
     const { coordinator, keeper, pass } = keeping();
     keeper.live(6);
     await settled();
-    expect(coordinator.leases).toEqual([]);
-    await keeper.put([instance("a")]);
-    expect(coordinator.leases.at(-1)).toMatchObject({ version: 6 });
+    expect(coordinator.leases).toMatchObject([{ version: 6, instances: [] }]);
     const { promise, resolve } = Promise.withResolvers<void>();
     coordinator.gate = promise;
     keeper.live(7);
@@ -57,6 +55,18 @@ describe("LeaseKeeper", () => {
     await pass(0);
     await pass(1);
     expect(coordinator.leases.map(({ version }) => version)).toEqual([6, 7, 8]);
+    keeper.close();
+  });
+
+  test("who leaves has neither an instance nor a version", async () => {
+    const { coordinator, keeper } = keeping();
+    keeper.live(6);
+    await keeper.put([instance("a")]);
+    expect(await keeper.leave()).toBe("told");
+    keeper.live(7);
+    await settled();
+    expect(coordinator.leases.at(-1)).toMatchObject({ instances: [] });
+    expect(coordinator.leases.at(-1)).not.toHaveProperty("version");
     keeper.close();
   });
 
