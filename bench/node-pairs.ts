@@ -13,11 +13,19 @@ const cipher = "TLS_AES_128_GCM_SHA256";
 const listenWaitMs = 10_000;
 const handshakeWaitMs = 5_000;
 
-export type PairName = "nginx" | "envoy" | "envoy, HTTP/2" | "clearway";
+export type PairName = "nginx" | "envoy" | "envoy, HTTP/2" | "clearway" | "clearway, sidecars";
 
 export interface PairKind {
   readonly name: PairName;
   readonly program: Variant;
+  /** How many callers the service is told of: a sidecar believes no other what it says of its own. */
+  readonly told: 1 | 2;
+  /** Starts both on the proxy's core and waits until both listen. Rejects when one ended or took too long. */
+  start(setting: PairSetting): Promise<Pair>;
+}
+
+/** Of programs that a config tells all that they need. */
+export interface ConfiguredPair {
   /** In peers/. */
   readonly outbound: string;
   readonly inbound: string;
@@ -30,6 +38,8 @@ export interface Pair {
   readonly inbound: Subject;
   /** Of the two programs; their workers descend from them. */
   readonly pids: readonly number[];
+  /** Both, and what else was started for them. */
+  stop(): Promise<void>;
 }
 
 export interface PairSetting {
@@ -52,35 +62,41 @@ export async function makeMeshCertificates(): Promise<string> {
   return folder;
 }
 
-/** Starts both on the proxy's core and waits until both listen. Rejects when one ended or took too long. */
-export async function startPair(kind: PairKind, { backendPort, certificates }: PairSetting): Promise<Pair> {
-  const shared = { cores: proxyCores, values: { certificates, cipher, ...kind.values } };
+export function configured(name: PairName, program: Variant, files: ConfiguredPair): PairKind {
+  return { name, program, told: 2, start: (setting) => startConfigured(program, files, setting) };
+}
+
+async function startConfigured(
+  program: Variant,
+  { outbound: near, inbound: far, values }: ConfiguredPair,
+  { backendPort, certificates }: PairSetting,
+): Promise<Pair> {
+  const shared = { cores: proxyCores, values: { certificates, cipher, ...values } };
   const started: Subject[] = [];
+  const stop = () => stopAll(started);
   try {
-    const inbound = await startSubject(kind.program, { ...shared, backendPort, template: kind.inbound });
-    started.push(inbound);
+    const inbound = await startSubject(program, { ...shared, backendPort, template: far });
+    started.unshift(inbound);
     await listening(inbound);
-    const towards = { backendPort: inbound.port, template: kind.outbound };
-    const outbound = await startSubject(kind.program, { ...shared, ...towards });
-    started.push(outbound);
+    const outbound = await startSubject(program, { ...shared, backendPort: inbound.port, template: near });
+    started.unshift(outbound);
     await listening(outbound);
-    return { outbound, inbound, pids: [outbound.running!.pid, inbound.running!.pid] };
+    return { outbound, inbound, pids: [outbound.running!.pid, inbound.running!.pid], stop };
   } catch (error) {
-    for (const subject of started) await stopSubject(subject);
+    await stop();
     throw error;
   }
 }
 
-export async function stopPair({ outbound, inbound }: Pair): Promise<void> {
-  try {
-    await stopSubject(outbound);
-  } finally {
-    await stopSubject(inbound);
-  }
+/** Each, also when one before it had to be killed; that is told at the end. */
+export async function stopAll(subjects: readonly Subject[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const subject of subjects) await stopSubject(subject).catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
 }
 
 /** Not by a request: a node that cannot reach the other yet would remember that. */
-async function listening({ port, running }: Subject): Promise<void> {
+export async function listening({ port, running }: Subject): Promise<void> {
   const deadline = performance.now() + listenWaitMs;
   while (!(await accepts(port))) {
     const exit = running?.exit() ?? null;
@@ -102,12 +118,17 @@ function accepts(port: number): Promise<boolean> {
 }
 
 /**
- * What a caller with a certificate agrees on with the service's node: version and cipher. Throws an Error when a caller
- * without one is answered too.
+ * What a caller agrees on with the service's node: version and cipher. Throws an Error when one with a certificate is not
+ * answered, or one without is. Null where nobody but the nodes has any.
  */
-export async function checkMutualTls({ inbound }: Pair, keys: PairKeys): Promise<string> {
-  const { agreed, answer } = await askOnce(inbound.port, { cert: keys.certificate, key: keys.key });
-  if (!answer.includes(" 200 ")) throw new Error(`a caller with a certificate was answered "${answer}"`);
+export async function checkMutualTls(
+  { inbound }: Pick<Pair, "inbound">,
+  keys: PairKeys | null,
+): Promise<string> {
+  const shown = keys === null ? {} : { cert: keys.certificate, key: keys.key };
+  const { agreed, answer } = await askOnce(inbound.port, shown);
+  if (keys !== null && !answer.includes(" 200 "))
+    throw new Error(`a caller with a certificate was answered "${answer}"`);
   const stranger = await askOnce(inbound.port, {}).catch(() => null);
   if (stranger?.answer.includes(" 200 ")) throw new Error("a caller without a certificate was answered");
   return agreed;

@@ -56,6 +56,7 @@ export function report(rows: readonly MeshRow[]): Report {
   const rounds = Math.max(0, ...rows.map((row) => row.round));
   const notes = [
     `caller, plain HTTP/1.1, a node, mTLS (${[...agreed].join(", ")}, P-256), a node, plain HTTP/1.1, service; HTTP/1.1 between the two unless it says HTTP/2`,
+    "sidecars: two services of a mesh, each with its sidecar, certificates from a coordinator, the identity checked on both ends and by a policy; the other pairs check certificates",
     "medians of all rounds; of nginx: the CPU per request over that of nginx's pair in the same round, its median and its range",
     "CPU and Pss are sums over all processes of both nodes, which share one core; core: how busy it was",
     "at a fixed rate: half of what nginx's pair answers at saturation, due at even distances (open loop), latencies from when a request was due; else closed loop",
@@ -91,7 +92,7 @@ function lineOf(variant: PairName, rows: readonly MeshRow[]): string[] {
   ];
 }
 
-/** Only Clearway has something to keep. */
+/** Only Clearway has something to keep, and nginx does nothing like a policy. */
 function verdictText(variant: PairName, ratio: Spread): string {
   return variant === "clearway" ? `${verdictOf(ratio, margin)} ${margin}` : "";
 }

@@ -4,15 +4,9 @@ import { join } from "node:path";
 import { checkWork } from "../check.ts";
 import { runFixedRate } from "../fixed-rate.ts";
 import { failureText } from "../machine.ts";
-import {
-  checkMutualTls,
-  makeMeshCertificates,
-  type Pair,
-  type PairKind,
-  startPair,
-  stopPair,
-} from "../node-pairs.ts";
+import { checkMutualTls, configured, makeMeshCertificates, type Pair, type PairKind } from "../node-pairs.ts";
 import { type CpuReading, cpuBetween, readCpu, readMemory } from "../processes.ts";
+import { sidecars } from "../sidecar-pairs.ts";
 import {
   clearway,
   envoy,
@@ -28,7 +22,7 @@ import { runWrk } from "../wrk.ts";
 import { type MeshRow, nothing, report, smallMeshCase } from "./mesh-report.ts";
 
 /** Before the figures count: code that runs for the first time is slow, and a busy machine serves few requests a second. */
-const warmRequests = 20_000;
+const warmRequests = 40_000;
 const warmSecondsMax = { full: 6, quick: 1 };
 /** Of what nginx's pair answers at saturation. */
 const rateShare = 0.5;
@@ -55,24 +49,20 @@ const cases: readonly Case[] = [
 ];
 
 function pairsOf({ peers, size, clearway: { command } }: BenchOptions): PairKind[] {
-  const between = (protocol: "http" | "http2", alpn: string) => ({
-    ...{ program: envoy, outbound: "envoy-outbound.yaml", inbound: "envoy-inbound.yaml" },
+  const ofEnvoy = { outbound: "envoy-outbound.yaml", inbound: "envoy-inbound.yaml" };
+  const speaking = (protocol: "http" | "http2", alpn: string) => ({
+    ...ofEnvoy,
     values: { protocol: `${protocol}_protocol_options`, alpn },
   });
-  const pairs: PairKind[] = [
-    {
-      ...{ name: "nginx", program: nginx, values: {} },
-      ...{ outbound: "nginx-outbound.conf", inbound: "nginx-inbound.conf" },
-    },
-  ];
+  const ofNginx = { outbound: "nginx-outbound.conf", inbound: "nginx-inbound.conf", values: {} };
+  const own = { outbound: "clearway-outbound.yaml", inbound: "clearway-inbound.yaml", values: {} };
+  const pairs = [configured("nginx", nginx, ofNginx)];
   if (size === "full" && peers.has("envoy")) {
-    pairs.push({ name: "envoy", ...between("http", "http/1.1") });
-    pairs.push({ name: "envoy, HTTP/2", ...between("http2", "h2") });
+    pairs.push(configured("envoy", envoy, speaking("http", "http/1.1")));
+    pairs.push(configured("envoy, HTTP/2", envoy, speaking("http2", "h2")));
   }
-  pairs.push({
-    ...{ name: "clearway", program: clearway(command, "clearway"), values: {} },
-    ...{ outbound: "clearway-outbound.yaml", inbound: "clearway-inbound.yaml" },
-  });
+  pairs.push(configured("clearway", clearway(command, "clearway"), own));
+  if (size === "full") pairs.push(sidecars(command));
   return pairs;
 }
 
@@ -118,14 +108,14 @@ type Shared = Pick<Measurement, "backendPort" | "certificates" | "options">;
 /** Requests a second. */
 async function saturationOf(kind: PairKind, shared: Shared): Promise<number> {
   shared.options.say(`mesh: what the pair of ${kind.name} can answer`);
-  const pair = await startPair(kind, shared);
+  const pair = await kind.start(shared);
   try {
     const asked = { url: `${pair.outbound.origin}/small`, connections: 64, uploadBytes: 0 };
     await runWrk({ ...asked, seconds: 1 });
     const { requests, elapsedUs } = await runWrk({ ...asked, seconds: saturationSeconds });
     return (requests * 1e6) / elapsedUs;
   } finally {
-    await stopPair(pair);
+    await pair.stop();
   }
 }
 
@@ -133,16 +123,16 @@ async function measure(measurement: Measurement): Promise<MeshRow> {
   const { work, kind, round, certificates } = measurement;
   const row = { case: work.name, variant: kind.name, round };
   try {
-    const pair = await startPair(kind, measurement);
+    const pair = await kind.start(measurement);
     try {
       await waitForAnswer(`${pair.outbound.origin}/small`, pair.outbound.running);
-      await checkWork(kind.program, pair.outbound, { ...work, proxies: 2 });
+      await checkWork(kind.program, pair.outbound, { ...work, proxies: kind.told });
       const read = (name: string) => readFileSync(join(certificates, name), "utf8");
       const keys = { certificate: read("caller.pem"), key: read("caller.key") };
-      const agreed = await checkMutualTls(pair, keys);
+      const agreed = await checkMutualTls(pair, kind.name === "clearway, sidecars" ? null : keys);
       return { ...row, error: null, agreed, ...(await load(measurement, pair)) };
     } finally {
-      await stopPair(pair);
+      await pair.stop();
     }
   } catch (error) {
     return { ...row, ...nothing, error: failureText(error as Error) };
