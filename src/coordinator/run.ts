@@ -64,7 +64,9 @@ export async function runCoordinator(parts: RunParts, given: RunArguments): Prom
     await started.close();
     return 0;
   } catch (error) {
-    terminal.error(`clearway: the coordinator cannot start: ${errorText(error)}`);
+    const inUse = (error as { code?: string }).code === "EADDRINUSE";
+    const why = inUse ? `${given.bind} is in use: another program listens there` : errorText(error);
+    terminal.error(`clearway: the coordinator cannot start: ${why}`);
     return 1;
   } finally {
     document?.close();
@@ -100,8 +102,7 @@ async function textOf(files: RunParts["files"], path: string): Promise<string> {
 }
 
 function errorText(error: unknown): string {
-  const { code, message } = error as Error & { readonly code?: string };
-  return code === "EADDRINUSE" ? "the address is in use: another program listens there" : message;
+  return error instanceof Error ? error.message : String(error);
 }
 
 interface Beginning {

@@ -179,7 +179,7 @@ describe("clearway coordinator", () => {
       [["-c", "mesh.yaml", "--ca-cert", "mesh.yaml"], "--ca-cert and --ca-key belong together"],
       [["-c", "mesh.yaml", "--ca-cert", "x", "--ca-key", "y"], "cannot read x"],
       [["-c", "wrong.yaml"], "wrong.yaml:2:1"],
-      [inUse, "the address is in use"],
+      [inUse, "is in use: another program listens there"],
     ];
     for (const [args, message] of wrong) {
       const said = await refused(at, args);

@@ -20,7 +20,8 @@ export class MemoryStore implements Store {
   readonly #versions = new Map<number, string>();
   #current = 0;
   readonly #instances = new Map<string, StoredInstance>();
-  readonly #tokens = new Map<string, { readonly users: Set<string>; forgetEpochMs: number }>();
+  /** By token and user, when the use is forgotten. */
+  readonly #tokens = new Map<string, Map<string, number>>();
   readonly #removed = new Map<string, number>();
   readonly #issued = new Map<string, IssuedCertificate>();
 
@@ -75,17 +76,17 @@ export class MemoryStore implements Store {
   }
 
   async useToken({ tokenId, user, usesMax, forgetEpochMs }: TokenUse, nowEpochMs: number) {
-    for (const [id, token] of this.#tokens) {
-      if (token.forgetEpochMs <= nowEpochMs) this.#tokens.delete(id);
+    let uses = 0;
+    for (const [id, users] of this.#tokens) {
+      for (const [name, forget] of users) if (forget <= nowEpochMs) users.delete(name);
+      if (users.size === 0) this.#tokens.delete(id);
+      uses += users.size;
     }
-    const token = this.#tokens.get(tokenId) ?? { users: new Set<string>(), forgetEpochMs };
-    if (token.users.has(user)) return "used" as const;
-    if (token.users.size >= usesMax) return "used-up" as const;
-    const uses = [...this.#tokens.values()].reduce((sum, { users }) => sum + users.size, 0);
+    const users = this.#tokens.get(tokenId) ?? new Map<string, number>();
+    if (users.has(user)) return "used" as const;
+    if (users.size >= usesMax) return "used-up" as const;
     demandRoom("tokenUses", uses + 1);
-    token.users.add(user);
-    token.forgetEpochMs = forgetEpochMs;
-    this.#tokens.set(tokenId, token);
+    this.#tokens.set(tokenId, users.set(user, forgetEpochMs));
     return "used" as const;
   }
 

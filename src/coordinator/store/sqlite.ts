@@ -122,11 +122,11 @@ class SqliteStore implements Store {
   async useToken({ tokenId, user, usesMax, forgetEpochMs }: TokenUse, nowEpochMs: number) {
     return this.#change((database) => {
       database.run("DELETE FROM token_uses WHERE forget <= ?", nowEpochMs);
-      const users = database.all("SELECT user FROM token_uses WHERE id = ?", tokenId);
-      if (users.some((row) => row.user === user)) return "used" as const;
-      if (users.length >= usesMax) return "used-up" as const;
+      const own = database.all("SELECT 1 FROM token_uses WHERE id = ? AND user = ?", tokenId, user);
+      if (own.length > 0) return "used" as const;
+      const [row] = database.all("SELECT count(*) AS uses FROM token_uses WHERE id = ?", tokenId);
+      if (Number(row?.uses) >= usesMax) return "used-up" as const;
       database.run("INSERT INTO token_uses VALUES (?, ?, ?)", tokenId, user, forgetEpochMs);
-      database.run("UPDATE token_uses SET forget = ? WHERE id = ?", forgetEpochMs, tokenId);
       demandRoom("tokenUses", countOf(database, "token_uses"));
       return "used" as const;
     });
