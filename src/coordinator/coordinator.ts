@@ -84,6 +84,8 @@ export class Coordinator {
     const { store, clock, log } = this.#parts;
     await this.#removed.load();
     await this.#keeper.load();
+    // The process may have ended before the store knew that their instances are gone.
+    for (const service of this.#removed.names()) this.#registry.remove(service);
     this.#current = await this.#before();
     await this.adopt();
     this.#cancels.push(

@@ -150,6 +150,16 @@ describe("a service that a new version no longer has", () => {
     expect((await lease("storefront", "s1")).status).toBe(200);
   });
 
+  test("has no instances after a restart, also when the store was not told that they are gone", async () => {
+    await opened.coordinator.close();
+    await opened.store.changeInstances({
+      put: [{ node: "n", instance: instance("p1", "payments") }],
+      removed: [],
+    });
+    opened = await openCoordinator(clock, opened.store);
+    expect(await (await ask("/v1/instances", "operator")).json()).toEqual({ instances: [] });
+  });
+
   test("is back with the version that has it again", async () => {
     await apply("storefront", "payments");
     expect(await storefront.next()).not.toBeNull();
