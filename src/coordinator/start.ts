@@ -38,6 +38,8 @@ export interface ServedTls {
   readonly key: string;
   readonly clientCa: string;
   readonly clientAuth: "optional";
+  /** Whose services' certificates alone are taken. */
+  readonly trustDomain: string;
   readonly versionMin: "1.2";
 }
 
@@ -123,9 +125,13 @@ async function startOn(store: Store, starting: Starting): Promise<Omit<StartedCo
   await keepOperatorToken(folder, tokens, wish.operator);
   const certificate = await ServerCertificateKeeper.open({ clock, log, authority, names });
   closing.push(() => certificate.close());
-  const port = await parts.serve(wish.bind, tlsOf(certificate.current, authority), coordinator.app);
+  const tlsOf = ({ certificate: text, key }: ServerCertificate): ServedTls => ({
+    ...{ certificate: text, key, clientCa: authority.roots, trustDomain },
+    ...{ clientAuth: "optional", versionMin: "1.2" },
+  });
+  const port = await parts.serve(wish.bind, tlsOf(certificate.current), coordinator.app);
   served = port;
-  certificate.start((next) => port.renew(tlsOf(next, authority)));
+  certificate.start((next) => port.renew(tlsOf(next)));
   const current = await store.currentVersion();
   return {
     address: port.address,
@@ -158,10 +164,6 @@ async function trustDomainOf(store: Store, { store: name, document }: StartWish)
   throw new Error(
     `the store ${name} is empty: name the mesh document with -c FILE, which says whose mesh it is (trustDomain)`,
   );
-}
-
-function tlsOf({ certificate, key }: ServerCertificate, { roots }: Authority): ServedTls {
-  return { certificate, key, clientCa: roots, clientAuth: "optional", versionMin: "1.2" };
 }
 
 /** Written before the port opens: who sees the port finds the token. One that holds stays. */

@@ -38,7 +38,10 @@ export interface AppBindings extends Bindings {
 export type App = (request: Request, env: AppBindings) => Response | Promise<Response>;
 
 /** What its callers are shown, and what they have to prove; every name is taken for this listener's. */
-export type AppTls = Omit<TlsEntry, "names">;
+export interface AppTls extends Omit<TlsEntry, "names"> {
+  /** A certificate that is shown has to be one of a service of this mesh: then `env.identity` is that service's. */
+  readonly trustDomain?: string;
+}
 
 export interface AppOptions {
   /** What `env.listener` and the log call it. */
@@ -47,8 +50,6 @@ export interface AppOptions {
   readonly limits: MessageLimits;
   /** Without it plain HTTP is spoken. */
   readonly tls?: AppTls;
-  /** A certificate that is shown has to be one of a service of this mesh: then `env.identity` is that service's. */
-  readonly trustDomain?: string;
 }
 
 export interface AppListener {
@@ -84,7 +85,7 @@ class AppTaker implements RequestTaker, GateKeeper {
   readonly name: string;
   readonly limits: MessageLimits;
   certificates: ServerCertificates | null;
-  readonly callers: MeshCallers | null;
+  callers: MeshCallers | null;
   draining: "yes" | "no" = "no";
   readonly connect = "refused";
   socket: ListeningSocket | null = null;
@@ -96,7 +97,7 @@ class AppTaker implements RequestTaker, GateKeeper {
 
   constructor(
     readonly parts: AppParts,
-    { name, limits, tls, trustDomain }: AppOptions,
+    { name, limits, tls }: AppOptions,
     readonly app: App,
   ) {
     this.name = name;
@@ -106,12 +107,7 @@ class AppTaker implements RequestTaker, GateKeeper {
     this.#turnedAway = new TurnedAway(this.deadlines);
     this.#failures = new OccasionalNote(this.deadlines);
     this.certificates = tls === undefined ? null : this.#made(tls);
-    const { clock } = parts;
-    const rules = { removed: [], plain: "refused", nameless: "served" } as const;
-    this.callers =
-      trustDomain === undefined
-        ? null
-        : new MeshCallers({ ...rules, trustDomain, epochMs: () => clock.epochMs() });
+    this.callers = this.#callersOf(tls);
   }
 
   get sockets(): Sockets {
@@ -121,6 +117,15 @@ class AppTaker implements RequestTaker, GateKeeper {
   renew(tls: AppTls): void {
     if (this.certificates === null) throw new Error(`${this.name} speaks plain HTTP: it has no certificate`);
     this.certificates = this.#made(tls);
+    this.callers = this.#callersOf(tls);
+  }
+
+  #callersOf(tls: AppTls | undefined): MeshCallers | null {
+    const { clock } = this.parts;
+    const { trustDomain } = tls ?? {};
+    if (trustDomain === undefined) return null;
+    const rules = { removed: [], plain: "refused", nameless: "served" } as const;
+    return new MeshCallers({ ...rules, trustDomain, epochMs: () => clock.epochMs() });
   }
 
   #made(tls: AppTls): ServerCertificates {

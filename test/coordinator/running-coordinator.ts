@@ -90,7 +90,8 @@ export async function served(
   wantedPort = 0,
 ): Promise<ServedCoordinator> {
   const server = await authority.issueServer({ dns: ["localhost"], addresses: ["127.0.0.1"] });
-  const tls = { ...server, clientCa: authority.roots, clientAuth: "optional", versionMin: "1.3" } as const;
+  const proof = { clientCa: authority.roots, clientAuth: "optional", trustDomain } as const;
+  const tls = { ...server, ...proof, versionMin: "1.3" } as const;
   const listener = await serveApp(
     { sockets: host.sockets, clock: systemClock, log: recorders.log },
     { name: "coordinator", address: { host: "127.0.0.1", port: wantedPort }, limits: defaultLimits, tls },

@@ -84,8 +84,8 @@ describe("an app's listener", () => {
   test("of a mesh takes certificates of its services alone, and nobody's further request after the end of one", async () => {
     let laterMs = 0;
     const clock = { ...systemClock, epochMs: () => Date.now() + laterMs };
-    const tls = entry(shop, asking);
-    const { port } = await serving(tell, { tls, trustDomain: "store.example", clock });
+    const tls = entry(shop, { ...asking, trustDomain: "store.example" });
+    const { port } = await serving(tell, { tls, clock });
     const client = await TlsCaller.open(port, shown(good));
     expect(await said(client)).toContain("spiffe://store.example/payments");
     expect(await asked(port, {})).toBe(200);

@@ -23,7 +23,7 @@ export const asking: Partial<AppTls> = { clientCa: clientAuthority.certificate, 
 
 export const tell: App = (request, env) => Response.json([request.url, env.identity, env.listener]);
 
-export interface ServingOptions extends Partial<Pick<AppOptions, "tls" | "trustDomain">> {
+export interface ServingOptions extends Partial<Pick<AppOptions, "tls">> {
   readonly limits?: Partial<MessageLimits>;
   readonly clock?: Clock;
 }
