@@ -38,6 +38,11 @@ interface Shown {
   readonly place: CredentialPlace;
 }
 
+interface Attempt {
+  readonly shown: Shown;
+  readonly next: Next;
+}
+
 class Gate {
   readonly #options: JwtOptions;
   readonly #tools: Tools;
@@ -59,8 +64,14 @@ class Gate {
   pass(c: Context, shown: Shown, next: Next): Passing {
     const { token } = shown;
     if (token.length > TOKEN_CHARACTERS_MAX) return Promise.resolve(this.#refuse({ code: "TOKEN_TOO_LONG" }));
-    const checked = this.#verifier?.check(token) ?? this.#loading.then((verifier) => verifier.check(token));
-    if (!(checked instanceof Promise)) return this.#passAs(checked, c, { shown, next });
+    const checked = this.#verifier === null ? null : this.#verifier.check(token);
+    if (checked === null || checked instanceof Promise) return this.#passLater(checked, c, { shown, next });
+    return this.#passAs(checked, c, { shown, next });
+  }
+
+  /** Apart: a method with a function in it makes a scope whenever it is called. */
+  #passLater(checking: Promise<Verified> | null, c: Context, { shown, next }: Attempt): Passing {
+    const checked = checking ?? this.#loading.then((verifier) => verifier.check(shown.token));
     return checked.then(
       (verified) => this.#passAs(verified, c, { shown, next }),
       (error: unknown) => this.#refuse(error),
@@ -77,11 +88,7 @@ class Gate {
     return next();
   }
 
-  #passAs(
-    verified: Verified,
-    c: Context,
-    { shown, next }: { readonly shown: Shown; readonly next: Next },
-  ): Passing {
+  #passAs(verified: Verified, c: Context, { shown, next }: Attempt): Passing {
     if (verified.unmet !== null) {
       this.#tools.metrics.count("jwt_refused", { why: "claims" });
       return Promise.resolve(insufficientToken(this.#options.realm));

@@ -55,15 +55,18 @@ class Gate {
 
   pass(c: Context, next: Next): ReturnType<Middleware> {
     const taken = this.#taking(countedAs(this.#options.key, c));
-    return taken instanceof Promise
-      ? taken.then((known) => this.#passAs(known, c, next))
-      : this.#passAs(taken, c, next);
+    return taken instanceof Promise ? this.#passLater(taken, c, next) : this.#passAs(taken, c, next);
+  }
+
+  /** Apart: a method with a function in it makes a scope whenever it is called. */
+  #passLater(taking: Promise<Taken>, c: Context, next: Next): ReturnType<Middleware> {
+    return taking.then((taken) => this.#passAs(taken, c, next));
   }
 
   #passAs(taken: Taken, c: Context, next: Next): ReturnType<Middleware> {
     if (!taken.allowed && this.#options.mode === "enforce") return Promise.resolve(this.#refuse(taken));
     this.#count(taken.allowed ? "allowed" : "audited");
-    if (this.#fields !== null) c.env.onAnswer(({ headers }) => this.#fields!.addTo(headers, taken));
+    if (this.#fields !== null) c.env.onAnswer(this.#fields.toldIn(taken));
     return next();
   }
 

@@ -95,7 +95,7 @@ export class Sending implements AttemptOwner, AnswerOwner {
   }
 
   start(change: SendChange): void {
-    this.#limit(change);
+    if (change.timeoutMs !== undefined || change.signal !== undefined) this.#limit(change);
     this.#attempt.start();
   }
 

@@ -44,7 +44,12 @@ export class TokenVerifier {
   /** Rejects with an Error that has a `code`. */
   check(token: string): Verified | Promise<Verified> {
     const set = this.#keys.now();
-    return set instanceof Promise ? set.then((there) => this.#check(token, there)) : this.#check(token, set);
+    return set instanceof Promise ? this.#checkWith(set, token) : this.#check(token, set);
+  }
+
+  /** Apart: a method with a function in it makes a scope whenever it is called. */
+  #checkWith(loading: Promise<KeySet>, token: string): Promise<Verified> {
+    return loading.then((set) => this.#check(token, set));
   }
 
   #check(token: string, set: KeySet): Verified | Promise<Verified> {

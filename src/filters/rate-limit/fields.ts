@@ -25,6 +25,11 @@ export class LimitFields {
     this.#policy = `${this.#name};q=${requests}${window}${size}`;
   }
 
+  /** Adds to an answer what is said of a request that took this. */
+  toldIn(taken: Taken): (answer: Response) => void {
+    return ({ headers }) => this.addTo(headers, taken);
+  }
+
   addTo(headers: Headers, taken: Taken): void {
     headers.append("ratelimit-policy", this.#policy);
     headers.append("ratelimit", `${this.#name};r=${taken.remaining};t=${secondsOf(taken.resetMs)}`);

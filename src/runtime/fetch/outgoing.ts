@@ -110,10 +110,15 @@ function framed(edits: FieldEdits, fate: BodyFate): FieldEdits {
   return left === removed && pairs === added ? edits : { source, removed: left, added: pairs };
 }
 
+// A function with another one in it makes a scope whenever it is called: what is asked of every message has none.
+
 function withoutFraming(removed: readonly number[], table: FieldTable): readonly number[] {
-  return removed.length > 0 && removed.some((i) => isFramingAt(table, i))
-    ? removed.filter((i) => !isFramingAt(table, i))
-    : removed;
+  for (const i of removed) if (isFramingAt(table, i)) return indicesWithoutFraming(removed, table);
+  return removed;
+}
+
+function indicesWithoutFraming(removed: readonly number[], table: FieldTable): readonly number[] {
+  return removed.filter((i) => !isFramingAt(table, i));
 }
 
 function withFraming(removed: readonly number[], table: FieldTable): readonly number[] {
@@ -123,9 +128,12 @@ function withFraming(removed: readonly number[], table: FieldTable): readonly nu
 }
 
 function withoutFramingPairs(added: readonly string[]): readonly string[] {
-  let anyFraming = false;
-  for (let i = 0; i < added.length; i += 2) anyFraming ||= isFraming(added[i]!);
-  return !anyFraming ? added : added.filter((_, i) => !isFraming(added[i - (i % 2)]!));
+  for (let i = 0; i < added.length; i += 2) if (isFraming(added[i]!)) return allowedPairs(added);
+  return added;
+}
+
+function allowedPairs(added: readonly string[]): readonly string[] {
+  return added.filter((_, i) => !isFraming(added[i - (i % 2)]!));
 }
 
 function isFraming(name: string): boolean {
@@ -133,7 +141,8 @@ function isFraming(name: string): boolean {
 }
 
 function isFramingAt(table: FieldTable, index: number): boolean {
-  return FRAMING.some((name) => isNamed(table, index, name));
+  for (const name of FRAMING) if (isNamed(table, index, name)) return true;
+  return false;
 }
 
 function isNamed(table: FieldTable, index: number, lower: string): boolean {
@@ -143,9 +152,12 @@ function isNamed(table: FieldTable, index: number, lower: string): boolean {
 
 /** A request made anew has no Host, and HTTP/1.1 needs one: the one that came stays unless another replaces it. */
 function withHost(edits: FieldEdits): FieldEdits {
+  return edits.removed.length === 0 ? edits : withOldHost(edits);
+}
+
+function withOldHost(edits: FieldEdits): FieldEdits {
   const { source, removed, added } = edits;
-  if (source === null || removed.length === 0 || !removed.some((i) => isNamed(source, i, "host")))
-    return edits;
+  if (source === null || !removed.some((i) => isNamed(source, i, "host"))) return edits;
   for (let i = 0; i < added.length; i += 2) if (lowerName(added[i]!) === "host") return edits;
   return { source, removed: removed.filter((i) => !isNamed(source, i, "host")), added };
 }
