@@ -1,6 +1,5 @@
 /** A key of one's own, and the request that a certificate be made for it: what a node sends to its coordinator. */
-import "reflect-metadata";
-import { PemConverter, Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
+import { PemConverter, Pkcs10CertificateRequestGenerator } from "./x509.ts";
 
 /** Every key of the mesh: ECDSA on P-256 (FIPS 186-5). */
 export const keyAlgorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;

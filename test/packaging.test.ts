@@ -18,7 +18,7 @@ test.skipIf(analyze === null)(analyze === null ? missing : checked, () => {
   expect(exitCode).toBe(0);
 });
 
-test("The Dockerfile's first stage builds the program from the files that it is given", () => {
+test("The Dockerfile's first stage builds the program from the files that it is given, and it runs a whole mesh", () => {
   const dockerfile = readFileSync(join(root, "Dockerfile"), "utf8");
   const ignored = readFileSync(join(root, ".dockerignore"), "utf8").split("\n");
   const folder = mkdtempSync(join(tmpdir(), "clearway-image-"));
@@ -37,4 +37,7 @@ test("The Dockerfile's first stage builds the program from the files that it is 
   const help = Bun.spawnSync([join(folder, "dist/clearway"), "--help"], { cwd: folder });
   expect(help.stdout.toString()).toContain("clearway");
   expect(help.exitCode).toBe(0);
+  // Every kind of process that there is, by the compiled program alone.
+  const demo = Bun.spawnSync([join(folder, "dist/clearway"), "demo", "--for", "4s"], { cwd: folder });
+  expect({ code: demo.exitCode, output: demo.stdout.toString() }).toMatchObject({ code: 0 });
 }, 120_000);

@@ -1,7 +1,7 @@
 /** What the store keeps of an authority, and how it is read again. */
-import "reflect-metadata";
-import { PemConverter, X509Certificate } from "@peculiar/x509";
+
 import { keyAlgorithm } from "../../certificate-request.ts";
+import { PemConverter, X509Certificate } from "../../x509.ts";
 import { Refusal } from "../refusal.ts";
 import type { Issuer } from "./certificate-making.ts";
 

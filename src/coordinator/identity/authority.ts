@@ -1,11 +1,11 @@
 /** The authority of a mesh: vouches for nodes, with an intermediate below a root that is made once, or the user's own. */
-import "reflect-metadata";
-import { type PublicKey, X509Certificate } from "@peculiar/x509";
+
 import { keyText, newKeys } from "../../certificate-request.ts";
 import { type Identity, identityText } from "../../identity.ts";
 import type { Clock, Random } from "../../machine.ts";
 import type { Credentials } from "../../mesh.ts";
 import type { Log } from "../../types.ts";
+import { type PublicKey, X509Certificate } from "../../x509.ts";
 import { Refusal } from "../refusal.ts";
 import { type Store, StoreFailure } from "../store/store.ts";
 import { type AuthorityRecord, issuerOf, parseRecord } from "./authority-record.ts";

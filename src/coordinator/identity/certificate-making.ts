@@ -1,5 +1,7 @@
 /** X.509 certificates (RFC 5280) of the mesh: who may vouch for whom, and what stands in them. */
-import "reflect-metadata";
+
+import { keyAlgorithm } from "../../certificate-request.ts";
+import type { Random } from "../../machine.ts";
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -15,9 +17,7 @@ import {
   SubjectKeyIdentifierExtension,
   type X509Certificate,
   X509CertificateGenerator,
-} from "@peculiar/x509";
-import { keyAlgorithm } from "../../certificate-request.ts";
-import type { Random } from "../../machine.ts";
+} from "../../x509.ts";
 
 /** Whose key signs. */
 export interface Issuer {

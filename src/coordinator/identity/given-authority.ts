@@ -1,12 +1,11 @@
 /** An authority of the user's own (`--ca-cert`, `--ca-key`), checked before anything is made below it. */
-import "reflect-metadata";
 import {
   BasicConstraintsExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   PemConverter,
   X509Certificate,
-} from "@peculiar/x509";
+} from "../../x509.ts";
 import { type Issuer, pemOf, type SigningAlgorithm } from "./certificate-making.ts";
 
 export interface GivenTexts {

@@ -1,5 +1,4 @@
-import "reflect-metadata";
-import { Pkcs10CertificateRequest, type PublicKey } from "@peculiar/x509";
+import { Pkcs10CertificateRequest, type PublicKey } from "../../x509.ts";
 import { Refusal } from "../refusal.ts";
 
 const requestCharsMax = 16_384;
