@@ -102,7 +102,10 @@ export interface Credentials {
   readonly expiresEpochMs: number;
 }
 
-/** `POST /v1/leases`: all instances of one node; those that are new are registered, those that are gone removed. */
+/**
+ * `POST /v1/leases`: all instances of one node; those that are new are registered, those that are gone removed. A node with
+ * neither an instance nor a version has left.
+ */
 export interface LeaseRequest {
   readonly node: string;
   /** Of the mesh document: the one that holds for the node's requests. Told at once when it is another one. */

@@ -29,8 +29,8 @@ async function awaitedLines(
     // Others get it when they return.
     const connected = nodes.filter(({ uses }) => uses !== null);
     const behind = connected.filter((node) => (node.version ?? 0) < version);
-    // A node without instances says nothing of what it has.
-    const awaited = behind.filter(({ instances }) => instances > 0);
+    // One that never said what it has will not say it now.
+    const awaited = behind.filter((node) => node.version !== null);
     if (awaited.length === 0 || clock.now() >= untilMs) return linesOf(version, connected, behind);
     await new Promise<void>((resolve) => clock.after(askEveryMs, resolve));
   }

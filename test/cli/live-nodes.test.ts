@@ -55,8 +55,8 @@ test("apply says when it does not know on which nodes it is live: it was applied
   ]);
 });
 
-test("apply does not wait for nodes without instances, which say nothing", async () => {
-  const silent = node("gateway", null, { instances: 0 });
+test("apply does not wait for nodes that never said what they have", async () => {
+  const silent = node("old", null);
   expect((await linesFor([[node("a", 8), silent]])).asked).toBe(1);
   expect((await linesFor([[]])).lines).toEqual([]);
 });

@@ -18,6 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), "clearway-applies-"));
 const apps: App[] = [];
 const sidecars: StartedSidecar[] = [];
 let coordinator: Running;
+let gateway: Running;
 let url: string;
 let payments: string;
 
@@ -28,7 +29,8 @@ interface Words {
 }
 
 function services({ allow = "[{ from: storefront }]", split = "{ v1: 1 }", timeoutMs = 5000 }: Words = {}) {
-  return `  storefront: {}
+  return `  gateway: {}
+  storefront: { allow: [{ from: gateway }] }
   payments:
     allow: ${allow}
     split: ${split}
@@ -58,6 +60,29 @@ async function begin(service: string, version: string, upstreams: readonly strin
   return sidecar;
 }
 
+/** It has no instance: what holds for its requests is known all the same. */
+async function startGateway(): Promise<void> {
+  const { output } = await obey("token", "create", "--service", "gateway");
+  writeFileSync(join(folder, "join.token"), output.trim().split("\n").at(-1)!);
+  const port = await freePort();
+  const config = {
+    admin: "127.0.0.1:0",
+    listeners: { web: { bind: `127.0.0.1:${port}`, routes: [{ to: "storefront" }] } },
+    services: { storefront: {} },
+    mesh: { coordinator: url, service: "gateway", tokenFile: "join.token" },
+  };
+  writeFileSync(join(folder, "gateway.yaml"), JSON.stringify(config));
+  gateway = startClearway(["run", "-c", "gateway.yaml"], { folder });
+  await until(
+    () =>
+      fetch(`http://127.0.0.1:${port}/`).then(
+        ({ status }) => status,
+        () => 0,
+      ),
+    (code) => code === 200,
+  );
+}
+
 beforeAll(async () => {
   write();
   const bind = `127.0.0.1:${await freePort()}`;
@@ -72,6 +97,7 @@ beforeAll(async () => {
     begin("payments", "v1"),
     begin("payments", "v2"),
   ]);
+  await startGateway();
   await Promise.all(sidecars.map(ready));
   await Promise.all(sidecars.map(well));
   payments = `http://${storefront.upstreams.payments}/charge`;
@@ -79,7 +105,7 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
-  await Promise.all(sidecars.map(({ running }) => running.stop()));
+  await Promise.all([...sidecars.map(({ running }) => running.stop()), gateway?.stop()]);
   await coordinator?.stop();
   await Promise.all(apps.map((app) => app.close()));
   rmSync(folder, { recursive: true });
@@ -90,10 +116,10 @@ test("apply prints what it changes and on how many nodes it is live, and callers
   write({ allow: "[]" });
   const { code, output } = await obey("apply", "-f", "mesh.yaml");
   expect(output).toContain("  payments\n  - allow: { from: storefront }\nversion 2 holds: 1 change\n");
-  expect([code, output]).toEqual([0, expect.stringContaining("live on all 3 connected nodes\n")]);
+  expect([code, output]).toEqual([0, expect.stringContaining("live on all 4 connected nodes\n")]);
   const denied = await fetch(payments);
-  expect([denied.status, await denied.text()]).toEqual([403, expect.stringMatching(/^policy-denied: /)]);
-  expect((await obey("rollback", "1")).output).toContain("live on all 3 connected nodes\n");
+  expect([denied.status, denied.headers.get("x-clearway-reason")]).toEqual([403, "policy-denied"]);
+  expect((await obey("rollback", "1")).output).toContain("live on all 4 connected nodes\n");
   expect(await status()).toBe(200);
 }, 30_000);
 

@@ -18,6 +18,7 @@ const statuses: Readonly<Record<string, ContentfulStatusCode>> = {
   "other-authority": 409,
   "version-conflict": 409,
   "too-many-instances": 409,
+  "too-many-nodes": 409,
   "too-many-subscriptions": 409,
   "body-too-large": 413,
   "document-invalid": 422,

@@ -18,9 +18,15 @@ export interface RegistryLimits {
   readonly perNode: number;
   readonly perService: number;
   readonly inAll: number;
+  readonly nodes: number;
 }
 
-export const registryLimits: RegistryLimits = { perNode: 100, perService: 10_000, inAll: 50_000 };
+export const registryLimits: RegistryLimits = {
+  perNode: 100,
+  perService: 10_000,
+  inAll: 50_000,
+  nodes: 50_000,
+};
 
 /** What happened to one service, after it happened. */
 export interface RegistryChange {
@@ -98,6 +104,13 @@ export class Registry {
     const key = holderKey(service, node);
     const before = this.#holders.get(key)?.ids ?? new Set<string>();
     this.#check(service, key, instances);
+    const stays = instances.length > 0 || version !== undefined;
+    if (stays && !this.#holders.has(key) && this.#holders.size >= this.#limits.nodes) {
+      throw new Refusal(
+        "too-many-nodes",
+        `there are ${this.#limits.nodes} nodes already, and may be no more`,
+      );
+    }
     const next = instances.map((instance) => registeredInstance(instance, node));
     const ids = new Set(instances.map(({ id }) => id));
     const known = this.#services.get(service);

@@ -10,6 +10,7 @@ import type { Registry } from "../service-watch/registry.ts";
 import { type Coordinator, faultText } from "./coordinator.ts";
 import type { FindToken } from "./credentials-keeper.ts";
 import { gatewaySnapshot, registeredServices } from "./gateway-snapshot.ts";
+import { type Known, LiveDocument } from "./live-document.ts";
 import { type MemberParts, MeshMember } from "./mesh-member.ts";
 import { openState } from "./open-state.ts";
 import { withOthers } from "./used-services.ts";
@@ -34,6 +35,7 @@ export class Gateway implements ConfigSource, Membership {
   #joined: { readonly as: MeshMembership; readonly member: MeshMember } | null = null;
   /** Services of the mesh that the file named last. */
   #named: readonly string[] = [];
+  readonly #live = new LiveDocument((version) => this.#joined?.member.lease.live(version));
   #state: "starting" | "running" | "closed" = "starting";
   #changed: () => void = () => {};
 
@@ -60,7 +62,9 @@ export class Gateway implements ConfigSource, Membership {
     this.#named = registeredServices(snapshot);
     member.follow();
     const { own: credentials, knowledge } = member;
-    const files = new Map([...loaded.reading.files, [meshPart, inputs(member)] as const]);
+    const made = inputs(member);
+    this.#live.loaded(version, { document: knowledge?.version ?? 0, inputs: made });
+    const files = new Map([...loaded.reading.files, [meshPart, made] as const]);
     return {
       ...loaded,
       snapshot: gatewaySnapshot({ file: snapshot, credentials, knowledge }),
@@ -104,14 +108,14 @@ export class Gateway implements ConfigSource, Membership {
     this.#named = registeredServices({ services });
     try {
       const folder = await openState(this.#parts.openFolder, stateFolder, "mesh.state");
-      const member = await MeshMember.open(
+      const member: MeshMember = await MeshMember.open(
         { ...this.#parts, coordinator: this.#parts.client(coordinators) },
         {
           service,
           folder,
           subscribed: (knowledge) => [service, ...withOthers(this.#named, knowledge)],
           changed: () => this.#changed(),
-          unchanged: () => this.#tellVersion(),
+          unchanged: () => this.#live.heard(known(member)),
         },
       );
       this.#joined = { as: membership, member };
@@ -126,8 +130,9 @@ export class Gateway implements ConfigSource, Membership {
 
   // ---- its place in the mesh ----
 
-  serves(): void {
-    this.#tellVersion();
+  serves({ version }: Snapshot): void {
+    const member = this.#joined?.member;
+    if (member !== undefined) this.#live.serves(version, known(member));
   }
 
   observed(): void {}
@@ -155,16 +160,14 @@ export class Gateway implements ConfigSource, Membership {
   }
 
   /** It has no instances, and is listed with what holds for its requests. */
-  #tellVersion(): void {
-    const { member } = this.#joined ?? {};
-    const version = member?.knowledge?.version ?? 0;
-    if (version > 0) member?.lease.live(version);
-  }
-
   async close(): Promise<void> {
     this.#state = "closed";
     await this.#joined?.member.close();
   }
+}
+
+function known(member: MeshMember): Known {
+  return { document: member.knowledge?.version ?? 0, inputs: () => inputs(member) };
 }
 
 /** All that a snapshot is made of beside the file. */

@@ -19,6 +19,8 @@ const renewEveryMs = 3_000;
 /** Whatever a coordinator says. */
 const renewEveryMsMin = 100;
 const retryMs = { first: 250, max: 3_000 };
+/** Versions that follow each other sooner are told together. */
+const versionGapMs = 200;
 
 export class LeaseKeeper {
   readonly #parts: LeaseParts;
@@ -31,6 +33,8 @@ export class LeaseKeeper {
   /** The coordinator was told of these, by the last call that went well. */
   #told: readonly Instance[] | null = null;
   #version: number | null = null;
+  #toldAtMs = -Infinity;
+  #failing: "yes" | "no" = "no";
   #leaving: "yes" | "no" = "no";
   #closed = false;
 
@@ -57,7 +61,10 @@ export class LeaseKeeper {
   live(version: number): void {
     if (version === this.#version || this.#leaving === "yes") return;
     this.#version = version;
-    void this.#tell();
+    // The next try tells this too.
+    if (this.#failing === "yes") return;
+    const { clock } = this.#parts;
+    this.#again(clock, Math.max(0, this.#toldAtMs + versionGapMs - clock.now()));
   }
 
   /** It has no instance any more, and goes. Resolves like `put`. */
@@ -92,13 +99,16 @@ export class LeaseKeeper {
     try {
       const answer = await lease({ node, instances, ...(version === null ? {} : { version }) });
       this.#told = instances;
+      this.#toldAtMs = clock.now();
+      this.#failing = "no";
       this.#everyMs = Math.max(renewEveryMsMin, answer.renewEveryMs);
       this.#backoff.succeeded();
       this.#outage.worked();
-      this.#again(clock, version === this.#version ? this.#everyMs : 0);
+      this.#again(clock, version === this.#version ? this.#everyMs : versionGapMs);
     } catch (error) {
       // After a while without it nothing is known there any more.
       this.#told = null;
+      this.#failing = "yes";
       this.#outage.failed(faultText(error));
       this.#again(clock, this.#backoff.nextMs());
     }
@@ -106,6 +116,7 @@ export class LeaseKeeper {
 
   #again(clock: Clock, delayMs: number): void {
     if (this.#closed) return;
+    this.#cancelTimer();
     this.#cancelTimer = clock.after(delayMs, () => void this.#tell());
   }
 }

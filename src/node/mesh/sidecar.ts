@@ -12,6 +12,7 @@ import { AppWatch } from "./app-watch.ts";
 import { AskedServices } from "./asked-services.ts";
 import { faultText } from "./coordinator.ts";
 import type { FindToken } from "./credentials-keeper.ts";
+import { type Known, LiveDocument } from "./live-document.ts";
 import { type MemberParts, MeshMember } from "./mesh-member.ts";
 import { openState } from "./open-state.ts";
 import { appName, type SidecarRole, sidecarSnapshot, subscribed } from "./sidecar-snapshot.ts";
@@ -58,10 +59,7 @@ export class Sidecar implements ConfigSource, Membership {
   #appState: "healthy" | "unhealthy" = "healthy";
   readonly #asked: AskedServices;
   #inbound: Address | null = null;
-  /** What the snapshot was made of that was loaded last, and what the one that is live was. */
-  #loadedAs: { readonly version: number; readonly document: number; readonly inputs: string } | null = null;
-  #liveInputs: string | null = null;
-  #liveDocument = 0;
+  readonly #live = new LiveDocument((version) => this.#member?.lease.live(version));
   #changed: () => void = () => {};
   #phase: "serving" | "leaving" | "closed" = "serving";
 
@@ -125,7 +123,7 @@ export class Sidecar implements ConfigSource, Membership {
         this.#asked.heard();
         this.#changed();
       },
-      unchanged: () => this.#documentLive(),
+      unchanged: () => this.#live.heard(this.#known(member)),
     });
     this.#member = member;
     this.#asked.restore(
@@ -155,7 +153,7 @@ export class Sidecar implements ConfigSource, Membership {
     };
     const inputs = this.#inputs(member);
     const reading = { files: new Map([[this.name, inputs]]), folders: new Map() };
-    this.#loadedAs = { version, document: knowledge?.version ?? 0, inputs };
+    this.#live.loaded(version, { document: knowledge?.version ?? 0, inputs });
     const [plugin] = snapshot.plugins;
     if (plugin === undefined || this.#options.plugins === "yes") {
       return { snapshot, problems: [], resolved, reading };
@@ -163,6 +161,10 @@ export class Sidecar implements ConfigSource, Membership {
     const message = `the mesh document brings code, ${plugin.name}, which --no-plugins refuses`;
     const problems = [plainProblem(message, { file: this.name, line: 1 })];
     return { snapshot: null, problems, resolved, reading };
+  }
+
+  #known(member: MeshMember): Known {
+    return { document: member.knowledge?.version ?? 0, inputs: () => this.#inputs(member) };
   }
 
   /** All that a snapshot is made of. Where services are is none of it. */
@@ -174,12 +176,7 @@ export class Sidecar implements ConfigSource, Membership {
   // ---- its place in the mesh ----
 
   serves({ version, listeners, services }: Snapshot): void {
-    if (this.#loadedAs?.version === version) {
-      this.#liveInputs = this.#loadedAs.inputs;
-      this.#tellDocument(this.#loadedAs.document);
-      // Meanwhile one may have come in which nothing was other.
-      this.#documentLive();
-    }
+    this.#live.serves(version, this.#known(this.#member!));
     const first = this.#inbound === null;
     this.#inbound = listeners.find(({ name }) => name === "inbound")!.bind;
     if (!first) return;
@@ -200,18 +197,6 @@ export class Sidecar implements ConfigSource, Membership {
       this.#changed();
       void this.#register();
     });
-  }
-
-  /** The newest version of the document holds when nothing that it says is other than what is live. */
-  #documentLive(): void {
-    const version = this.#member?.knowledge?.version ?? 0;
-    if (this.#member === null || version <= this.#liveDocument) return;
-    if (this.#liveInputs === this.#inputs(this.#member)) this.#tellDocument(version);
-  }
-
-  #tellDocument(version: number): void {
-    this.#liveDocument = version;
-    if (version > 0) this.#member?.lease.live(version);
   }
 
   observed(states: readonly ServiceState[]): void {

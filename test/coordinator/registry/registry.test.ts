@@ -218,7 +218,7 @@ describe("refusals", () => {
   });
 
   test("each maximum holds at its number and not one past it", () => {
-    const limits = { perNode: 2, perService: 3, inAll: 4 };
+    const limits = { perNode: 2, perService: 3, inAll: 4, nodes: 10 };
     const small = new Registry({ clock, limits, changed: () => {} });
     const renew = (node: string, names: string[], service = "payments") =>
       reasonOf(() => small.renew(service, { node, instances: names.map((id) => instance(id, { service })) }));
@@ -229,6 +229,25 @@ describe("refusals", () => {
     expect(renew("c", ["5", "6"], "accounts")).toBe("too-many-instances");
     expect(renew("c", ["5"], "accounts")).toBe("none");
     expect(renew("a", ["1", "7"])).toBe("none");
+  });
+
+  test("a node without instances that says its version is there for a lease's time, up to so many nodes", () => {
+    const limits = { perNode: 2, perService: 3, inAll: 4, nodes: 2 };
+    const small = new Registry({ clock, limits, changed: () => {} });
+    const renew = (node: string, more: object) =>
+      reasonOf(() => small.renew("gateway", { node, instances: [], ...more }));
+    expect([renew("a", { version: 7 }), renew("b", { version: 7 })]).toEqual(["none", "none"]);
+    expect(renew("c", { version: 7 })).toBe("too-many-nodes");
+    expect(renew("c", {})).toBe("none");
+    expect(small.nodes()).toMatchObject([
+      { service: "gateway", node: "a", instances: 0, version: 7, leaseLeftMs: leaseMs },
+      { node: "b" },
+    ]);
+    expect(renew("a", {})).toBe("none");
+    expect(small.nodes().map(({ node }) => node)).toEqual(["b"]);
+    clock.advance(leaseMs);
+    expect(small.nodes()).toEqual([]);
+    expect(renew("c", { version: 8 })).toBe("none");
   });
 });
 
