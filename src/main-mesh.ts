@@ -61,14 +61,14 @@ async function operatorCalls(base: MeshBase, coordinator: string): Promise<Opera
 
 async function coordinate(base: MeshBase, given: CoordinatorArguments): Promise<number> {
   const { clock, random, terminal, stderr, host } = base;
-  const { openPrivateFolder: openFolder, sockets } = host;
-  if (openFolder === null) return base.needsBun("coordinator");
+  const { openPrivateFolder: openFolder, database, sockets } = host;
+  if (openFolder === null || database === null) return base.needsBun("coordinator");
   const { installGlobals } = await import("./runtime/fetch/globals.ts");
   installGlobals();
-  const [{ runCoordinator }, { openDatabase }, { serveApp }, { defaultLimits: limits }, { createLog }] =
+  const [{ runCoordinator }, openDatabase, { serveApp }, { defaultLimits: limits }, { createLog }] =
     await Promise.all([
       import("./coordinator/run.ts"),
-      import("./host/database/node.ts"),
+      database(),
       import("./runtime/app-listener.ts"),
       import("./config/limits.ts"),
       import("./node/log.ts"),

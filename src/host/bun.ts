@@ -16,6 +16,7 @@ export const bunHost: Host = {
   inheritSharedMemory: async (sizeBytes) =>
     (await import("./shared-memory/bun.ts")).inheritSharedMemory(sizeBytes),
   directFetch,
+  database: async () => (await import("./database/node.ts")).openDatabase,
   secureFetch,
   serviceManager: async (path) =>
     path === undefined ? nobody : (await import("./service-manager/bun.ts")).serviceManager(path),

@@ -1,3 +1,4 @@
+import type { OpenDatabase } from "../database.ts";
 import type {
   Address,
   Modules,
@@ -35,6 +36,8 @@ export interface Host {
   serviceManager(path: string | undefined): Promise<ServiceManager>;
   /** For who writes filters; null where only Bun can. */
   readonly pluginKit: (() => Promise<PluginKit>) | null;
+  /** Null where a database cannot be counted on: Node has had one since 22.5. */
+  readonly database: (() => Promise<OpenDatabase>) | null;
   /** Null where only Bun can. */
   readonly openPrivateFolder: OpenPrivateFolder | null;
   /** Binds an address alone and releases it; returns it as bound. Rejects as `Sockets.listen` does. */

@@ -17,6 +17,7 @@ export const nodeHost: Host = {
   createSharedMemory: async () => null,
   inheritSharedMemory: async () => null,
   directFetch,
+  database: null,
   secureFetch: null,
   serviceManager: async () => nobody,
   pluginKit: null,

@@ -44,7 +44,7 @@ for (const host of ["Node", "Deno"] as const) {
     });
 
     test("what needs Bun says so in one line", async () => {
-      for (const args of [["demo"], ["run", "-c", hello, "--workers", "2"]]) {
+      for (const args of [["demo"], ["coordinator"], ["run", "-c", hello, "--workers", "2"]]) {
         const { code, output } = await said(...args);
         expect(code).toBe(1);
         expect(output).toStartWith(
