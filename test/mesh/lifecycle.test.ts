@@ -137,6 +137,28 @@ describe("a sidecar", () => {
     await well(payments);
   });
 
+  test("names an address under which others reach it, also when it listens everywhere", async () => {
+    const token = await coordinator.token("payments");
+    const [everywhere, elsewhere] = [await freePort(), await freePort()];
+    const registered = (port: number) =>
+      coordinator.leases
+        .flatMap(({ instances }) => instances)
+        .find(({ address }) => "port" in address && address.port === port)?.address;
+    await begin({ service: "payments", token, more: ["--inbound", `0.0.0.0:${everywhere}`] });
+    await begin({ service: "payments", token, more: ["--advertise", `payments.internal:${elsewhere}`] });
+    const local = await until(
+      () => registered(everywhere),
+      (address) => address !== undefined,
+    );
+    // As the coordinator is reached: on this machine.
+    expect(local).toEqual({ host: "127.0.0.1", port: everywhere });
+    const told = await until(
+      () => registered(elsewhere),
+      (address) => address !== undefined,
+    );
+    expect(told).toEqual({ host: "payments.internal", port: elsewhere });
+  });
+
   test("waits for a coordinator that is not there yet, and for an app", async () => {
     const later = await HttpsCoordinator.make();
     later.rules.set("payments", meshService("payments"));
