@@ -179,7 +179,7 @@ describe("a sidecar", () => {
     expect(await readyz(sidecar)).toBe(
       `ready\nwarning: the app at 127.0.0.1:${appPort} has not answered yet\n`,
     );
-    expect(later.leases).toEqual([]);
+    expect(later.leases.flatMap(({ instances }) => instances)).toEqual([]);
     apps.push(await startApp("payments", appPort));
     await well(sidecar);
     await until(
