@@ -15,11 +15,13 @@ export { pathMatcher } from "./path-matcher.ts";
 export { methodName, pathPattern } from "./pattern-schema.ts";
 export type { RequestKey as Key } from "./snapshot.ts";
 export type {
+  AnswerChange,
   Appender,
   Bindings,
   Call,
   Counter,
   Failure,
+  FilterBindings,
   FilterDefinition,
   FilterEnvironment,
   FilterMetrics,
