@@ -47,7 +47,6 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   protected attempt: Attempt | null = null;
   protected run: ChainRun | null = null;
   #upstream: UpstreamConnection | null = null;
-  #isTunnel = false;
   #reports: ((summary: RequestSummary) => void)[] | null = null;
   /** Null unless a service wants a cookie that the caller has not. */
   #cookies: StickyCookies | null = null;
@@ -311,7 +310,6 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   protected tunnel(upstream: UpstreamConnection, head: Head | null): void {
     const { connection } = this;
     this.#upstream = upstream;
-    this.#isTunnel = true;
     connection.tunnel(head);
     connection.answer.feed(upstream);
     upstream.feed(connection);
@@ -354,8 +352,10 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   onBroken(_failure: Failure): void {
     const upstream = this.#upstream;
     this.#upstream = null;
-    if (!this.#isTunnel) upstream?.abort();
-    this.#end(this.#isTunnel ? "yes" : "no");
+    // Through a tunnel bytes went both ways, until somebody had enough. Told by what is known: a field costs each request.
+    const isTunnel = this.status === 101 || (this.status === 200 && this.method === "CONNECT");
+    if (!isTunnel) upstream?.abort();
+    this.#end(isTunnel ? "yes" : "no");
   }
 
   onFinished(report: (summary: RequestSummary) => void): void {
