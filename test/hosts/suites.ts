@@ -36,6 +36,7 @@ export const notOnDeno: Readonly<Record<string, string>> = {
   "test/runtime/tls/mesh-callers.test.ts": "its callers hear no end of some refused handshakes",
   "test/runtime/tls/mesh-services.test.ts":
     "Deno has the same words for every certificate that it does not believe",
+  "test/runtime/tls/policy-changes.test.ts": "their callers hear no end of a connection that is reset",
   "test/runtime/tls/reload.test.ts": "their callers resume no sessions",
   "test/runtime/tls/services.test.ts":
     "Deno has the same words for every certificate that it does not believe",
