@@ -44,11 +44,11 @@ async function get(
   const calls = await verb.operator(options.coordinator);
   const facts: ListingFacts = { calls, name, nowEpochMs: clock.epochMs(), expiringMs };
   const listing = await listings[what](facts);
-  terminal.out(options.output === "json" ? JSON.stringify(listing.json, null, 2) : textOf(listing));
+  terminal.out(options.output === "json" ? JSON.stringify(listing.json, null, 2) : await textOf(listing));
   return listing.alarm === "yes" ? 1 : 0;
 }
 
-function textOf({ head, rows, none }: Listing): string {
+async function textOf({ head, rows, none }: Listing): Promise<string> {
   return rows.length === 0 ? none : columns(head, rows);
 }
 

@@ -1,11 +1,14 @@
-import Table from "cli-table3";
-
 const edges = ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left"] as const;
 const inside = ["bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid"] as const;
 const none = Object.fromEntries([...edges, ...inside].map((name) => [name, ""]));
 
 /** Columns of text, two spaces apart; without rows the head alone. */
-export function columns(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export async function columns(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): Promise<string> {
+  // Every verb's file is read at every start, also that of a node.
+  const { default: Table } = await import("cli-table3");
   const table = new Table({
     chars: { ...none, middle: "  " },
     style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
