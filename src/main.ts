@@ -3,9 +3,6 @@
  * The composition root: gives each verb its parts. What a verb needs is imported when it runs, so that `check` loads
  * no server, a worker no YAML, and a node's worker starts before its supervisor has loaded anything.
  */
-// Before all others: @peculiar/x509 wants it there when it is loaded, and where the built program's chunks put it among the
-// imports of the modules that use that, does not tell which runs first.
-import "reflect-metadata";
 import packageJson from "../package.json" with { type: "json" };
 import type { LoadedDocument } from "./cli/apply.ts";
 import type { Checked } from "./cli/check.ts";

@@ -37,7 +37,8 @@ test("The Dockerfile's first stage builds the program from the files that it is 
   const help = Bun.spawnSync([join(folder, "dist/clearway"), "--help"], { cwd: folder });
   expect(help.stdout.toString()).toContain("clearway");
   expect(help.exitCode).toBe(0);
-  // Every kind of process that there is, by the compiled program alone.
+  // Every kind of process that there is, by the compiled program alone: its chunks once loaded the X.509 library before what
+  // that wants, and then no coordinator and no sidecar could make a key.
   const demo = Bun.spawnSync([join(folder, "dist/clearway"), "demo", "--for", "4s"], { cwd: folder });
   expect({ code: demo.exitCode, output: demo.stdout.toString() }).toMatchObject({ code: 0 });
 }, 120_000);
