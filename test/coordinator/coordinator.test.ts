@@ -35,7 +35,14 @@ function ask(
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const identity = as === "operator" ? null : `spiffe://${trustDomain}/${as}`;
-  const env = { identity, remoteAddress: "127.0.0.1", listener: "coordinator", route: null, finished() {} };
+  const env = {
+    identity,
+    remoteAddress: "127.0.0.1",
+    listener: "coordinator",
+    route: null,
+    finished() {},
+    abort() {},
+  };
   return Promise.resolve(opened.coordinator.app.fetch(request, env));
 }
 

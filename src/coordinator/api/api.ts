@@ -2,20 +2,19 @@
 import { type Context, Hono } from "hono";
 import { parseIdentity } from "../../identity.ts";
 import type { CoordinatorProblem } from "../../mesh.ts";
-import type { Bindings } from "../../types.ts";
 import { Refusal } from "../refusal.ts";
 import { StoreFailure } from "../store/store.ts";
 import { nodeOperations, tooOften } from "./node-operations.ts";
 import { openApi } from "./openapi.ts";
-import { type Operation, readBody } from "./operation.ts";
+import { type ApiBindings, type Operation, readBody } from "./operation.ts";
 import { operatorOperations } from "./operator-operations.ts";
 import type { ApiParts } from "./parts.ts";
 import { publicOperations } from "./public-operations.ts";
 import { RateBuckets } from "./rate.ts";
 import { statusOf } from "./statuses.ts";
 
-type ApiContext = Context<{ Bindings: Bindings }>;
-export type ApiApp = Hono<{ Bindings: Bindings }>;
+type ApiContext = Context<{ Bindings: ApiBindings }>;
+export type ApiApp = Hono<{ Bindings: ApiBindings }>;
 
 /** Of one address, for what costs a signature or a look at a token: a thousand nodes may start behind one address. */
 const addressRate = { perSecond: 100, burst: 2000 };
@@ -41,7 +40,13 @@ export function coordinatorApi(parts: ApiParts): ApiApp {
       const service = one.who === "node" ? provedService(parts, c.env.identity) : "";
       const operator = one.who === "operator" ? await provedOperator(parts, c) : "";
       const body = await readBody(c.req.raw, one);
-      return one.run({ body, service, operator, query: (name) => c.req.query(name) ?? null });
+      return one.run({
+        body,
+        service,
+        operator,
+        query: (name) => c.req.query(name) ?? null,
+        abort: () => c.env.abort(),
+      });
     });
   }
   const described = openApi(operations);

@@ -75,9 +75,9 @@ function presence({ clock, registry, feed }: ApiParts): readonly Operation[] {
         schema: null,
         summary: "One JSON object a line; what belongs together ends with one of the kind live",
       },
-      run({ body, service }) {
+      run({ body, service, abort }) {
         demandToken(service, body.node);
-        const subscription = feed.subscribe({ service, node: body.node }, body);
+        const subscription = feed.subscribe({ service, node: body.node }, body, abort);
         return new Response(feedStream(subscription), { headers: { "content-type": "application/jsonl" } });
       },
     }),

@@ -1,5 +1,6 @@
 /** One thing that the API does. The list of them is what Hono routes, what checks requests, and what OpenAPI says. */
 import type { z } from "zod";
+import type { Bindings } from "../../types.ts";
 import { Refusal } from "../refusal.ts";
 
 export interface Call<Body> {
@@ -10,6 +11,13 @@ export interface Call<Body> {
   readonly operator: string;
   /** Null when it is not there. */
   query(name: string): string | null;
+  /** Ends the connection at once, in the middle of an answer. */
+  abort(): void;
+}
+
+/** What the listener in front of the API says of a request. */
+export interface ApiBindings extends Bindings {
+  abort(): void;
 }
 
 export interface Operation {

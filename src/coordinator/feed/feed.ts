@@ -127,8 +127,11 @@ export class Feed {
 
   // ---- who listens ----
 
-  /** Throws a Refusal. A node's former feed ends: it is not there any more, whatever its connection says. */
-  subscribe(caller: Caller, { services, known }: FeedRequest): Subscription {
+  /**
+   * Throws a Refusal. A node's former feed ends: it is not there any more, whatever its connection says. `abort` ends the
+   * connection of this one, should it take nothing.
+   */
+  subscribe(caller: Caller, { services, known }: FeedRequest, abort: () => void): Subscription {
     const key = `${caller.service}/${caller.node}`;
     const names = new Set(services);
     if (names.size > this.#limits.services) throw tooMany(names.size, this.#limits.services, "services");
@@ -137,7 +140,10 @@ export class Feed {
       throw tooMany(this.#subscriptions.size + 1, this.#limits.subscribers, "nodes that listen");
     }
     before?.end();
-    const subscription = new Subscription(caller, this.#state, () => this.#ended(key, subscription));
+    const subscription = new Subscription(caller, this.#state, {
+      ended: () => this.#ended(key, subscription),
+      abort,
+    });
     for (const name of names) {
       const topic = this.#topic(name);
       topic.followers.add(subscription);

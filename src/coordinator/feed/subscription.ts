@@ -19,6 +19,13 @@ export interface FeedState {
   sent(bytes: number): void;
 }
 
+export interface FeedEnds {
+  /** Whom the feed is told to has ended it, or the coordinator has. */
+  ended(): void;
+  /** Ends its connection at once. */
+  abort(): void;
+}
+
 export interface KnownTags {
   readonly rules: string;
   readonly instances: string;
@@ -39,12 +46,12 @@ export class Subscription implements Follower {
   #ready: Buffer[] = [];
   #reader: ((bytes: Buffer | null) => void) | null = null;
   #ended: "no" | "yes" = "no";
-  readonly #onEnd: () => void;
+  readonly #ends: FeedEnds;
 
-  constructor(caller: Caller, state: FeedState, onEnd: () => void) {
+  constructor(caller: Caller, state: FeedState, ends: FeedEnds) {
     this.caller = caller;
     this.#state = state;
-    this.#onEnd = onEnd;
+    this.#ends = ends;
     this.startedAtMs = state.now();
     this.#readAtMs = this.startedAtMs;
   }
@@ -85,14 +92,20 @@ export class Subscription implements Follower {
     });
   }
 
-  /** What is not read yet is dropped. */
+  /**
+   * What is not read yet is dropped. Where nobody waits for the next lines the connection does not take those before, and
+   * would be kept until the listener's limit on silence.
+   */
   end(): void {
     if (this.#ended === "yes") return;
+    const { ended, abort } = this.#ends;
+    const isTaken = this.#reader !== null;
     this.#ended = "yes";
     this.#ready = [];
     this.#pending.clear();
-    this.#onEnd();
-    this.#deliver();
+    ended();
+    if (isTaken) this.#deliver();
+    else abort();
   }
 
   #deliver(): void {

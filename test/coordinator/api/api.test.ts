@@ -112,7 +112,14 @@ describe("operators", () => {
       }
       const headers = { authorization: "Bearer wrong" };
       const wrong = new Request(`https://coordinator${path}`, { method: method!, headers });
-      const env = { identity: null, remoteAddress: "::1", listener: "c", route: null, finished() {} };
+      const env = {
+        identity: null,
+        remoteAddress: "::1",
+        listener: "c",
+        route: null,
+        finished() {},
+        abort() {},
+      };
       expect((await fake.app.fetch(wrong, env)).status).toBe(401);
     },
   );
@@ -214,7 +221,14 @@ describe("what is read", () => {
       },
     });
     const request = new Request("https://coordinator/v1/join", { method: "POST", body: endless });
-    const env = { identity: null, remoteAddress: "::1", listener: "c", route: null, finished() {} };
+    const env = {
+      identity: null,
+      remoteAddress: "::1",
+      listener: "c",
+      route: null,
+      finished() {},
+      abort() {},
+    };
     expect((await fake.app.fetch(request, env)).status).toBe(413);
     expect(pulls).toBeLessThan(5);
   });

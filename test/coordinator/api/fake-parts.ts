@@ -50,7 +50,14 @@ export class FakeParts {
     });
     const identity =
       operator || as === "nobody" ? null : as.includes("://") ? as : `spiffe://${trustDomain}/${as}`;
-    const env = { identity, remoteAddress: "127.0.0.1", listener: "coordinator", route: null, finished() {} };
+    const env = {
+      identity,
+      remoteAddress: "127.0.0.1",
+      listener: "coordinator",
+      route: null,
+      finished() {},
+      abort() {},
+    };
     const response = await this.app.fetch(request, env);
     return { status: response.status, response };
   }

@@ -310,7 +310,9 @@ describe("bounds", () => {
 
   test("each maximum holds at its number and not one past it", () => {
     const subscribe = (node: string, services: string[]) =>
-      reasonOf(() => feed.subscribe({ service: "storefront", node }, { node, services, known: {} }));
+      reasonOf(() =>
+        feed.subscribe({ service: "storefront", node }, { node, services, known: {} }, () => {}),
+      );
     expect(subscribe("a", ["1", "2", "3", "4"])).toBeNull();
     expect(subscribe("b", ["1", "2", "3", "4", "5"])).toBe("too-many-subscriptions");
     expect(subscribe("b", [])).toBeNull();

@@ -25,7 +25,7 @@ export class ListeningNode {
   connect(feed: Feed): void {
     const { node, service, services } = this;
     const known = this.view.reconnecting(services);
-    this.#subscription = feed.subscribe({ service, node }, { node, services, known });
+    this.#subscription = feed.subscribe({ service, node }, { node, services, known }, () => {});
     this.#waiting = "no";
   }
 
