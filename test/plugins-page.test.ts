@@ -1,16 +1,14 @@
 /** docs/plugins.md, step by step, in an empty folder: its files are written, its commands run, and its node says what it shows. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { freePorts } from "./free-ports.ts";
-import { program, type Running, root, start, until } from "./program.ts";
+import { blocksOf, fileOf, missing, type Step, stepsOf, withClearway, writeInto } from "./page.ts";
+import { type Running, root, start, until } from "./program.ts";
 
 const page = await readFile(join(root, "docs/plugins.md"), "utf8");
-const blocks = [...page.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, kind = "", text = ""]) => ({
-  kind,
-  text,
-}));
+const blocks = blocksOf(page);
 
 /** As the page spells them. */
 const portNames = ["8080", "9001", "9002", "9003", "9900", "9901"];
@@ -24,11 +22,7 @@ const nodes: Running[] = [];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "clearway-page-"));
   ports = await freePorts(portNames.length);
-  const programs = join(folder, "programs");
-  await mkdir(programs);
-  const words = program.map((word) => `'${word}'`).join(" ");
-  await writeFile(join(programs, "clearway"), `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
-  environment = { PATH: `${programs}:${process.env.PATH}` };
+  environment = await withClearway(join(folder, "programs"));
   await mkdir(join(folder, "empty"));
 });
 afterAll(async () => {
@@ -60,27 +54,10 @@ test.skipIf(Bun.which("curl") === null)(
 
 /** The first line names the file. */
 async function write(text: string): Promise<void> {
-  const [, name = "", content = ""] = /^(?:\/\/|#) (\S+)\n(.*)$/s.exec(text) ?? [];
-  const path = join(folder, "empty", name);
-  await mkdir(dirname(path), { recursive: true });
+  const { name, content } = fileOf(text)!;
   // At the end, so that lines keep their numbers.
   const admin = name === "clearway.yaml" ? "admin: 127.0.0.1:9900\n" : "";
-  await writeFile(path, moved(content + admin));
-}
-
-interface Step {
-  readonly command: string;
-  readonly shown: readonly string[];
-}
-
-function stepsOf(text: string): Step[] {
-  return text
-    .split(/^\$ /m)
-    .slice(1)
-    .map((step) => {
-      const [command = "", ...shown] = step.trimEnd().split("\n");
-      return { command, shown };
-    });
+  await writeInto(join(folder, "empty"), name, moved(content + admin));
 }
 
 async function run({ command, shown }: Step): Promise<void> {
@@ -103,17 +80,6 @@ async function run({ command, shown }: Step): Promise<void> {
     const output = await once();
     expect({ command, output, missing: missing(output, shown) }).toEqual({ command, output, missing: null });
   }
-}
-
-/** The first line that does not follow, in what was printed, on those before it; null when all do. */
-function missing(output: string, shown: readonly string[]): string | null {
-  let at = 0;
-  for (const line of shown) {
-    at = output.indexOf(line.trim(), at);
-    if (at < 0) return line;
-    at += line.trim().length;
-  }
-  return null;
 }
 
 function moved(text: string): string {
