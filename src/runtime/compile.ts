@@ -120,12 +120,13 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Li
   const shared = create(config, config.name, making);
   const plain = fold(shared, null);
   const routes: LiveRoute[] = [];
+  const asked = [...shared];
   for (const route of config.routes) {
     const { filters, match } = route;
+    const own = filters.length === 0 ? [] : create(route, `${config.name}/${route.name}`, making);
+    if (isWhole(config, route)) asked.push(...own);
     const asListener = filters.length === 0 && paramNames(match.path).length === 0;
-    const folded = asListener
-      ? plain
-      : fold([...shared, ...create(route, `${config.name}/${route.name}`, making)], match.path);
+    const folded = asListener ? plain : fold([...shared, ...own], match.path);
     const meter = meters.route(config.name, route.name);
     const { timeoutMs } = route;
     const targets = targetsOf(route, generation, making.targets);
@@ -155,9 +156,16 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Li
   const callers = callersOf(config, generation);
   const running = making.running?.listeners.get(config.name)?.proxy ?? null;
   const proxy = forwardProxy(config, { unmatched, running }, making);
-  const standing = shared.filter(({ stillAllows }) => stillAllows !== null);
+  const standing = asked.filter(({ stillAllows }) => stillAllows !== null);
   const pseudonym = pseudonymOf(config, generation);
   generation.addListener({ config, pseudonym, matcher, unmatched, certificates, callers, standing, proxy });
+}
+
+/** Whether every request of the listener takes this route, as in a node beside an app: its filters are the listener's. */
+function isWhole({ routes }: ListenerConfig, { match }: RouteConfig): boolean {
+  const { host, path, methods, headers, query } = match;
+  const conditions = methods.length + headers.length + query.length;
+  return routes.length === 1 && host === null && path === null && conditions === 0;
 }
 
 /**

@@ -22,7 +22,7 @@ export interface LiveListener {
   readonly certificates: ServerCertificates | null;
   /** Null where it is enough to be believed, or nothing is asked. */
   readonly callers: MeshCallers | null;
-  /** Filters of its own that say what may go on. */
+  /** Filters that all of its requests meet and that say what may go on. */
   readonly standing: readonly LiveFilter[];
   readonly matcher: Matcher<LiveRoute>;
   /** Null unless it is its callers' proxy. */

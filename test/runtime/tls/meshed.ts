@@ -86,7 +86,7 @@ export interface MeshSetting extends Partial<GatewayText> {
 /** A node beside the service `payments`; what it is told of its mesh can change. */
 export interface MeshNode {
   readonly proxy: RunningProxy;
-  apply(change: Pick<MeshSetting, "callers" | "removed" | "listener">): Promise<void>;
+  apply(change: Pick<MeshSetting, "callers" | "removed" | "listener" | "route">): Promise<void>;
 }
 
 export async function meshNode(ports: readonly number[], setting: MeshSetting = {}): Promise<MeshNode> {
@@ -102,14 +102,15 @@ export async function meshNode(ports: readonly number[], setting: MeshSetting = 
     mesh: mesh(),
     listeners: snapshot.listeners.map((each) => ({ ...each, callers })),
   });
-  const text = (more: string) => gateway({ ...setting, ports, listener: https([entry], more) });
+  const text = (more: string, route = setting.route ?? "") =>
+    gateway({ ...setting, ports, route, listener: https([entry], more) });
   const options = { clock, change, files: meshFiles, ...(filters === undefined ? {} : { filters }) };
   const proxy = untilEnd(await RunningProxy.start(text(listener), options));
   return {
     proxy,
     apply: (wanted) => {
       ({ callers = callers, removed = removed } = wanted);
-      return proxy.apply(text(wanted.listener ?? listener));
+      return proxy.apply(text(wanted.listener ?? listener, wanted.route));
     },
   };
 }

@@ -78,6 +78,17 @@ describe("rules that change", () => {
     });
   }
 
+  test("end what they no longer allow where the policy stands on the only route, as in a sidecar", async () => {
+    const upstream = await upstreamWith(endless);
+    const { proxy, apply } = await meshNode([upstream.port], { route: `    ${policy("storefront")}` });
+    const client = await TlsCaller.open(proxy.port(), shown(storefront));
+    client.send("GET /long/stream HTTP/1.1\r\nHost: a\r\n\r\n");
+    await client.until("a first chunk", () => (client.received.includes("hi") ? true : null));
+    await apply({ route: `    ${policy("orders")}` });
+    await client.ended();
+    expect(proxy.measured.at(-1)!.reason).toBe("policy-changed");
+  });
+
   test("judge what began under rules of before by the newest, whichever came between", async () => {
     const { apply, open } = await node(["storefront"]);
     const client = await open(storefront, "chat");
