@@ -51,7 +51,7 @@ test.skipIf(needed.length > 0)(
     expect(blocks.length).toBeGreaterThan(15);
     expect(jobs.length).toBeGreaterThan(5);
   },
-  120_000,
+  140_000,
 );
 
 async function run({ command, shown }: Step): Promise<void> {

@@ -7,15 +7,31 @@ import { join } from "node:path";
 const root = new URL("..", import.meta.url).pathname;
 const analyze = Bun.which("systemd-analyze");
 
-const checked = "clearway.service has no mistake that systemd knows of";
 const missing = "skipped: needs systemd-analyze (apt-get install systemd)";
-test.skipIf(analyze === null)(analyze === null ? missing : checked, () => {
-  const unit = readFileSync(join(root, "packaging/clearway.service"), "utf8");
-  const path = join(mkdtempSync(join(tmpdir(), "clearway-unit-")), "clearway.service");
-  writeFileSync(path, unit.replaceAll("/usr/local/bin/clearway", "/bin/true"));
-  const { exitCode, stderr } = Bun.spawnSync([analyze!, "verify", path]);
-  expect(stderr.toString()).toBe("");
-  expect(exitCode).toBe(0);
+for (const name of ["clearway.service", "clearway-coordinator.service", "clearway-sidecar@.service"]) {
+  test.skipIf(analyze === null)(
+    analyze === null ? missing : `${name} has no mistake that systemd knows of`,
+    () => {
+      const unit = readFileSync(join(root, "packaging", name), "utf8");
+      // A template is looked at as one of its instances.
+      const path = join(mkdtempSync(join(tmpdir(), "clearway-unit-")), name.replace("@", "@accounts"));
+      writeFileSync(path, unit.replaceAll("/usr/local/bin/clearway", "/bin/true"));
+      const { exitCode, stderr } = Bun.spawnSync([analyze!, "verify", path]);
+      expect(stderr.toString()).toBe("");
+      expect(exitCode).toBe(0);
+    },
+  );
+}
+
+test("The command lines of the units for a mesh are right", () => {
+  for (const name of ["clearway-coordinator.service", "clearway-sidecar@.service"]) {
+    const unit = readFileSync(join(root, "packaging", name), "utf8");
+    const [, verb = "", options = ""] = /^ExecStart=\S+ (\S+) (.*)$/m.exec(unit) ?? [];
+    const help = Bun.spawnSync([process.execPath, join(root, "src/main.ts"), verb, "--help"]);
+    const known = help.stdout.toString();
+    for (const [option] of options.matchAll(/(?<= |^)--?[a-z-]+/g)) expect(known).toContain(` ${option}`);
+    expect(options).toContain("--");
+  }
 });
 
 test("The Dockerfile's first stage builds the program from the files that it is given, and it runs a whole mesh", () => {
