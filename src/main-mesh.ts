@@ -6,7 +6,7 @@ import type { OperatorAccess, OperatorCalls } from "./cli/operator.ts";
 import type { Host } from "./host/host.ts";
 import type { Clock, Files, Processes, Random, Terminal } from "./machine.ts";
 import type { ReadDocument } from "./node/document-source.ts";
-import type { TrialPurpose } from "./node/plugins/trial-messages.ts";
+import type { ReadingPurpose } from "./node/plugins/trial-messages.ts";
 import type { NotedFiles } from "./node/readings.ts";
 import type { Problem } from "./snapshot.ts";
 import type { Appender, FindFilters } from "./types.ts";
@@ -22,7 +22,7 @@ export interface MeshBase {
   readonly programVersion: string;
   configLoader(
     file: string,
-  ): Promise<(files: NotedFiles, version: number, purpose: TrialPurpose) => Promise<ReadDocument>>;
+  ): Promise<(files: NotedFiles, version: number, purpose: ReadingPurpose) => Promise<ReadDocument>>;
   findFilters(): Promise<FindFilters>;
   problemFormatter(stream: "out" | "error"): Promise<(problem: Problem) => string>;
   checked(file: string, purpose: "document"): Promise<LoadedDocument>;

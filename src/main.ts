@@ -19,7 +19,7 @@ import { host } from "./host/index.ts";
 import { systemRandom } from "./host/random/node.ts";
 import { patientTerminal, systemTerminal } from "./host/terminal/node.ts";
 import type { Terminal } from "./machine.ts";
-import { type TrialPurpose, trialVerb } from "./node/plugins/trial-messages.ts";
+import { type GivenFilters, type TrialPurpose, trialVerb } from "./node/plugins/trial-messages.ts";
 import type { UserFilters } from "./node/plugins/user-filters.ts";
 import { recordReads } from "./node/readings.ts";
 import type { NodeParts } from "./node/supervisor.ts";
@@ -135,7 +135,11 @@ async function tryFilters(purpose: TrialPurpose, file: string, version: number):
   const parts = { parent: processes.parent!, processes, clock, random, files };
   return runTrial({
     ...parts,
-    load: (noted, trial) => loadInTrial({ ...options, files: noted, trial, version }, purpose),
+    load: async (noted, trial, given) => {
+      if (purpose !== "filters") return loadInTrial({ ...options, files: noted, trial, version }, purpose);
+      const { tryGiven } = await import("./node/plugins/given-filters.ts");
+      return tryGiven((await given()) as GivenFilters, trial, options.findFilters);
+    },
   });
 }
 
@@ -149,8 +153,9 @@ async function run({ file, workers }: RunOptions): Promise<number> {
       import("./node/mesh/start-member.ts"),
       import("./host/certificates/node.ts"),
     ]);
+    const mesh = { openFolder, fetch, tryFilters: tryMeshFilters };
     const own = { clock, random, files, certificates, environment, stderr, pid: processes.pid };
-    return startGateway({ ...own, openFolder, fetch }, source);
+    return startGateway({ ...own, ...mesh }, source);
   });
 }
 
@@ -172,8 +177,9 @@ async function sidecar(given: SidecarArguments, command: readonly string[] | nul
   }
   return serveNode(verb, 1, async ({ stderr, terminal: patient, probe }) => {
     const own = { clock, random, files, certificates, localAddress, environment };
+    const mesh = { openFolder, fetch, tryFilters: tryMeshFilters };
     return startSidecar(
-      { ...own, openFolder, fetch, probe, stderr, pid: processes.pid, terminal: patient, startCommand },
+      { ...own, ...mesh, probe, stderr, pid: processes.pid, terminal: patient, startCommand },
       { read, given, command },
     );
   });
@@ -351,6 +357,12 @@ async function userFilters(): Promise<UserFilters> {
   ]);
   loadedUserFilters ??= new UserFilters(await host.userCode(pluginImports));
   return loadedUserFilters;
+}
+
+/** Of what a mesh document brings. */
+async function tryMeshFilters(given: GivenFilters): Promise<readonly Problem[]> {
+  const { filtersTrial } = await import("./node/plugins/filters-trial.ts");
+  return filtersTrial({ clock, processes, files, findFilters: filterFinding })(given);
 }
 
 async function configLoader(file: string) {

@@ -12,7 +12,7 @@ import {
 import { aroundCheck, type FilterTrial } from "../config/trial.ts";
 import { reportUnknown } from "../config/unknown-filter.ts";
 import { type TrialParts, tryConfig } from "./plugins/trial.ts";
-import type { TrialPurpose, TriedConfig } from "./plugins/trial-messages.ts";
+import type { ReadingPurpose, TriedConfig } from "./plugins/trial-messages.ts";
 import type { NotedFiles } from "./readings.ts";
 
 export interface LoadingOptions extends Omit<LoadOptions, "files" | "version" | "trial" | "wanted"> {
@@ -24,7 +24,7 @@ export interface LoadingOptions extends Omit<LoadOptions, "files" | "version" | 
 export function configLoading(parts: TrialParts, options: LoadingOptions) {
   /** What named such code will most likely do so the next time too: then nothing is read twice. */
   let foreign = false;
-  return async (files: NotedFiles, version: number, purpose: TrialPurpose = "snapshot") => {
+  return async (files: NotedFiles, version: number, purpose: ReadingPurpose = "snapshot") => {
     if (!foreign) {
       const all = { ...options, files, version };
       const source = await readConfig(all);
@@ -40,7 +40,7 @@ export function configLoading(parts: TrialParts, options: LoadingOptions) {
 /** The same inside the trial. */
 export async function loadInTrial(
   options: LoadingOptions & LoadOptions & { readonly trial: FilterTrial },
-  purpose: TrialPurpose,
+  purpose: ReadingPurpose,
 ): Promise<TriedConfig> {
   return loaded(await readConfig(options), options, purpose);
 }
@@ -48,7 +48,7 @@ export async function loadInTrial(
 async function loaded(
   source: ReadConfig,
   options: LoadingOptions & LoadOptions,
-  purpose: TrialPurpose,
+  purpose: ReadingPurpose,
 ): Promise<TriedConfig> {
   const foreign = namesForeign(source);
   if (purpose === "schema" || purpose === "document-schema") {
@@ -60,7 +60,7 @@ async function loaded(
 
 const wantedFor = { snapshot: "node", document: "mesh", check: "either" } as const;
 
-async function schemaOf(source: ReadConfig, options: LoadingOptions & LoadOptions, purpose: TrialPurpose) {
+async function schemaOf(source: ReadConfig, options: LoadingOptions & LoadOptions, purpose: ReadingPurpose) {
   const { names, report } = source;
   const folder = "";
   const own = await options.findFilters(new Set(await options.knownNames()), { folder, code: { known: [] } });

@@ -1,5 +1,5 @@
 /** A node's place in a mesh, as its supervisor sees it. */
-import type { ServiceState, Snapshot } from "../snapshot.ts";
+import type { Problem, ServiceState, Snapshot } from "../snapshot.ts";
 import type { Registry } from "./service-watch/registry.ts";
 
 export interface Membership {
@@ -14,6 +14,8 @@ export interface Membership {
    * not; for the others a snapshot with their routes follows.
    */
   find(services: readonly string[]): Promise<readonly string[]>;
+  /** Of what the mesh says and this node refuses; empty while it uses the newest. */
+  problems(): readonly Problem[];
   /** What is wrong although the node serves, in words. */
   warnings(): readonly string[];
   /** What whoever started the node is told of it, one line each. */

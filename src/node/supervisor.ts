@@ -315,6 +315,7 @@ class Supervisor {
       snapshot: () => this.#view(),
       problems: () => [
         ...(this.#reloads?.problems ?? []),
+        ...(this.#parts.membership?.problems() ?? []),
         ...rollbackProblems(this.#live, this.#guard.rollbacks),
       ],
       bindHost: () => (this.#live === null ? "" : hostOf(this.#live.admin)),

@@ -76,16 +76,6 @@ describe("a sidecar that cannot start", () => {
     );
   });
 
-  test("names the code that --no-plugins refuses", async () => {
-    const source = { kind: "bundle" as const, text: "export default 1", imports: [] };
-    coordinator.rules.set("audited", meshService("audited"));
-    coordinator.plugins.set("audited", [{ name: "./plugins/audit.ts", version: "1", source }]);
-    const wish = { service: "audited", token: await coordinator.token("audited") };
-    expect(await failure({ ...wish, more: ["--no-plugins"] })).toBe(
-      "clearway: the mesh document brings code, ./plugins/audit.ts, which --no-plugins refuses",
-    );
-  });
-
   test("quotes a flag that it cannot read", async () => {
     const cases: readonly [readonly string[], string][] = [
       [["--app", "8080"], 'cannot read "8080" after --app: wanted an address such as'],
@@ -99,6 +89,17 @@ describe("a sidecar that cannot start", () => {
     const said = await Promise.all(cases.map(([more]) => failure({ token, more })));
     for (const [index, [, words]] of cases.entries()) expect(said[index]).toContain(words);
   });
+});
+
+test("a sidecar with --no-plugins refuses what names code, and says so", async () => {
+  const source = { kind: "bundle" as const, text: "export default 1", imports: [] };
+  coordinator.rules.set("audited", meshService("audited"));
+  coordinator.plugins.set("audited", [{ name: "./plugins/audit.ts", version: "1", source }]);
+  const audited = { service: "audited", token: await coordinator.token("audited") };
+  const sidecar = await begin({ ...audited, more: ["--no-plugins"] });
+  await ready(sidecar);
+  const said = await (await fetch(`http://127.0.0.1:${sidecar.admin}/readyz`)).text();
+  expect(said).toContain("the mesh document brings code, ./plugins/audit.ts, which --no-plugins refuses");
 });
 
 test("a sidecar takes the token from a file, its last line", async () => {

@@ -82,7 +82,7 @@ async function serve(place: Place, workers: number): Promise<number> {
     unwatch: () => {},
   };
   const membership: Membership = {
-    ...{ registry, serves() {}, observed() {}, warnings: () => [], notes: () => [] },
+    ...{ registry, serves() {}, observed() {}, problems: () => [], warnings: () => [], notes: () => [] },
     leave: async () => {},
     close: async () => {},
     async find(services) {

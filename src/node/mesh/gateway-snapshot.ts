@@ -12,6 +12,7 @@ import type {
 } from "../../snapshot.ts";
 import type { MeshKnowledge } from "./mesh-view.ts";
 import type { OwnCredentials } from "./node-state.ts";
+import { unavailable } from "./sidecar-snapshot.ts";
 import { calledService, pluginsOf, rulesOf, withNewestRoots, withOthers } from "./used-services.ts";
 
 export interface GatewayFacts {
@@ -19,6 +20,8 @@ export interface GatewayFacts {
   readonly file: Snapshot;
   readonly credentials: OwnCredentials;
   readonly knowledge: MeshKnowledge | null;
+  /** Services whose rules this node cannot use, and why not. */
+  readonly refused: ReadonlyMap<string, string>;
 }
 
 /** Services of the mesh that the file names, as the mesh knows them. */
@@ -26,7 +29,7 @@ export function registeredServices({ services }: Pick<Snapshot, "services">): re
   return services.flatMap(({ registry }) => registry ?? []);
 }
 
-export function gatewaySnapshot({ file, credentials: obtained, knowledge }: GatewayFacts): Snapshot {
+export function gatewaySnapshot({ file, credentials: obtained, knowledge, refused }: GatewayFacts): Snapshot {
   const credentials = withNewestRoots(obtained, knowledge);
   const { trustDomain, identity } = credentials;
   const used = withOthers(registeredServices(file), knowledge);
@@ -36,7 +39,7 @@ export function gatewaySnapshot({ file, credentials: obtained, knowledge }: Gate
   return {
     ...file,
     mesh: { trustDomain, identity, removed: knowledge?.mesh.removed ?? [] },
-    listeners: file.listeners.map((listener) => withMeshRoutes(listener, file, rules)),
+    listeners: file.listeners.map((listener) => withMeshRoutes(listener, file, { rules, refused })),
     services: [
       ...file.services.map((service) => meshService(service, rules(service.registry ?? ""), credentials)),
       ...others.map((other) => calledService(other, credentials)),
@@ -88,15 +91,25 @@ function same(left: unknown, right: unknown): boolean {
 
 // ---- routes ----
 
+interface MeshRules {
+  rules(name: string): MeshService | null;
+  readonly refused: GatewayFacts["refused"];
+}
+
 function withMeshRoutes(
   listener: ListenerConfig,
   { services }: Pick<Snapshot, "services">,
-  rules: (name: string) => MeshService | null,
+  { rules, refused }: MeshRules,
 ): ListenerConfig {
   const registered = new Map(services.map(({ name, registry }) => [name, registry]));
   const routes = listener.routes.flatMap((route) => {
     const only = onlyTarget(route);
     const registry = only === null ? null : (registered.get(only) ?? null);
+    const refusal = registry === null ? undefined : refused.get(registry);
+    if (refusal !== undefined) {
+      const why = `this node refuses the mesh document's rules of ${registry}: ${refusal}`;
+      return [{ ...unavailable(why, route.place), name: route.name, match: route.match }];
+    }
     const found = registry === null ? null : rules(registry);
     if (only === null || found === null || found.callee === null) return [route];
     return found.caller.routes.flatMap(

@@ -38,6 +38,8 @@ export class Gateway implements ConfigSource, Membership {
   readonly #live = new LiveDocument((version) => this.#joined?.member.lease.live(version));
   #state: "starting" | "running" | "closed" = "starting";
   #changed: () => void = () => {};
+  /** Of the mesh, what was loaded last, or would have been but for what was refused. */
+  #loadedFrom: string | null = null;
 
   constructor(parts: GatewayParts, file: ConfigSource) {
     this.#parts = parts;
@@ -61,13 +63,16 @@ export class Gateway implements ConfigSource, Membership {
     const { member } = this.#joined;
     this.#named = registeredServices(snapshot);
     member.follow();
-    const { own: credentials, knowledge } = member;
-    const made = inputs(member);
+    const { own: credentials } = member;
+    // Before rules are tried: what comes meanwhile is something else.
+    this.#loadedFrom = inputs(member);
+    const { knowledge, refused } = await member.settle();
+    const made = inputs({ own: credentials, knowledge });
     this.#live.loaded(version, { document: knowledge?.version ?? 0, inputs: made });
     const files = new Map([...loaded.reading.files, [meshPart, made] as const]);
     return {
       ...loaded,
-      snapshot: gatewaySnapshot({ file: snapshot, credentials, knowledge }),
+      snapshot: gatewaySnapshot({ file: snapshot, credentials, knowledge, refused }),
       reading: { files, folders: loaded.reading.folders },
     };
   }
@@ -82,7 +87,7 @@ export class Gateway implements ConfigSource, Membership {
     const own = new Map([...files].filter(([name]) => name !== meshPart));
     await this.#file.follow({ files: own, folders });
     const member = this.#joined?.member;
-    if (member !== undefined && files.get(meshPart) !== inputs(member)) this.#changed();
+    if (member !== undefined && this.#loadedFrom !== inputs(member)) this.#changed();
   }
 
   explained(problem: Problem): Problem {
@@ -112,6 +117,7 @@ export class Gateway implements ConfigSource, Membership {
         { ...this.#parts, coordinator: this.#parts.client(coordinators) },
         {
           service,
+          plugins: "yes",
           folder,
           subscribed: (knowledge) => [service, ...withOthers(this.#named, knowledge)],
           changed: () => this.#changed(),
@@ -132,7 +138,9 @@ export class Gateway implements ConfigSource, Membership {
 
   serves({ version }: Snapshot): void {
     const member = this.#joined?.member;
-    if (member !== undefined) this.#live.serves(version, known(member));
+    if (member === undefined) return;
+    member.served();
+    this.#live.serves(version, known(member));
   }
 
   observed(): void {}
@@ -140,6 +148,10 @@ export class Gateway implements ConfigSource, Membership {
   /** Its routes name all that it calls. */
   async find(services: readonly string[]): Promise<readonly string[]> {
     return services;
+  }
+
+  problems(): readonly Problem[] {
+    return this.#joined?.member.problems() ?? [];
   }
 
   warnings(): readonly string[] {
@@ -171,7 +183,7 @@ function known(member: MeshMember): Known {
 }
 
 /** All that a snapshot is made of beside the file. */
-function inputs({ own, knowledge }: MeshMember): string {
+function inputs({ own, knowledge }: Pick<MeshMember, "own" | "knowledge">): string {
   const rules = Object.entries(knowledge?.services ?? {}).map(([name, known]) => [name, known.rules]);
   return JSON.stringify([own.certificate, knowledge?.mesh, rules]);
 }

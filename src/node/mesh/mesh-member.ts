@@ -1,7 +1,9 @@
 /** What a node in a mesh has, sidecar or gateway: credentials, what it knows, and who tells it of changes. */
 import type { Certificates, Clock, PrivateFolder, Random } from "../../machine.ts";
 import type { LeaseAnswer } from "../../mesh.ts";
+import type { Problem } from "../../snapshot.ts";
 import type { Log } from "../../types.ts";
+import type { TryFilters } from "../plugins/filters-trial.ts";
 import type { Registry } from "../service-watch/registry.ts";
 import type { Coordinator } from "./coordinator.ts";
 import { faultText } from "./coordinator.ts";
@@ -10,6 +12,8 @@ import { FeedReader } from "./feed-reader.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { type MeshChange, type MeshKnowledge, MeshView } from "./mesh-view.ts";
 import { NodeState, type OwnCredentials } from "./node-state.ts";
+import { RulesTrial } from "./rules-trial.ts";
+import { RulesSettler, type SettledRules } from "./settled-rules.ts";
 
 export interface MemberParts {
   readonly clock: Clock;
@@ -18,6 +22,7 @@ export interface MemberParts {
   readonly certificates: Certificates;
   readonly coordinator: Coordinator;
   readonly registry: Registry;
+  readonly tryFilters: TryFilters;
   makeKey(): Promise<KeyRequest>;
 }
 
@@ -26,6 +31,8 @@ const saveAfterMs = 1_000;
 
 export interface MemberOptions {
   readonly service: string;
+  /** Whether code that the mesh document brings is run. */
+  readonly plugins: "yes" | "no";
   readonly folder: PrivateFolder;
   /** Of which services it has to hear, by what it knows. */
   subscribed(knowledge: MeshKnowledge | null): readonly string[];
@@ -44,6 +51,7 @@ export class MeshMember {
   readonly #credentials: CredentialsKeeper;
   readonly #view: MeshView;
   readonly #feed: FeedReader;
+  readonly #rules: RulesSettler;
   readonly #live = Promise.withResolvers<void>();
   #cancelSave: (() => void) | null = null;
   #closed = false;
@@ -59,6 +67,7 @@ export class MeshMember {
     this.#state = kept.state;
     this.nodeId = kept.nodeId;
     this.#view = new MeshView(kept.mesh);
+    this.#rules = new RulesSettler(new RulesTrial({ ...options, ...parts }), log, kept.mesh);
     this.#credentials = new CredentialsKeeper({
       ...parts,
       service: options.service,
@@ -100,7 +109,10 @@ export class MeshMember {
   async begin(findToken: FindToken): Promise<void> {
     await this.#credentials.obtain(findToken, () => this.#closed);
     if (this.#closed) return;
-    if (this.knowledge?.mesh.trustDomain !== this.own.trustDomain) this.#view.forget();
+    if (this.knowledge?.mesh.trustDomain !== this.own.trustDomain) {
+      this.#view.forget();
+      this.#rules.forget();
+    }
     this.#credentials.start();
     this.#tellRegistry(Object.keys(this.knowledge?.services ?? {}));
     this.follow();
@@ -109,7 +121,9 @@ export class MeshMember {
 
   /** To be called when other services are used than before. */
   follow(): void {
-    const services = this.#options.subscribed(this.knowledge);
+    const { subscribed } = this.#options;
+    // What holds may call others than what is newest and was refused.
+    const services = [...new Set([this.knowledge, this.#rules.held].flatMap(subscribed))];
     for (const known of Object.keys(this.knowledge?.services ?? {})) {
       if (!services.includes(known)) this.#parts.registry.forget(known);
     }
@@ -117,8 +131,26 @@ export class MeshMember {
     this.#feed.follow(services);
   }
 
+  /** The rules that hold: the newest that this node can use. Trying them takes a while. */
+  settle(): Promise<SettledRules> {
+    return this.#rules.settle(this.knowledge);
+  }
+
+  /** What was settled last is live. */
+  served(): void {
+    this.#rules.served();
+    this.#saveLater();
+    this.follow();
+  }
+
+  /** Of the newest rules, which this node refuses; empty while they hold. */
+  problems(): readonly Problem[] {
+    return this.#rules.problems;
+  }
+
   warnings(): readonly string[] {
-    return [this.#credentials.warning(), this.lease.warning(), this.#feed.warning()].filter(
+    const { warning: ofRules } = this.#rules;
+    return [this.#credentials.warning(), this.lease.warning(), this.#feed.warning(), ofRules].filter(
       (warning) => warning !== null,
     );
   }
@@ -137,7 +169,7 @@ export class MeshMember {
     this.#tellRegistry(instances);
     // It may be that other services than before are named by the rules.
     this.follow();
-    this.#cancelSave ??= this.#parts.clock.after(saveAfterMs, () => void this.#save());
+    this.#saveLater();
     this.#live.resolve();
     if (rules === "changed") this.#options.changed();
     else this.#options.unchanged();
@@ -154,10 +186,14 @@ export class MeshMember {
     }
   }
 
+  #saveLater(): void {
+    this.#cancelSave ??= this.#parts.clock.after(saveAfterMs, () => void this.#save());
+  }
+
   async #save(): Promise<void> {
     this.#cancelSave?.();
     this.#cancelSave = null;
-    const { knowledge } = this;
+    const knowledge = this.#rules.keepable(this.knowledge);
     if (knowledge === null) return;
     try {
       await this.#state.keepMesh(knowledge);

@@ -49,6 +49,8 @@ export interface SidecarFacts {
   readonly credentials: OwnCredentials;
   /** Null before the first feed. */
   readonly knowledge: MeshKnowledge | null;
+  /** Services whose rules this node cannot use, and why not. */
+  readonly refused: ReadonlyMap<string, string>;
   /** Services that the app asked for, beside those of the role. */
   readonly wanted: readonly string[];
   /** An app that has not answered yet is not checked: it would be unwell for a while after it began. */
@@ -114,7 +116,8 @@ export function sidecarSnapshot(given: SidecarFacts): Snapshot {
   };
 }
 
-function inbound({ role, credentials, knowledge }: SidecarFacts): ListenerConfig {
+function inbound(facts: SidecarFacts): ListenerConfig {
+  const { role, credentials, knowledge } = facts;
   const rules = rulesOf(knowledge, role.service);
   const callee = rules?.callee ?? null;
   const certificate: ListenerCertificate = {
@@ -139,16 +142,16 @@ function inbound({ role, credentials, knowledge }: SidecarFacts): ListenerConfig
     tls: [certificate],
     callers: callee?.mtls === "permissive" ? "mesh-or-plain" : "mesh",
     // Nobody is let in before it is known who may.
-    routes: [callee === null ? unavailable(role.service, missing(knowledge, rules), place) : app],
+    routes: [callee === null ? unavailable(missing(facts, role.service), place) : app],
   };
 }
 
-function outbound({ role, knowledge }: SidecarFacts, called: readonly string[]): ListenerConfig {
+function outbound(facts: SidecarFacts, called: readonly string[]): ListenerConfig {
+  const { role, knowledge } = facts;
   const routes = called.flatMap((name) => {
     const rules = rulesOf(knowledge, name);
     const host = meshHost(name);
-    if (rules === null)
-      return [under(host, name, unavailable(name, missing(knowledge, rules), placeOf(role)))];
+    if (rules === null) return [under(host, name, unavailable(missing(facts, name), placeOf(role)))];
     return rules.caller.routes.map((route) => under(host, name, route));
   });
   return {
@@ -158,10 +161,11 @@ function outbound({ role, knowledge }: SidecarFacts, called: readonly string[]):
   };
 }
 
-function upstreamListener({ service, bind }: Upstream, { role, knowledge }: SidecarFacts): ListenerConfig {
+function upstreamListener({ service, bind }: Upstream, facts: SidecarFacts): ListenerConfig {
+  const { role, knowledge } = facts;
   const rules = rulesOf(knowledge, service);
   const place = rules?.place ?? placeOf(role);
-  const routes = rules?.caller.routes ?? [unavailable(service, missing(knowledge, rules), place)];
+  const routes = rules?.caller.routes ?? [unavailable(missing(facts, service), place)];
   return { ...plainListener(`upstream-${service}`, bind, place), routes };
 }
 
@@ -217,20 +221,20 @@ function forwardTo(service: string): RouteConfig["action"] {
   };
 }
 
-type Missing = "no feed" | "no such service" | "no sidecars";
-
-function missing(knowledge: MeshKnowledge | null, rules: MeshService | null): Missing {
-  if (knowledge === null) return "no feed";
-  return rules === null ? "no such service" : "no sidecars";
+/** Why there is nothing to serve under the name of a service. */
+function missing({ knowledge, refused }: SidecarFacts, service: string): string {
+  if (knowledge === null) {
+    return `this node has not heard from its coordinator yet, so it knows nothing of ${service}`;
+  }
+  const refusal = refused.get(service);
+  if (refusal !== undefined) return `this node refuses the mesh document's rules of ${service}: ${refusal}`;
+  return rulesOf(knowledge, service) === null
+    ? `the mesh document has no service ${service}: add it under services, and apply it`
+    : `the mesh document says that ${service} is outside the mesh (endpoints or dns): no sidecar stands beside it`;
 }
 
 /** Better than a port where nobody answers: it says what to do. */
-function unavailable(service: string, lacks: Missing, place: SourcePlace): RouteConfig {
-  const why = {
-    "no feed": `this node has not heard from its coordinator yet, so it knows nothing of ${service}`,
-    "no such service": `the mesh document has no service ${service}: add it under services, and apply it`,
-    "no sidecars": `the mesh document says that ${service} is outside the mesh (endpoints or dns): no sidecar stands beside it`,
-  }[lacks];
+export function unavailable(why: string, place: SourcePlace): RouteConfig {
   const action: RouteConfig["action"] = {
     kind: "respond",
     status: 503,

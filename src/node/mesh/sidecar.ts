@@ -6,7 +6,6 @@ import type { Problem, ServiceState, Snapshot } from "../../snapshot.ts";
 import { addressText, plainProblem } from "../addresses.ts";
 import type { ConfigSource } from "../config-source.ts";
 import type { Membership } from "../membership.ts";
-import type { Reading } from "../readings.ts";
 import type { Loaded } from "../reloads.ts";
 import { AppWatch } from "./app-watch.ts";
 import { AskedServices } from "./asked-services.ts";
@@ -15,6 +14,7 @@ import type { FindToken } from "./credentials-keeper.ts";
 import { type Known, LiveDocument } from "./live-document.ts";
 import { type MemberParts, MeshMember } from "./mesh-member.ts";
 import { openState } from "./open-state.ts";
+import type { SettledRules } from "./settled-rules.ts";
 import { appName, type SidecarRole, sidecarSnapshot, subscribed } from "./sidecar-snapshot.ts";
 
 export interface SidecarParts extends MemberParts {
@@ -61,6 +61,8 @@ export class Sidecar implements ConfigSource, Membership {
   #inbound: Address | null = null;
   readonly #live = new LiveDocument((version) => this.#member?.lease.live(version));
   #changed: () => void = () => {};
+  /** What the snapshot was made of that was loaded last, or would have been but for what was refused. */
+  #loadedFrom: string | null = null;
   #phase: "serving" | "leaving" | "closed" = "serving";
 
   constructor(parts: SidecarParts, options: SidecarOptions) {
@@ -82,7 +84,9 @@ export class Sidecar implements ConfigSource, Membership {
     try {
       const member = this.#member ?? (await this.#join());
       if (this.#phase !== "serving") throw new Error("the node ends");
-      return this.#loaded(member, version);
+      // Before rules are tried: what comes meanwhile is something else.
+      this.#loadedFrom = this.#inputs(member);
+      return this.#loaded(member, version, await member.settle());
     } catch (error) {
       const place = { file: this.name, line: 1 };
       const problems = [plainProblem(faultText(error), place)];
@@ -95,8 +99,8 @@ export class Sidecar implements ConfigSource, Membership {
   }
 
   /** Whatever happened between a load and its coming live is looked at once more. */
-  async follow({ files }: Reading): Promise<void> {
-    if (this.#member !== null && files.get(this.name) !== this.#inputs(this.#member)) this.#changed();
+  async follow(): Promise<void> {
+    if (this.#member !== null && this.#loadedFrom !== this.#inputs(this.#member)) this.#changed();
   }
 
   explained(problem: Problem): Problem {
@@ -114,6 +118,7 @@ export class Sidecar implements ConfigSource, Membership {
     const folder = await openState(this.#parts.openFolder, state, "--state");
     const member = await MeshMember.open(this.#parts, {
       service: role.service,
+      plugins: this.#options.plugins,
       folder,
       subscribed: (knowledge) => {
         const { own, called } = subscribed({ role, wanted: this.#asked.subscribed, knowledge });
@@ -137,11 +142,11 @@ export class Sidecar implements ConfigSource, Membership {
     return member;
   }
 
-  #loaded(member: MeshMember, version: number): Loaded {
+  #loaded(member: MeshMember, version: number, { knowledge, refused }: SettledRules): Loaded {
     const { role } = this.#options;
-    const { own: credentials, knowledge } = member;
+    const { own: credentials } = member;
     const snapshot = sidecarSnapshot({
-      ...{ version, role, credentials, knowledge },
+      ...{ version, role, credentials, knowledge, refused },
       wanted: this.#asked.used,
       app: this.#app,
     });
@@ -151,16 +156,10 @@ export class Sidecar implements ConfigSource, Membership {
       certificateEnds: new Date(credentials.expiresEpochMs).toISOString(),
       document: knowledge?.version ?? null,
     };
-    const inputs = this.#inputs(member);
+    const inputs = this.#inputs({ own: credentials, knowledge });
     const reading = { files: new Map([[this.name, inputs]]), folders: new Map() };
     this.#live.loaded(version, { document: knowledge?.version ?? 0, inputs });
-    const [plugin] = snapshot.plugins;
-    if (plugin === undefined || this.#options.plugins === "yes") {
-      return { snapshot, problems: [], resolved, reading };
-    }
-    const message = `the mesh document brings code, ${plugin.name}, which --no-plugins refuses`;
-    const problems = [plainProblem(message, { file: this.name, line: 1 })];
-    return { snapshot: null, problems, resolved, reading };
+    return { snapshot, problems: [], resolved, reading };
   }
 
   #known(member: MeshMember): Known {
@@ -168,7 +167,7 @@ export class Sidecar implements ConfigSource, Membership {
   }
 
   /** All that a snapshot is made of. Where services are is none of it. */
-  #inputs({ own, knowledge }: MeshMember): string {
+  #inputs({ own, knowledge }: Pick<MeshMember, "own" | "knowledge">): string {
     const rules = Object.entries(knowledge?.services ?? {}).map(([name, known]) => [name, known.rules]);
     return JSON.stringify([own.certificate, knowledge?.mesh, rules, this.#asked.used, this.#app]);
   }
@@ -176,6 +175,7 @@ export class Sidecar implements ConfigSource, Membership {
   // ---- its place in the mesh ----
 
   serves({ version, listeners, services }: Snapshot): void {
+    this.#member!.served();
     this.#live.serves(version, this.#known(this.#member!));
     const first = this.#inbound === null;
     this.#inbound = listeners.find(({ name }) => name === "inbound")!.bind;
@@ -211,6 +211,10 @@ export class Sidecar implements ConfigSource, Membership {
     const missing = await this.#asked.find(services);
     this.#changed();
     return missing;
+  }
+
+  problems(): readonly Problem[] {
+    return this.#member?.problems() ?? [];
   }
 
   warnings(): readonly string[] {

@@ -13,6 +13,7 @@ import type { Appender } from "../../types.ts";
 import { Companion, type CompanionParts } from "../companion.ts";
 import type { ConfigSource } from "../config-source.ts";
 import { createLog } from "../log.ts";
+import type { TryFilters } from "../plugins/filters-trial.ts";
 import { Registry } from "../service-watch/registry.ts";
 import { CoordinatorClient } from "./coordinator-client.ts";
 import { Gateway } from "./gateway.ts";
@@ -30,6 +31,7 @@ export interface MeshStartParts {
   readonly openFolder: OpenPrivateFolder;
   readonly fetch: SecureFetch;
   readonly stderr: Appender;
+  readonly tryFilters: TryFilters;
   readonly pid: number;
 }
 

@@ -1,12 +1,25 @@
 /** What a trial process and its supervisor tell each other; plain data. */
 import type { CheckedDocument } from "../../mesh.ts";
-import type { Problem, Snapshot, TrialStep } from "../../snapshot.ts";
+import type { FilterEntry, Problem, Snapshot, TrialStep } from "../../snapshot.ts";
+import type { PluginCode } from "../../types.ts";
 
 /** The verb of the program under which a trial starts; after it come what for, the config file and the version. */
 export const trialVerb = "trial";
 
-/** `check` takes the config of a node and a mesh document alike; the schema is of the one that is there. */
-export type TrialPurpose = "snapshot" | "document" | "check" | "schema" | "document-schema";
+/**
+ * `check` takes the config of a node and a mesh document alike; the schema is of the one that is there; `filters` reads no
+ * config: what to try is handed over.
+ */
+export type TrialPurpose = "snapshot" | "document" | "check" | "schema" | "document-schema" | "filters";
+
+/** Those that read a config. */
+export type ReadingPurpose = Exclude<TrialPurpose, "filters">;
+
+/** Filters with the code that they name. */
+export interface GivenFilters {
+  readonly entries: readonly FilterEntry[];
+  readonly plugins: readonly PluginCode[];
+}
 
 /** What a config is, once its filters were tried. */
 export interface TriedConfig {
@@ -39,4 +52,6 @@ export type TrialMessage =
   /** Users' code runs after this; with `answer`, not before it came back. */
   | { readonly kind: "begin"; readonly step: TrialStep; readonly answer: boolean }
   | { readonly kind: "end" }
+  /** Answered with what the target gives. */
+  | { readonly kind: "wanted" }
   | { readonly kind: "tried"; readonly config: TriedConfig };

@@ -24,7 +24,8 @@ export interface TrialProcessParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly files: Files;
-  load(files: Files, trial: FilterTrial): Promise<TriedConfig>;
+  /** `given` asks for what is handed over. */
+  load(files: Files, trial: FilterTrial, given: () => Promise<unknown>): Promise<TriedConfig>;
 }
 
 /** Never resolves: who started it ends it. */
@@ -37,7 +38,7 @@ export async function runTrial(parts: TrialProcessParts): Promise<never> {
   await processes.endWithParent();
   processes.endAfterBusy(trialCpuMsMax);
   const trial = new Trial(parts);
-  const config = await parts.load(trial.files, trial);
+  const config = await parts.load(trial.files, trial, () => trial.given());
   const stray = trial.strayProblems();
   const problems = [...config.problems, ...stray];
   trial.send({
@@ -59,7 +60,7 @@ class Trial implements FilterTrial {
   readonly #created = new Set<string>();
   readonly #stray: Stray[] = [];
   #last: TrialStep | null = null;
-  #known: (() => void) | null = null;
+  #known: ((answer?: unknown) => void) | null = null;
 
   constructor(parts: TrialProcessParts) {
     this.#parts = parts;
@@ -74,7 +75,7 @@ class Trial implements FilterTrial {
         return text;
       },
     };
-    parts.parent.onMessage(() => this.#known?.());
+    parts.parent.onMessage((answer) => this.#known?.(answer));
     parts.processes.onUncaught((error) => {
       if (this.#last !== null && this.#stray.length < strayMax) this.#stray.push({ error, step: this.#last });
     });
@@ -84,10 +85,17 @@ class Trial implements FilterTrial {
     this.#parts.parent.send(message);
   }
 
+  given(): Promise<unknown> {
+    return new Promise((resolve) => {
+      this.#known = resolve;
+      this.send({ kind: "wanted" });
+    });
+  }
+
   async begin(step: TrialStep): Promise<void> {
     this.#last = step;
     const known = new Promise<void>((resolve) => {
-      this.#known = resolve;
+      this.#known = () => resolve();
     });
     this.send({ kind: "begin", step, answer: true });
     await known;

@@ -4,6 +4,7 @@ import type { Problem, TrialStep } from "../../snapshot.ts";
 import type { NotedFiles } from "../readings.ts";
 import {
   doing,
+  type GivenFilters,
   type TrialMessage,
   type TrialPurpose,
   type TriedConfig,
@@ -36,6 +37,8 @@ export interface TrialTarget {
   /** The config file, as the user named it. */
   readonly file: string;
   readonly version: number;
+  /** With the purpose `filters`: those. */
+  readonly given?: GivenFilters;
 }
 
 /** Never rejects. What the trial reads is noted in `files`. */
@@ -79,6 +82,7 @@ class TrialRun {
   async #receive(message: TrialMessage): Promise<void> {
     if (this.#done) return;
     if (message.kind === "read") this.#files.note(message.of, message.path, message.outcome);
+    if (message.kind === "wanted") this.#child.send(this.#target.given ?? null);
     if (message.kind === "begin") await this.#begin(message);
     if (message.kind === "end") {
       this.#running = false;

@@ -37,7 +37,12 @@ const registered = (name: string, changed: Partial<ServiceConfig> = {}) =>
 
 function made(routes: readonly RouteConfig[], services: readonly ServiceConfig[], ...mesh: MeshService[]) {
   const file = { listeners: [{ name: "web", routes }], services, plugins: [] } as unknown as Snapshot;
-  return gatewaySnapshot({ file, credentials, knowledge: mesh.length === 0 ? null : knowing(...mesh) });
+  return gatewaySnapshot({
+    refused: new Map(),
+    file,
+    credentials,
+    knowledge: mesh.length === 0 ? null : knowing(...mesh),
+  });
 }
 
 const routesOf = (snapshot: Snapshot) => snapshot.listeners[0]!.routes;

@@ -54,6 +54,7 @@ function made(changed: Partial<SidecarFacts> = {}) {
   const knowledge = knowing(meshService("storefront"), meshService("payments"));
   return sidecarSnapshot({
     version: 3,
+    refused: new Map(),
     role,
     credentials,
     knowledge,
