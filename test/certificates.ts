@@ -4,8 +4,11 @@ import {
   BasicConstraintsExtension,
   type Extension,
   type JsonGeneralNames,
+  KeyUsageFlags,
+  KeyUsagesExtension,
   PemConverter,
   SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
   type X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
@@ -65,7 +68,11 @@ export class Authority {
       notBefore: at(-1),
       notAfter: at(100),
       signingAlgorithm: algorithms[kind],
-      extensions: [new BasicConstraintsExtension(true, 1, true)],
+      extensions: [
+        new BasicConstraintsExtension(true, 1, true),
+        new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+        await SubjectKeyIdentifierExtension.create(keys.publicKey),
+      ],
     });
     return new Authority(kind, keys, certificate);
   }
@@ -81,6 +88,11 @@ export class Authority {
     return pemText(this.#certificate);
   }
 
+  /** PKCS#8, PEM. */
+  async key(): Promise<string> {
+    return pemKey(this.#keys);
+  }
+
   async issue(wish: CertificateWish): Promise<Pair> {
     const keys = await newKeys(this.#kind);
     const names: JsonGeneralNames = [
@@ -91,8 +103,7 @@ export class Authority {
     const extensions: Extension[] = names.length > 0 ? [new SubjectAlternativeNameExtension(names)] : [];
     extensions.push(new BasicConstraintsExtension(wish.isAuthority === true));
     const certificate = await this.#sign(keys, { ...wish, extensions });
-    const key = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
-    return { certificate: pemText(certificate), key: PemConverter.encode(key, "PRIVATE KEY") };
+    return { certificate: pemText(certificate), key: await pemKey(keys) };
   }
 
   #sign(
@@ -121,6 +132,10 @@ export class Authority {
 
 function newKeys(kind: Kind): Promise<CryptoKeyPair> {
   return crypto.subtle.generateKey(algorithms[kind], true, ["sign", "verify"]);
+}
+
+async function pemKey({ privateKey }: CryptoKeyPair): Promise<string> {
+  return PemConverter.encode(await crypto.subtle.exportKey("pkcs8", privateKey), "PRIVATE KEY");
 }
 
 /** With a line end, so that texts can be joined. */

@@ -23,6 +23,15 @@ export interface Member {
   readonly sidecar: StartedSidecar;
 }
 
+export interface MeshWish {
+  /** Of the document, beside its services. */
+  readonly root?: string;
+  /** In the coordinator's folder, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Of the coordinator's command. */
+  readonly more?: readonly string[];
+}
+
 /** What a caller was answered. */
 export interface Answer {
   readonly status: number;
@@ -39,7 +48,11 @@ export class StartedMesh {
   coordinator: Running;
   #operator: OperatorClient | null = null;
 
-  private constructor(folder: string, bind: string) {
+  private constructor(
+    folder: string,
+    bind: string,
+    private readonly more: readonly string[],
+  ) {
     this.folder = folder;
     this.bind = bind;
     this.url = `https://${bind}`;
@@ -47,16 +60,18 @@ export class StartedMesh {
   }
 
   /** `services`: YAML, indented by two. */
-  static async start(services: string, root = ""): Promise<StartedMesh> {
+  static async start(services: string, { root = "", files = {}, more = [] }: MeshWish = {}) {
     const folder = mkdtempSync(join(tmpdir(), "clearway-mesh-"));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
     writeFileSync(join(folder, "mesh.yaml"), documentText(services, root));
-    const mesh = new StartedMesh(folder, `127.0.0.1:${await freePort()}`);
+    const mesh = new StartedMesh(folder, `127.0.0.1:${await freePort()}`, more);
     await mesh.coordinating();
     return mesh;
   }
 
   #coordinate(): Running {
-    return startClearway(["coordinator", "-c", "mesh.yaml", "--bind", this.bind], { folder: this.folder });
+    const { folder, bind, more } = this;
+    return startClearway(["coordinator", "-c", "mesh.yaml", "--bind", bind, ...more], { folder });
   }
 
   async coordinating(): Promise<void> {
