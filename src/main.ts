@@ -146,9 +146,13 @@ async function tryFilters(purpose: TrialPurpose, file: string, version: number):
 async function run({ file, workers }: RunOptions): Promise<number> {
   return serveNode(`run --workers ${workers}`, workers, async ({ stderr }) => {
     const [{ FileSource }, load] = await Promise.all([import("./node/config-source.ts"), configLoader(file)]);
-    const source = new FileSource({ clock, files, load }, file);
     const { openPrivateFolder: openFolder, secureFetch: fetch } = host;
-    if (openFolder === null || fetch === null) return { source, membership: null, companion: null };
+    if (openFolder === null || fetch === null) {
+      const { withoutMesh } = await import("./node/mesh/without-mesh.ts");
+      const source = new FileSource({ clock, files, load: withoutMesh(load, host.name) }, file);
+      return { source, membership: null, companion: null };
+    }
+    const source = new FileSource({ clock, files, load }, file);
     const [{ startGateway }, { certificates }] = await Promise.all([
       import("./node/mesh/start-member.ts"),
       import("./host/certificates/node.ts"),

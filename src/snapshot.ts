@@ -333,6 +333,7 @@ export interface MeshMembership {
   /** Null for the token of the environment. */
   readonly tokenFile: string | null;
   readonly stateFolder: string;
+  readonly place: SourcePlace;
 }
 
 /** One complete, checked, immutable configuration. It crosses process borders: plain data only. */

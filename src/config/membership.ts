@@ -5,6 +5,7 @@ import { directoryOf, joinPath } from "./file-path.ts";
 import { membershipGrammar } from "./grammar/membership.ts";
 import { childOf, type Part } from "./located.ts";
 import type { Report } from "./problem.ts";
+import { lineOf } from "./source.ts";
 
 /** Null without one. */
 export function readMembership(root: Part, report: Report): MeshMembership | null | "wrong" {
@@ -19,5 +20,6 @@ export function readMembership(root: Part, report: Report): MeshMembership | nul
     service,
     tokenFile: tokenFile === undefined ? null : beside(tokenFile),
     stateFolder: beside(state ?? `.clearway/${service}`),
+    place: { file: part.key.file.name, line: lineOf(part.key) },
   };
 }

@@ -54,6 +54,17 @@ for (const host of ["Node", "Deno"] as const) {
       }
     });
 
+    test("run refuses a mesh block, at its line", async () => {
+      const [port = 0] = await freePorts(1);
+      const mesh = "mesh: { coordinator: https://127.0.0.1:1, service: edge }";
+      const text = `listeners:\n  web:\n    bind: 127.0.0.1:${port}\n    routes: [{ match: { path: /* }, to: payments }]\n${mesh}\nservices: { payments: {} }\n`;
+      await writeFile(join(folder, "mesh.yaml"), text);
+      const { code, output } = await said("run", "-c", "mesh.yaml");
+      expect(code).toBe(1);
+      expect(output).toContain("mesh.yaml:5");
+      expect(output).toContain(`cannot join a mesh: that needs Bun, and this is ${host}`);
+    });
+
     test("SIGUSR2 replaces the worker by one that listens on its port before it stops", async () => {
       const [port = 0, adminPort = 0] = await freePorts(2);
       const environment = { PORT: String(port), ADMIN_PORT: String(adminPort) };

@@ -101,9 +101,9 @@ export class Gateway implements ConfigSource, Membership {
 
   /** Null when it is where the file wants it. */
   async #join({ membership, services, log }: Snapshot): Promise<Problem | null> {
-    const place = { file: this.name, line: 1 };
+    const place = membership?.place ?? { file: this.name, line: 1 };
     if (this.#joined !== null || this.#state === "running") {
-      const same = JSON.stringify(membership) === JSON.stringify(this.#joined?.as ?? null);
+      const same = sameMembership(membership, this.#joined?.as ?? null);
       if (same) return null;
       return plainProblem("cannot change `mesh` while the node runs: start it anew", place, "mesh");
     }
@@ -176,6 +176,14 @@ export class Gateway implements ConfigSource, Membership {
     this.#state = "closed";
     await this.#joined?.member.close();
   }
+}
+
+/** Wherever in the file it stands. */
+function sameMembership(left: MeshMembership | null, right: MeshMembership | null): boolean {
+  const where = left?.place ?? right?.place;
+  return (
+    JSON.stringify(left && { ...left, place: where }) === JSON.stringify(right && { ...right, place: where })
+  );
 }
 
 function known(member: MeshMember): Known {
