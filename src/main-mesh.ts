@@ -65,14 +65,20 @@ async function coordinate(base: MeshBase, given: CoordinatorArguments): Promise<
   if (openFolder === null || database === null) return base.needsBun("coordinator");
   const { installGlobals } = await import("./runtime/fetch/globals.ts");
   installGlobals();
-  const [{ runCoordinator }, openDatabase, { serveApp }, { defaultLimits: limits }, { createLog }] =
-    await Promise.all([
-      import("./coordinator/run.ts"),
-      database(),
-      import("./runtime/app-listener.ts"),
-      import("./config/limits.ts"),
-      import("./node/log.ts"),
-    ]);
+  const [
+    { runCoordinator, handshakeTimeoutMs },
+    openDatabase,
+    { serveApp },
+    { defaultLimits: limits },
+    { createLog },
+  ] = await Promise.all([
+    import("./coordinator/run.ts"),
+    database(),
+    import("./runtime/app-listener.ts"),
+    import("./config/limits.ts"),
+    import("./node/log.ts"),
+  ]);
+  const listenerLimits = { ...limits, handshakeTimeoutMs };
   const lines = stderr();
   const log = createLog((line) => lines.line(line), { role: "coordinator" });
   log.configure({ level: "info", format: terminal.interactive.error ? "text" : "json" });
@@ -93,8 +99,10 @@ async function coordinate(base: MeshBase, given: CoordinatorArguments): Promise<
         return checkFiles(files, { findFilters, certificates, clock });
       },
       serve: (address, tls, app) =>
-        serveApp({ sockets, clock, log }, { name: "coordinator", address, limits, tls }, (request, env) =>
-          app.fetch(request, env),
+        serveApp(
+          { sockets, clock, log },
+          { name: "coordinator", address, limits: listenerLimits, tls },
+          (request, env) => app.fetch(request, env),
         ),
     },
     given,

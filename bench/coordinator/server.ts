@@ -11,6 +11,7 @@ import { Coordinator } from "../../src/coordinator/coordinator.ts";
 import { Documents } from "../../src/coordinator/documents/documents.ts";
 import { Authority } from "../../src/coordinator/identity/authority.ts";
 import { Tokens } from "../../src/coordinator/identity/tokens.ts";
+import { handshakeTimeoutMs } from "../../src/coordinator/start.ts";
 import { openSqliteStore } from "../../src/coordinator/store/sqlite.ts";
 import { systemClock as clock } from "../../src/host/clock/node.ts";
 import { openDatabase } from "../../src/host/database/node.ts";
@@ -55,7 +56,7 @@ const listener = await serveApp(
   {
     name: "coordinator",
     address: { host: "127.0.0.1", port: Number(port) },
-    limits: defaultLimits,
+    limits: { ...defaultLimits, handshakeTimeoutMs },
     tls: { ...server, clientCa: authority.roots, clientAuth: "optional", versionMin: "1.3" },
   },
   (request, env) => coordinator.app.fetch(request, env),

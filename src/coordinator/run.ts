@@ -10,6 +10,8 @@ import {
   startCoordinator,
 } from "./start.ts";
 
+export { handshakeTimeoutMs } from "./start.ts";
+
 export interface RunParts extends StartParts {
   readonly terminal: Terminal;
   readonly files: Pick<Files, "read">;

@@ -18,6 +18,11 @@ import type { Store } from "./store/store.ts";
 const drainMs = 5_000;
 /** Where `clearway token create` and the others look for the operator's token. */
 export const coordinatorFolder = ".clearway";
+/**
+ * Longer than other listeners give: when a whole mesh comes at once, a handshake waits behind all the others of its process
+ * and of this one. Whoever is cut off comes again, and costs one more.
+ */
+export const handshakeTimeoutMs = 15_000;
 const operatorTokenName = "operator.token";
 
 export interface StartParts {

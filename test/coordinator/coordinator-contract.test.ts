@@ -135,7 +135,7 @@ test("a coordinator that starts again with its store is what its nodes go on wit
   await stop();
   expect(idsOf(storefront.view, "payments")).toBe("payments-1");
   opened = await openCoordinator(systemClock, opened.store);
-  serving = await served(opened, serving.port);
+  serving = await served(opened, { wantedPort: serving.port });
   const metrics = () =>
     fetch(`${serving.url}/metrics`, { tls: { ca: opened.authority.roots } }).then((r) => r.text());
   const text = await until(metrics, (now) => now.includes("clearway_coordinator_subscribers 2\n"));

@@ -7,6 +7,7 @@ import { Coordinator } from "../../src/coordinator/coordinator.ts";
 import { Authority } from "../../src/coordinator/identity/authority.ts";
 import { Tokens } from "../../src/coordinator/identity/tokens.ts";
 import { Refusal } from "../../src/coordinator/refusal.ts";
+import { handshakeTimeoutMs } from "../../src/coordinator/start.ts";
 import { MemoryStore } from "../../src/coordinator/store/memory.ts";
 import type { Store } from "../../src/coordinator/store/store.ts";
 import { systemClock } from "../../src/host/clock/node.ts";
@@ -87,14 +88,19 @@ export interface ServedCoordinator {
 /** Over TLS, on a port of loopback: a free one for 0. */
 export async function served(
   { coordinator, authority, recorders }: OpenedCoordinator,
-  wantedPort = 0,
+  { wantedPort = 0, clock = systemClock }: { readonly wantedPort?: number; readonly clock?: Clock } = {},
 ): Promise<ServedCoordinator> {
   const server = await authority.issueServer({ dns: ["localhost"], addresses: ["127.0.0.1"] });
   const proof = { clientCa: authority.roots, clientAuth: "optional", trustDomain } as const;
   const tls = { ...server, ...proof, versionMin: "1.3" } as const;
   const listener = await serveApp(
-    { sockets: host.sockets, clock: systemClock, log: recorders.log },
-    { name: "coordinator", address: { host: "127.0.0.1", port: wantedPort }, limits: defaultLimits, tls },
+    { sockets: host.sockets, clock, log: recorders.log },
+    {
+      name: "coordinator",
+      address: { host: "127.0.0.1", port: wantedPort },
+      limits: { ...defaultLimits, handshakeTimeoutMs },
+      tls,
+    },
     (request, env) => coordinator.app.fetch(request, env),
   );
   const { port } = listener.address as { port: number };
