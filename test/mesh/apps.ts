@@ -10,7 +10,7 @@ export interface App {
 
 /**
  * Answers its name; `?ms=N` takes its time, `/pretend` says what only nodes say, `/stream` does not end, `/status/503` has
- * that status. An upgraded connection says back what it hears.
+ * that status, and `/fails?at=NAME` is a failure of the app of that name. An upgraded connection says back what it hears.
  */
 export async function startApp(name: string, port = 0): Promise<App> {
   const requests: App["requests"] = [];
@@ -23,6 +23,7 @@ export async function startApp(name: string, port = 0): Promise<App> {
     if (url.pathname === "/pretend") response.setHeader("x-clearway-reason", "policy-denied");
     const [, wanted] = url.pathname.match(/^\/status\/(\d{3})$/) ?? [];
     if (wanted !== undefined) response.writeHead(Number(wanted));
+    if (url.pathname === "/fails" && url.searchParams.get("at") === name) response.writeHead(500);
     if (url.pathname === "/stream") return void response.write("begun\n");
     setTimeout(() => response.end(`${name} ${request.method} ${url.pathname}`), waitMs);
   });
