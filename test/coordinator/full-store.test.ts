@@ -4,20 +4,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { requestCertificate } from "../../src/certificate-request.ts";
-import { defaultLimits } from "../../src/config/limits.ts";
-import { type StartParts, startCoordinator } from "../../src/coordinator/start.ts";
-import { OperatorClient } from "../../src/coordinator-client/operator-client.ts";
-import type { Database, DatabaseFault, SqlValue } from "../../src/database.ts";
-import { systemClock } from "../../src/host/clock/node.ts";
-import { openDatabase } from "../../src/host/database/node.ts";
-import { secureFetch } from "../../src/host/fetch/bun.ts";
-import { systemRandom } from "../../src/host/random/node.ts";
-import { bunSockets } from "../../src/host/sockets/bun.ts";
 import type { CheckedDocument, FeedMessage } from "../../src/mesh.ts";
-import { CoordinatorClient } from "../../src/node/mesh/coordinator-client.ts";
-import { serveApp } from "../../src/runtime/app-listener.ts";
-import { Recorders } from "../../src/testing/recorders.ts";
 import { instance } from "./mesh-documents.ts";
+import { startWhole } from "./whole-coordinator.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "clearway-full-store-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -27,79 +16,6 @@ const document: CheckedDocument = {
   config: { trustDomain: "store.example", egress: "allow", services: [], plugins: [] },
   resolved: {},
 };
-
-async function start(name: string) {
-  const database: FaultyDatabase[] = [];
-  let operatorToken = "";
-  const { log, logged } = new Recorders(() => {});
-  const random = systemRandom();
-  const parts: StartParts = {
-    ...{ clock: systemClock, random, log },
-    openDatabase: (path) => {
-      database.push(new FaultyDatabase(openDatabase(path)));
-      return database[0]!;
-    },
-    openFolder: async () => ({
-      read: async () => null,
-      replace: async (_, text) => {
-        operatorToken = text.trim();
-      },
-      release: () => {},
-    }),
-    checkFiles: async (files) => ({ ...document, files }),
-    serve: (address, tls, app) =>
-      serveApp(
-        { sockets: bunSockets, clock: systemClock, log },
-        { name: "coordinator", address, limits: defaultLimits, tls },
-        (request, env) => app.fetch(request, env),
-      ),
-  };
-  const coordinator = await startCoordinator(parts, {
-    bind: { host: "127.0.0.1", port: 0 },
-    store: `sqlite:${join(folder, name, "coordinator.sqlite")}`,
-    names: [],
-    given: null,
-    document,
-    operator: "maria",
-  });
-  const url = `https://127.0.0.1:${(coordinator.address as { port: number }).port}`;
-  const client = { clock: systemClock, fetch: secureFetch };
-  const operator = new OperatorClient(client, { urls: [url], token: operatorToken });
-  return {
-    coordinator,
-    database: database[0]!,
-    operator,
-    logged,
-    node: new CoordinatorClient(client, [url]),
-  };
-}
-
-/** As SQLite answers where the disk has no room; `sqlite.test.ts` has the real thing. */
-class FaultyDatabase implements Database {
-  fault: DatabaseFault | null = null;
-  readonly #real: Database;
-
-  constructor(real: Database) {
-    this.#real = real;
-  }
-
-  run(sql: string, ...values: SqlValue[]): number {
-    return this.#real.run(sql, ...values);
-  }
-
-  all(sql: string, ...values: SqlValue[]) {
-    return this.#real.all(sql, ...values);
-  }
-
-  transaction<Result>(work: () => Result): Result {
-    if (this.fault === null) return this.#real.transaction(work);
-    throw Object.assign(new Error("as the test says"), { fault: this.fault });
-  }
-
-  close(): void {
-    this.#real.close();
-  }
-}
 
 const faults = {
   "is full": { fault: "full", reason: "store-full" },
@@ -115,7 +31,10 @@ const reasonOf = (work: Promise<unknown>) =>
 describe("coordinator", () => {
   for (const [name, { fault, reason }] of Object.entries(faults)) {
     test(`whose store ${name} keeps its nodes, renews their certificates, and says why it takes no others`, async () => {
-      const { coordinator, database, operator, logged, node } = await start(name);
+      const { coordinator, database, operator, logged, node } = await startWhole({
+        path: join(folder, name, "coordinator.sqlite"),
+        document,
+      });
       const wish = { service: "payments", ttlMs: 60_000, uses: 1 };
       const tokens = await Promise.all(
         [1, 2].map(() => operator.post<{ token: string }>("/v1/tokens", wish)),

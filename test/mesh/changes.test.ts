@@ -145,6 +145,8 @@ test("a removed service is refused everywhere within a second, its certificate a
   const lease = () => client.lease({ node: "n", instances: [] }, own);
   await lease();
   const spareToken = await mesh.token("accounts");
+  const called = async () => (await call(storefront.sidecar, "accounts")).status;
+  expect(await called()).toBe(200);
 
   const applied = mesh.put(services({ allow: "[{ from: '*' }]", without: "accounts" }));
   const startedAtMs = performance.now();
@@ -163,6 +165,7 @@ test("a removed service is refused everywhere within a second, its certificate a
       () => asked(payments.sidecar.inbound, shown),
       (code) => code === null,
     ).then(tookMs),
+    until(called, (code) => code >= 500).then(tookMs),
     until(
       () => lease().then(() => "", String),
       (text) => text.includes("removed"),
