@@ -2,12 +2,12 @@
 import type { AnswerChange, RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
 import { CallerBody, requestOver } from "./caller-body.ts";
 import type { SendWrap } from "./chain.ts";
+import type { ChainContext, ChainEnd } from "./chain-end.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Answer, answerTo, MessageFailure } from "./failures.ts";
 import { outgoingRequest, outgoingResponse } from "./fetch/outgoing.ts";
 import { lightRequest } from "./fetch/request.ts";
 import type { FieldEdits, OutgoingResponse, RequestSource } from "./fetch/sources.ts";
-import type { ChainContext, ChainEnd } from "./filter-context.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
 import { listElements } from "./http1/fields.ts";
 import type { KnownFields } from "./http1/head.ts";

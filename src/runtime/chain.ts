@@ -5,8 +5,9 @@
 import type { Context } from "hono";
 import type { ParamIndexMap } from "hono/router";
 import type { Call, Send, SendChange, UpstreamFilter, Variables } from "../types.ts";
+import type { ChainEnd, FilterRoute, PassedFilter } from "./chain-end.ts";
 import { ANSWERS, type Answer, answerTo } from "./failures.ts";
-import { type ChainEnd, type FilterRoute, type PassedFilter, passFilters } from "./filter-context.ts";
+import { passFilters } from "./filter-context.ts";
 import { isRefusal, wasThrownByFilter } from "./filter-guard.ts";
 import type { Matched } from "./filter-request.ts";
 import type { LiveFilter } from "./live-filter.ts";

@@ -8,35 +8,11 @@
  */
 import { type Context, Context as HonoContext } from "hono";
 import type { HonoRequest } from "hono/request";
-import type { AnswerChange, FilterBindings, FilterEnvironment, Variables } from "../types.ts";
+import type { AnswerChange, FilterEnvironment, Variables } from "../types.ts";
+import { AfterEvent } from "./after-event.ts";
+import type { ChainContext, ChainEnd, FilterRoute, PassedFilter } from "./chain-end.ts";
 import { isFromSource } from "./fetch/response.ts";
-import { filterRequest, type Matching } from "./filter-request.ts";
-import type { LiveFilter } from "./live-filter.ts";
-
-/** The env object of one request: what filters see, and the end of the chain. */
-export interface ChainEnd extends FilterBindings {
-  /** As forwarded. */
-  readonly path: string;
-  /** Told before the first filter runs. */
-  entered(context: ChainContext): void;
-  /**
-   * Innermost: sends this request, maybe rebuilt, to the service, or answers for the route itself. The context is told
-   * what came of it, once, before this returns or later. (A promise of it would be one more for each request.)
-   */
-  forward(request: Request, context: ChainContext): void;
-  /** The answer, once. */
-  answer(response: Response): void;
-}
-
-/** Hono's context, as what sends the request needs it. */
-export interface ChainContext {
-  /** Made into an object when somebody asks. */
-  readonly var: Variables;
-  answered(response: Response): void;
-  failed(error: unknown): void;
-  /** For `c.env.onAnswer`. */
-  onAnswer(change: AnswerChange): void;
-}
+import { filterRequest } from "./filter-request.ts";
 
 /** What a filter wants to do with the answer. */
 interface WantedChange {
@@ -45,20 +21,6 @@ interface WantedChange {
   readonly change: AnswerChange;
   /** That of a filter around it, or an earlier one of its own. */
   readonly outer: WantedChange | null;
-}
-
-/** A downstream filter. */
-export interface PassedFilter extends LiveFilter {
-  readonly middleware: NonNullable<LiveFilter["middleware"]>;
-}
-
-/** What a route's filters are run by. */
-export interface FilterRoute extends Matching {
-  readonly filters: readonly PassedFilter[];
-  /** The answer to an error that the filter or, without one, the sending failed with. */
-  failed(error: unknown, c: Context, filter: PassedFilter | null): Response;
-  /** The answer when the filters ended without one; `last` is the one that was entered last. */
-  unfinished(c: Context, last: PassedFilter): Response;
 }
 
 /** Tells `end` the answer, before it returns or when filters and service took their time. */
@@ -89,13 +51,22 @@ const RARE = [
 const REPLACEABLE = ["get", "header", "set"] as const;
 
 const DONE = Promise.resolve();
+/** What `next()` gives to a filter that only hands it on, while nobody waits for the answer. Nobody is told its end. */
+const HANDED_ON = new Promise<void>(() => {});
 /** The answer goes out by itself, when it is there. */
 const LATER = Symbol("later");
+/** The request was sent, and whoever went on since then hands on what comes. */
+const SENT = Symbol("sent");
 
 /** What is still inside; null when all of it is done. */
-type Going = Promise<void> | null | typeof LATER;
+type Going = Promise<void> | null | typeof LATER | typeof SENT;
 
 let begin: (context: FilterContext) => void;
+let answer: (context: FilterContext) => void;
+
+const answers = new AfterEvent<FilterContext>((context) => answer(context));
+/** Before a filter that only hands on is called: what its `next()` gives will be waited for all the same. */
+export let waitForNext: (c: object) => void;
 
 class FilterContext implements ChainContext {
   readonly env: ChainEnd;
@@ -114,6 +85,10 @@ class FilterContext implements ChainContext {
   #changes: WantedChange | null = null;
   /** What the last `next()` gave. */
   #inside: Promise<void> | null = null;
+  /** Whether the filter that runs now only hands on what that is. */
+  #handsOn = false;
+  /** Whether all of them did: the answer goes out as soon as there is one. */
+  #nobodyWaits = false;
   /** Filters that do not hand on what `next()` gave them, and are not done. */
   #waits: number[] | null = null;
   /** Hono's own, once one of the rarer members was asked for. */
@@ -123,7 +98,12 @@ class FilterContext implements ChainContext {
     begin = (context) => {
       const going = context.#enter(0);
       if (going === null) context.#answer();
+      else if (going === SENT) context.#nobodyWaits = true;
       else if (going !== LATER) context.#answerAfter(going);
+    };
+    answer = (context) => context.#answer();
+    waitForNext = (c) => {
+      if (#handsOn in c) c.#handsOn = false;
     };
   }
 
@@ -147,28 +127,40 @@ class FilterContext implements ChainContext {
 
   #run(filter: PassedFilter, at: number): Going {
     this.#inside = null;
-    // A variable of its own that it changed would be a scope more.
-    const next = (): Promise<void> => {
-      if (at < this.#entered) return Promise.reject(new Error("next() called multiple times"));
-      // Only the outermost filter's way is one that nobody waits for.
-      const going = (this.#enter(at + 1) as Promise<void> | null) ?? DONE;
-      this.#inside = going;
-      return going;
-    };
+    this.#handsOn = filter.handsOn;
+    const next = (): Promise<void> => this.#next(at);
     let answer: unknown;
     try {
       answer = filter.middleware(this.#face, next);
     } catch (error) {
+      this.#handsOn = false;
       this.#fail(error, filter);
       this.#change(at);
       return null;
     }
+    // One that goes on later waited for something, and does so for the answer.
+    this.#handsOn = false;
     // Many filters hand on the promise that they got: it says all that another one would.
     const inside = this.#inside;
-    if (answer === inside && inside !== null) return inside === DONE ? this.#change(at) : inside;
+    if (answer === inside && inside !== null) return this.#handedOn(inside, at);
     if (answer instanceof Promise) return this.#await(answer, filter, at);
     this.#take(answer);
     return this.#change(at);
+  }
+
+  #handedOn(inside: Promise<void>, at: number): Going {
+    if (inside === HANDED_ON) return SENT;
+    return inside === DONE ? this.#change(at) : inside;
+  }
+
+  #next(at: number): Promise<void> {
+    if (at < this.#entered) return Promise.reject(new Error("next() called multiple times"));
+    const handsOn = this.#handsOn;
+    // Only the outermost filter's way is one that nobody waits for.
+    const going = this.#enter(at + 1) as Promise<void> | null | typeof SENT;
+    const inside = going === SENT ? this.#settling(handsOn) : (going ?? DONE);
+    this.#inside = inside;
+    return inside;
   }
 
   #await(answer: Promise<unknown>, filter: PassedFilter, at: number): Going {
@@ -225,10 +217,15 @@ class FilterContext implements ChainContext {
       this.#fail(error, null);
       return null;
     }
-    return this.#settled ? null : this.#settling();
+    return this.#settled ? null : SENT;
   }
 
-  #settling(): Promise<void> {
+  #settling(handsOn: boolean): Promise<void> {
+    return handsOn ? HANDED_ON : this.#waiting();
+  }
+
+  /** Apart: a method with a function in it makes a scope whenever it is called. */
+  #waiting(): Promise<void> {
     return new Promise((resolve) => {
       this.#goOn = resolve;
     });
@@ -246,9 +243,10 @@ class FilterContext implements ChainContext {
 
   #sent(): void {
     this.#settled = true;
-    if (this.#goOn === null) return;
+    if (this.#goOn === null && !this.#nobodyWaits) return;
     this.#change(this.#awaited + 1);
-    this.#goOn();
+    if (this.#goOn === null) answers.add(this);
+    else this.#goOn();
   }
 
   /**

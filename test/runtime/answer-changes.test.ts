@@ -2,10 +2,11 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Middleware } from "../../src/types.ts";
-import { usesApp } from "./chain-app.ts";
+import { chainApp, usesApp } from "./chain-app.ts";
 import { onLightPair } from "./fetch/both-pairs.ts";
+import { makeFilters, testParts } from "./filter-parts.ts";
 
-const ways = ["await", "ask", "ask later", "then"] as const;
+const ways = ["await", "ask", "ask later", "then", "hand on", "hand on later"] as const;
 const deeds = ["go on", "go on", "go on", "refuse", "throw before", "throw after", "answer anew"] as const;
 
 interface Drawn {
@@ -43,8 +44,10 @@ function filterOf({ way, deed }: Drawn, place: number, seen: string[]): Middlewa
   };
   switch (way) {
     case "ask":
+    case "hand on":
       return asking;
     case "ask later":
+    case "hand on later":
       return async (c, next) => {
         await new Promise((resolve) => setTimeout(resolve, 0));
         return asking(c, next);
@@ -68,17 +71,30 @@ function filterOf({ way, deed }: Drawn, place: number, seen: string[]): Middlewa
 
 async function runOf(filters: readonly Drawn[], service: "at once" | "later") {
   const seen: string[] = [];
-  const app = usesApp(filters.map((drawn, place) => filterOf(drawn, place, seen) as never));
-  const wire = await onLightPair(
-    (request, forward) =>
-      app(request, async (sent) => {
-        if (service === "later") await new Promise((resolve) => setTimeout(resolve, 0));
-        return forward(sent);
-      }),
-    {},
-    { body: ["ok"] },
+  const app = chainApp(
+    makeFilters(
+      filters.map((drawn, place) => [
+        `use-${place}`,
+        {
+          middleware: () => filterOf(drawn, place, seen),
+          ...(drawn.way.startsWith("hand on") ? { handsOn: true as const } : {}),
+        },
+      ]),
+      testParts(),
+    ),
   );
-  return { seen, wire };
+  const run = () =>
+    onLightPair(
+      (request, forward) =>
+        app(request, async (sent) => {
+          if (service === "later") await new Promise((resolve) => setTimeout(resolve, 0));
+          return forward(sent);
+        }),
+      {},
+      { body: ["ok"] },
+    );
+  // The first call of a filter is measured, and so waits for its `next()` in any case; the second is not.
+  return { seen, wires: [await run(), await run()] };
 }
 
 test("onAnswer is the same as code behind await next(), among any filters", async () => {

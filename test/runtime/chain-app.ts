@@ -1,6 +1,6 @@
 /** Filters of a route without the rest of it: what they forward is answered by the test. */
 import { type Chain, compileChain } from "../../src/runtime/chain.ts";
-import type { ChainContext, ChainEnd } from "../../src/runtime/filter-context.ts";
+import type { ChainContext, ChainEnd } from "../../src/runtime/chain-end.ts";
 import type { LiveFilter } from "../../src/runtime/live-filter.ts";
 import type { Middleware } from "../../src/types.ts";
 import type { App, Uses } from "./fetch/both-pairs.ts";
