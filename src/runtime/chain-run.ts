@@ -1,5 +1,5 @@
 /** A request on its way through filters: the lightweight Request in, sendings to services, the Response back out. */
-import type { AnswerChange, RequestHead, RequestSummary, Send, SendChange, Variables } from "../types.ts";
+import type { AnswerChange, RequestHead, RequestSummary, SendChange, Variables } from "../types.ts";
 import { CallerBody, requestOver } from "./caller-body.ts";
 import type { SendWrap } from "./chain.ts";
 import type { ChainContext, ChainEnd } from "./chain-end.ts";
@@ -164,11 +164,17 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOw
 
   #wrapped(request: Request, target: Destination, wrap: SendWrap): void {
     this.#beginTimeout();
-    const send: Send = (change = UNCHANGED) =>
-      this.send(change.request ?? request, this.#destination(change, target), change);
-    wrap(new RunCall(this, request, target.service), send).then(
+    const call = new RunCall(this, request, target);
+    wrap(call, (change) => call.send(change)).then(
       (response) => this.answered(response),
-      (error: unknown) => this.failed(error),
+      (error: unknown) => this.#callFailed(call, error),
+    );
+  }
+
+  #callFailed(call: RunCall, error: unknown): void {
+    call.failed(error).then(
+      (response) => this.answered(response),
+      (failure: unknown) => this.failed(failure),
     );
   }
 
@@ -239,6 +245,10 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOw
     for (const name of [...listElements(headers.get("connection") ?? ""), ...replaced]) headers.delete(name);
     for (const [name, value] of exchange.forwardedFields(this.fields)) headers.append(name, value);
     return new Request(target, { method: request.method, headers });
+  }
+
+  sendChanged(request: Request, target: Destination, change: SendChange): Promise<Response> {
+    return this.send(request, this.#destination(change, target), change);
   }
 
   #destination({ service, version }: SendChange, otherwise: Destination): Destination {

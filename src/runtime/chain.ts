@@ -12,6 +12,7 @@ import { isRefusal, wasThrownByFilter } from "./filter-guard.ts";
 import type { Matched } from "./filter-request.ts";
 import type { LiveFilter } from "./live-filter.ts";
 import { ownResponse, refusalResponse } from "./own-response.ts";
+import { claim } from "./run-call.ts";
 
 /** Tells `end` the answer; there always is one. */
 export type Chain = (request: Request, end: ChainEnd) => void;
@@ -48,6 +49,8 @@ function around(
   { call, send }: { readonly call: Call; readonly send: Send },
 ): Promise<Response> {
   let attempt = 0;
+  // What one of several fails with is for the others to see, and so each is followed.
+  claim(call, null);
   return outer(call, (change) => {
     attempt += 1;
     if (change === undefined && attempt === 1) return inner(call, send);

@@ -9,6 +9,7 @@ import { type FailureKind, MessageFailure } from "./failures.ts";
 import { waitForNext } from "./filter-context.ts";
 import { FilterTimer, type Stopwatch, type TimerParts } from "./filter-timer.ts";
 import { refusalResponse } from "./own-response.ts";
+import { type CallGuard, claim } from "./run-call.ts";
 
 const ERRORS_HELP = "Calls of a filter that threw.";
 
@@ -48,7 +49,7 @@ export function wasThrownByFilter(error: Error): boolean {
 type Answer = Awaited<ReturnType<Middleware>>;
 type FilterContext = Context<FilterEnvironment>;
 
-export class FilterGuard {
+export class FilterGuard implements CallGuard {
   readonly #name: string;
   readonly #onError: FilterEntry["onError"];
   readonly #parts: TimerParts;
@@ -102,17 +103,27 @@ export class FilterGuard {
       const stopwatch = this.#timer.begin();
       if (stopwatch !== null || this.#onError === "open")
         return this.#watchedUpstream(run, call, { send, stopwatch });
-      let latest: Promise<Response> | null = null;
-      const onward: Send = (change) => {
-        latest = send(change);
-        return latest;
-      };
+      if (!claim(call, this)) return this.#followed(run, call, send);
       try {
-        return run(call, onward).catch((error: unknown) => this.#failed(error, latest));
+        return run(call, send);
       } catch (error) {
-        return this.#failed(error, latest);
+        return Promise.reject(error);
       }
     };
+  }
+
+  /** Apart: a method with a function in it makes a scope whenever it is called. */
+  #followed(run: UpstreamFilter, call: Call, send: Send): Promise<Response> {
+    let latest: Promise<Response> | null = null;
+    const onward: Send = (change) => {
+      latest = send(change);
+      return latest;
+    };
+    try {
+      return run(call, onward).catch((error: unknown) => this.failed(error, latest));
+    } catch (error) {
+      return this.failed(error, latest);
+    }
   }
 
   /** `upstream`, following what the filter does with `send`. */
@@ -135,7 +146,7 @@ export class FilterGuard {
       return await run(call, onward);
     } catch (error) {
       if (this.#onError === "fail" || (await isOfSending(error, latest)))
-        return await this.#failed(error, latest);
+        return await this.failed(error, latest);
       const failure = this.blame(error);
       return isRefusal(failure) ? refusalResponse(failure.getResponse()) : await (latest ?? send());
     } finally {
@@ -144,7 +155,7 @@ export class FilterGuard {
   }
 
   /** What a sending failed with is passed on as it is: the filter only let it through. */
-  async #failed(error: unknown, latest: Promise<Response> | null): Promise<Response> {
+  async failed(error: unknown, latest: Promise<Response> | null): Promise<Response> {
     if (await isOfSending(error, latest)) throw error;
     const failure = this.blame(error);
     if (isRefusal(failure)) return refusalResponse(failure.getResponse());
