@@ -226,8 +226,19 @@ function escapeCharacter(character: string): string {
   return `\\u${(0x10000 + character.charCodeAt(0)).toString(16).slice(1)}`;
 }
 
-function thousandths(milliseconds: number): number {
-  return Math.round(milliseconds * 1000) / 1000;
+/** Of shorter ones the texts are kept: to write such a number takes twice as long as to find it. */
+const DURATION_KEPT_MAX_US = 4_096;
+const durationTexts: (string | undefined)[] = Array.from({ length: DURATION_KEPT_MAX_US });
+
+/** Milliseconds, to the microsecond. */
+function thousandths(milliseconds: number): string {
+  const microseconds = Math.round(milliseconds * 1000);
+  if (microseconds < 0 || microseconds >= DURATION_KEPT_MAX_US) return String(microseconds / 1000);
+  const known = durationTexts[microseconds];
+  if (known !== undefined) return known;
+  const text = String(microseconds / 1000);
+  durationTexts[microseconds] = text;
+  return text;
 }
 
 /** `2025-11-22T23:52:01.234Z` (RFC 3339) */

@@ -265,9 +265,14 @@ export class ChainRun implements ChainEnd, RequestSource, SentRequest, SendingOw
     if (this.#ended) return Promise.reject(requestOver());
     // A filter may have named another one: what is measured and logged is who was asked last.
     this.exchange.service = destination.service;
-    return new Promise((answered, failed) => {
-      this.#start(request, destination, { change, owner: { answered, failed } });
-    });
+    // By a function of ours it would be that function, and its scope, more.
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    try {
+      this.#start(request, destination, { change, owner: { answered: resolve, failed: reject } });
+    } catch (error) {
+      reject(error);
+    }
+    return promise;
   }
 
   /** Knows neither the caller nor its connection, which may be serving the next request. */

@@ -216,18 +216,22 @@ export class Sending implements AttemptOwner, AnswerOwner {
 
 const NO_FIELDS = { bytes: Buffer.alloc(0), offsets: new Int32Array(0), count: 0 };
 
+const NONE: RequestFraming = { kind: "none" };
+const CHUNKED: RequestFraming = { kind: "chunked" };
+const COPIED: RequestFraming = { kind: "copied" };
+
 function ignore(): void {}
 
 function directFraming(lengthBytes: number | null): RequestFraming {
-  return lengthBytes === null ? { kind: "chunked" } : { kind: "copied" };
+  return lengthBytes === null ? CHUNKED : COPIED;
 }
 
 /** How the end of a body that filters made or changed is told to a service. */
 export function framingOf(body: OutgoingBody): RequestFraming {
-  if (body.kind === "none") return { kind: "none" };
+  if (body.kind === "none") return NONE;
   if (body.kind === "bytes") return { kind: "length", bytes: body.bytes.length };
   const length = body.kind === "source" ? body.source.lengthBytes : null;
-  return length === null ? { kind: "chunked" } : { kind: "length", bytes: length };
+  return length === null ? CHUNKED : { kind: "length", bytes: length };
 }
 
 /** Path and query of an absolute URL. */
