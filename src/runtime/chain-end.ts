@@ -1,8 +1,7 @@
 /** What stands around the filters of a route: the route that has them, and where a request comes out of them. Types only. */
 import type { Context } from "hono";
-import type { AnswerChange, FilterBindings, Variables } from "../types.ts";
+import type { AnswerChange, FilterBindings, Middleware, Variables } from "../types.ts";
 import type { Matching } from "./filter-request.ts";
-import type { LiveFilter } from "./live-filter.ts";
 
 /** The env object of one request: what filters see, and the end of the chain. */
 export interface ChainEnd extends FilterBindings {
@@ -30,8 +29,12 @@ export interface ChainContext {
 }
 
 /** A downstream filter. */
-export interface PassedFilter extends LiveFilter {
-  readonly middleware: NonNullable<LiveFilter["middleware"]>;
+export interface PassedFilter {
+  readonly middleware: Middleware;
+  /** Whether what `next()` gives it goes nowhere but back. */
+  readonly handsOn: boolean;
+  /** Logs and counts what it threw, and returns it as an Error. */
+  blame(thrown: unknown): Error;
 }
 
 /** What a route's filters are run by. */

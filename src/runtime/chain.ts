@@ -21,7 +21,9 @@ export type SendWrap = (call: Call, send: Send) => Promise<Response>;
 /** Null when there are no filters. `path` is what the route matches, whose `:names` are Hono's params. */
 export function compileChain(filters: readonly LiveFilter[], path: string | null = null): Chain | null {
   if (filters.length === 0) return null;
-  const downstream = filters.filter((filter): filter is PassedFilter => filter.middleware !== null);
+  const downstream = filters.filter(
+    (filter): filter is LiveFilter & PassedFilter => filter.middleware !== null,
+  );
   const route = new DownstreamFilters(downstream, path);
   return (request, end) => passFilters(route, request, end);
 }

@@ -158,7 +158,7 @@ class FilterContext implements ChainContext {
     const handsOn = this.#handsOn;
     // Only the outermost filter's way is one that nobody waits for.
     const going = this.#enter(at + 1) as Promise<void> | null | typeof SENT;
-    const inside = going === SENT ? this.#settling(handsOn) : (going ?? DONE);
+    const inside = going === SENT ? (handsOn ? HANDED_ON : this.#waiting()) : (going ?? DONE);
     this.#inside = inside;
     return inside;
   }
@@ -218,10 +218,6 @@ class FilterContext implements ChainContext {
       return null;
     }
     return this.#settled ? null : SENT;
-  }
-
-  #settling(handsOn: boolean): Promise<void> {
-    return handsOn ? HANDED_ON : this.#waiting();
   }
 
   /** Apart: a method with a function in it makes a scope whenever it is called. */
