@@ -194,6 +194,7 @@ describe("createProbe, TLS", () => {
       ca: authority.certificate,
       serverName: "orders.example",
       verification: "full",
+      identity: null,
       certificate: null,
     };
     const checked = (change: Partial<ServiceTls>) =>
