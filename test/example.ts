@@ -16,6 +16,8 @@ const portNames = {
   APP_PORT: 9000,
   BLUE_PORT: 9001,
   GREEN_PORT: 9002,
+  COORDINATOR_PORT: 9800,
+  PROXY_PORT: 4140,
 };
 
 export interface Ports {
@@ -94,7 +96,7 @@ export class ExampleRun {
 }
 
 /** The indented lines of a README; what stands behind two spaces and a `#` must be in the answer. */
-function commandsOf(example: string): { command: string; wanted: string | null }[] {
+export function commandsOf(example: string): { command: string; wanted: string | null }[] {
   const text = readFileSync(join(root, "examples", example, "README.md"), "utf8");
   return [...text.matchAll(/^ {4}(\S.*)$/gm)].map(([, line = ""]) => {
     const [command = "", wanted = null] = line.split(/ {2,}# /);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { choosePorts, ExampleRun, examples } from "./example.ts";
 import { missingHost } from "./hosts/programs.ts";
 import { programOn } from "./hosts/running.ts";
+import { runMeshExample } from "./mesh-example.ts";
 import { root, until } from "./program.ts";
 
 const curl = Bun.which("curl");
@@ -26,10 +27,19 @@ for (const host of ["Bun", "Node", "Deno"] as const) {
     });
 
     for (const example of examples) {
+      if (example.includes("mesh")) continue;
       test(`${example} does what its README says`, () => run.all(example));
     }
   });
 }
+
+// Coordinator and sidecars are Bun's.
+const missing = curl === null ? "skipped: needs curl (apt-get install curl)" : null;
+describe.skipIf(missing !== null)(missing ?? "examples of a mesh", () => {
+  for (const example of examples.filter((name) => name.includes("mesh"))) {
+    test(`${example} does what its README says`, () => runMeshExample(example), 60_000);
+  }
+});
 
 describe("examples", () => {
   test("are numbered from 01 without a gap", () => {
