@@ -69,7 +69,8 @@ function exampleProblem(files: Files, folder: string): string | null {
   if (readme === undefined) return "has no README.md";
   const lines = readme.trimEnd().split("\n").length;
   if (lines > readmeLinesMax) return `README.md has ${lines} lines; at most ${readmeLinesMax}`;
-  return files[`${folder}/clearway.yaml`] === undefined ? "has no clearway.yaml" : null;
+  const configs = ["clearway.yaml", "mesh.yaml"].filter((name) => files[`${folder}/${name}`] !== undefined);
+  return configs.length === 0 ? "has no clearway.yaml and no mesh.yaml" : null;
 }
 
 function eachLine(files: Files, look: (path: string, text: string) => string | null): Finding[] {
