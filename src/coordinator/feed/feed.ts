@@ -113,7 +113,8 @@ export class Feed {
     if (mesh !== undefined) this.#keepMesh(mesh);
     this.#rules = new Map(services.map((rules) => [rules.name, serviceRules(rules.name, rules, plugins)]));
     this.#state.liveLine = feedLine({ kind: "live", version });
-    for (const topic of this.#topics.values()) {
+    for (const topic of [...this.#topics.values()]) {
+      this.#forgetEmpty(topic);
       topic.rules = this.#rulesOf(topic.service);
       for (const follower of topic.followers) follower.mark(topic);
     }
@@ -187,7 +188,10 @@ export class Feed {
 
   /** A topic without subscribers stays while its service does: it knows what those miss who are away for a moment. */
   #forgetEmpty(topic: Topic): void {
-    if (topic.empty && !this.#rules.has(topic.service)) this.#topics.delete(topic.service);
+    const { service } = topic;
+    // One that was forgotten before may have a successor by now.
+    if (this.#topics.get(service) !== topic) return;
+    if (topic.empty && !this.#rules.has(service)) this.#topics.delete(service);
   }
 
   #rulesOf(service: string): ServiceRules {

@@ -52,6 +52,7 @@ export class CredentialsKeeper {
   #renewAtEpochMs = 0;
   #nextTryAtMs = 0;
   #trying = false;
+  #closed = false;
   #problem: string | null = null;
   #saidAtMs = -Infinity;
   #stopLooking: () => void = () => {};
@@ -92,6 +93,7 @@ export class CredentialsKeeper {
   }
 
   close(): void {
+    this.#closed = true;
     this.#stopLooking();
   }
 
@@ -153,6 +155,8 @@ export class CredentialsKeeper {
     const { clock, log, state, makeKey, renew, renewed } = this.#parts;
     const { key, request } = await makeKey();
     const own = this.#checked(await renew({ request }, this.own), key);
+    // Another process may have the folder by now; the certificate there holds as long as before.
+    if (this.#closed) return;
     const before = this.#problem;
     this.#hold(own);
     renewed();

@@ -50,6 +50,10 @@ export class LeaseKeeper {
 
   /** From now on these. Resolves when the coordinator knows them, or when one try to tell it failed. */
   async put(instances: readonly Instance[]): Promise<"told" | "not told"> {
+    return this.#leaving === "yes" ? "not told" : this.#put(instances);
+  }
+
+  async #put(instances: readonly Instance[]): Promise<"told" | "not told"> {
     this.#instances = instances;
     // What is under way may say what was before.
     await this.#telling;
@@ -67,11 +71,11 @@ export class LeaseKeeper {
     this.#again(clock, Math.max(0, this.#toldAtMs + versionGapMs - clock.now()));
   }
 
-  /** It has no instance any more, and goes. Resolves like `put`. */
+  /** It has no instance any more, and goes: nothing that is put later is told. Resolves like `put`. */
   leave(): Promise<"told" | "not told"> {
     this.#version = null;
     this.#leaving = "yes";
-    return this.put([]);
+    return this.#put([]);
   }
 
   close(): void {

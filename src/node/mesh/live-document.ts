@@ -37,11 +37,12 @@ export class LiveDocument {
 
   /** Another version of the document may be known. */
   heard({ document, inputs }: Known): void {
-    if (document > this.#told && inputs() === this.#liveInputs) this.#say(document);
+    if (document !== this.#told && inputs() === this.#liveInputs) this.#say(document);
   }
 
+  /** An earlier one too: a coordinator that lost its store counts from 1 again. */
   #say(version: number): void {
-    if (version <= this.#told) return;
+    if (version === 0 || version === this.#told) return;
     this.#told = version;
     this.#tell(version);
   }

@@ -14,6 +14,7 @@ import { type MeshChange, type MeshKnowledge, MeshView } from "./mesh-view.ts";
 import { NodeState, type OwnCredentials } from "./node-state.ts";
 import { RulesTrial } from "./rules-trial.ts";
 import { RulesSettler, type SettledRules } from "./settled-rules.ts";
+import { usedServicesMax } from "./used-services.ts";
 
 export interface MemberParts {
   readonly clock: Clock;
@@ -122,8 +123,9 @@ export class MeshMember {
   /** To be called when other services are used than before. */
   follow(): void {
     const { subscribed } = this.#options;
-    // What holds may call others than what is newest and was refused.
-    const services = [...new Set([this.knowledge, this.#rules.held].flatMap(subscribed))];
+    // What holds may call others than what is newest and was refused. A feed of more than it may have would be refused whole.
+    const wanted = new Set([this.knowledge, this.#rules.held].flatMap(subscribed));
+    const services = [...wanted].slice(0, usedServicesMax + 1);
     for (const known of Object.keys(this.knowledge?.services ?? {})) {
       if (!services.includes(known)) this.#parts.registry.forget(known);
     }
@@ -162,7 +164,7 @@ export class MeshMember {
     this.#feed.close();
     this.#live.resolve();
     if (this.#cancelSave !== null) await this.#save();
-    this.#state.release();
+    await this.#state.close();
   }
 
   #changed({ rules, instances }: MeshChange): void {

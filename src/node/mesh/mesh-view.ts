@@ -177,6 +177,6 @@ function same(left: unknown, right: unknown): boolean {
 }
 
 /** A service may be called as something is that every object has. */
-function ownValue<Value>(of: Readonly<Record<string, Value>> | undefined, name: string): Value | null {
+export function ownValue<Value>(of: Readonly<Record<string, Value>> | undefined, name: string): Value | null {
   return of !== undefined && Object.hasOwn(of, name) ? of[name]! : null;
 }

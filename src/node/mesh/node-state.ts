@@ -44,11 +44,13 @@ export class NodeState {
     return this.#read<OwnCredentials>(names.credentials);
   }
 
-  async keepCredentials(credentials: OwnCredentials): Promise<void> {
-    // Key and certificate in one file: they fit each other at any moment.
-    await this.#folder.replace(names.credentials, textOf(credentials));
-    await this.#folder.replace(names.certificate, credentials.certificate);
-    await this.#folder.replace(names.roots, credentials.roots);
+  keepCredentials(credentials: OwnCredentials): Promise<void> {
+    return this.#write(async () => {
+      // Key and certificate in one file: they fit each other at any moment.
+      await this.#folder.replace(names.credentials, textOf(credentials));
+      await this.#folder.replace(names.certificate, credentials.certificate);
+      await this.#folder.replace(names.roots, credentials.roots);
+    });
   }
 
   mesh(): Promise<MeshKnowledge | null> {
@@ -56,13 +58,19 @@ export class NodeState {
   }
 
   keepMesh(knowledge: MeshKnowledge): Promise<void> {
-    const next = this.#writing.then(() => this.#folder.replace(names.mesh, textOf(knowledge)));
-    this.#writing = next.catch(() => {});
-    return next;
+    return this.#write(() => this.#folder.replace(names.mesh, textOf(knowledge)));
   }
 
-  release(): void {
+  /** Lets its folder go when all is written: the next process in it must not be overtaken. */
+  async close(): Promise<void> {
+    await this.#writing;
     this.#folder.release();
+  }
+
+  #write(work: () => Promise<void>): Promise<void> {
+    const next = this.#writing.then(work);
+    this.#writing = next.catch(() => {});
+    return next;
   }
 
   async #read<Kept>(name: string): Promise<Kept | null> {

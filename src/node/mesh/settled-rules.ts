@@ -4,7 +4,7 @@
  */
 import type { Problem } from "../../snapshot.ts";
 import type { Log } from "../../types.ts";
-import type { KnownRules, MeshKnowledge, ServiceKnowledge } from "./mesh-view.ts";
+import { type KnownRules, type MeshKnowledge, ownValue, type ServiceKnowledge } from "./mesh-view.ts";
 import type { RulesTrial } from "./rules-trial.ts";
 
 /** What a snapshot is made of. */
@@ -150,8 +150,4 @@ function clashes(
 function rulesIn({ services }: MeshKnowledge): ReadonlyMap<string, KnownRules> {
   const all = Object.entries(services).map(([name, { rules }]) => [name, rules] as const);
   return new Map(all.filter((entry): entry is readonly [string, KnownRules] => entry[1] !== null));
-}
-
-function ownValue<Value>(of: Readonly<Record<string, Value>> | undefined, name: string): Value | null {
-  return of !== undefined && Object.hasOwn(of, name) ? of[name]! : null;
 }

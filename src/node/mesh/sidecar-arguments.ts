@@ -145,8 +145,8 @@ function upstream(text: string): Upstream {
 
 /** Each service once, each address once. */
 function demandDifferent({ inbound, outbound, upstreams }: SidecarOptions["role"]): void {
-  if (upstreams.length >= usedServicesMax) {
-    throw new Error(`${upstreams.length} times --upstream: wanted fewer than ${usedServicesMax}`);
+  if (upstreams.length > usedServicesMax) {
+    throw new Error(`${upstreams.length} times --upstream: wanted at most ${usedServicesMax}`);
   }
   const taken = new Map([
     [addressText(inbound), "--inbound"],

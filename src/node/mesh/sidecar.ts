@@ -14,6 +14,7 @@ import type { FindToken } from "./credentials-keeper.ts";
 import { type Known, LiveDocument } from "./live-document.ts";
 import { type MemberParts, MeshMember } from "./mesh-member.ts";
 import { openState } from "./open-state.ts";
+import { Outage } from "./outage.ts";
 import type { SettledRules } from "./settled-rules.ts";
 import { appName, type SidecarRole, sidecarSnapshot, subscribed } from "./sidecar-snapshot.ts";
 
@@ -39,6 +40,8 @@ export interface SidecarOptions {
 /** After the coordinator knows: its feed gathers for 50 ms, and each caller's node as long. */
 const heardMs = 500;
 const farewellMs = 1_000;
+/** Until it is asked again from which address of this machine the others reach it. */
+const addressRetryMs = 1_000;
 
 /** What gives the addresses of its listeners. */
 const flags: readonly (readonly [path: RegExp, flag: string])[] = [
@@ -59,6 +62,10 @@ export class Sidecar implements ConfigSource, Membership {
   #appState: "healthy" | "unhealthy" = "healthy";
   readonly #asked: AskedServices;
   #inbound: Address | null = null;
+  /** Where callers reach it, as last found out. */
+  #reachedAt: Address | null = null;
+  readonly #addressOutage: Outage;
+  #cancelRetry: () => void = () => {};
   readonly #live = new LiveDocument((version) => this.#member?.lease.live(version));
   #changed: () => void = () => {};
   /** What the snapshot was made of that was loaded last, or would have been but for what was refused. */
@@ -71,6 +78,7 @@ export class Sidecar implements ConfigSource, Membership {
     this.registry = parts.registry;
     this.name = `the sidecar of ${options.role.service}`;
     this.#appWatch = new AppWatch(parts.clock, parts.probe);
+    this.#addressOutage = new Outage(parts.clock, parts.log, "finding this node's own address");
     this.#asked = new AskedServices({
       clock: parts.clock,
       knowledge: () => this.#member?.knowledge ?? null,
@@ -220,7 +228,8 @@ export class Sidecar implements ConfigSource, Membership {
   warnings(): readonly string[] {
     const { app } = this.#options.role;
     const waits = this.#app === "awaited" ? [`the app at ${addressText(app)} has not answered yet`] : [];
-    return [...waits, ...(this.#member?.warnings() ?? [])];
+    const unknown = this.#addressOutage.warning();
+    return [...waits, ...(unknown === null ? [] : [unknown]), ...(this.#member?.warnings() ?? [])];
   }
 
   notes(): readonly string[] {
@@ -244,8 +253,8 @@ export class Sidecar implements ConfigSource, Membership {
 
   async #register(): Promise<"told" | "not told"> {
     const member = this.#member;
-    if (member === null || this.#phase === "closed") return "not told";
     const address = await this.#address();
+    if (member === null || address === null || this.#phase === "closed") return "not told";
     const { role, version } = this.#options;
     const state = this.#phase === "leaving" ? "draining" : this.#appState;
     const instance: Instance = {
@@ -260,18 +269,30 @@ export class Sidecar implements ConfigSource, Membership {
     return member.lease.put([instance]);
   }
 
-  async #address(): Promise<Address> {
+  /** Null while the machine does not know: names are not resolved yet, or there is no way to the coordinator. */
+  async #address(): Promise<Address | null> {
     const { advertised } = this.#options;
     const bound = this.#inbound!;
     if (advertised !== null || "unixPath" in bound) return advertised ?? bound;
-    const anywhere = bound.host === "0.0.0.0" || bound.host === "::";
-    return anywhere ? { host: await this.#parts.localAddress(), port: bound.port } : bound;
+    if (bound.host !== "0.0.0.0" && bound.host !== "::") return bound;
+    this.#cancelRetry();
+    try {
+      this.#reachedAt = { host: await this.#parts.localAddress(), port: bound.port };
+      this.#addressOutage.worked();
+    } catch (error) {
+      this.#addressOutage.failed(faultText(error));
+      this.#cancelRetry();
+      if (this.#phase === "serving")
+        this.#cancelRetry = this.#parts.clock.after(addressRetryMs, () => void this.#register());
+    }
+    return this.#reachedAt;
   }
 
   async close(): Promise<void> {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
     this.#appWatch.close();
+    this.#cancelRetry();
     const member = this.#member;
     if (member === null) return;
     if (this.#app === "answers") {

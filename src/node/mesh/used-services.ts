@@ -6,8 +6,8 @@ import type { PluginCode } from "../../types.ts";
 import type { MeshKnowledge } from "./mesh-view.ts";
 import type { OwnCredentials } from "./node-state.ts";
 
-/** Services that one node follows: those beyond are not used. */
-export const usedServicesMax = 1000;
+/** Services that one node uses: those beyond are not used. A coordinator tells it of 1000, and its own is one of them. */
+export const usedServicesMax = 999;
 
 /** The one DNS name of a service's certificates, and the host under which callers ask for it. */
 export function meshHost(service: string): string {

@@ -5,6 +5,7 @@ import { Topic } from "../../../src/coordinator/feed/topic.ts";
 import { Refusal } from "../../../src/coordinator/refusal.ts";
 import { leaseMs, Registry } from "../../../src/coordinator/registry/registry.ts";
 import type { FeedMessage, Instance } from "../../../src/mesh.ts";
+import { withOthers } from "../../../src/node/mesh/used-services.ts";
 import { SeededRandom } from "../../seeded-random.ts";
 import { VirtualClock } from "../../virtual-clock.ts";
 import { instance, meshService } from "../mesh-documents.ts";
@@ -343,6 +344,30 @@ describe("bounds", () => {
     topic.touch(["p2"]);
     expect(topic.lineSince(tag)).toBe(topic.lineSince(tag));
     expect(topic.lineSince("")).toBe(topic.lineSince("of a former coordinator"));
+  });
+
+  test("what is forgotten is not forgotten again under its successor's name", async () => {
+    register("payments", "p1");
+    storefront.connect(feed);
+    await storefront.heard();
+    // Within one gathering: it has no instances and nobody who follows it, and then somebody who does.
+    register("payments");
+    storefront.disconnect("at once");
+    storefront.connect(feed);
+    clock.advance(gatherMs);
+    await storefront.heard();
+    feed.documentChanged(1, { services: [meshService("payments")], plugins: [] });
+    expect(kinds(await storefront.heard())).toEqual(["rules payments", "live"]);
+  });
+
+  test("a node that uses as many services as a node may has its feed", () => {
+    const all = new Feed({ clock, random: new SeededRandom(1), registry, mesh });
+    const wanted = Array.from({ length: 2000 }, (_, at) => `called-${at}`);
+    const services = ["storefront", ...withOthers(wanted, null)];
+    const node = "s1";
+    all.subscribe({ service: "storefront", node }, { node, services, known: {} }, () => {});
+    expect(all.subscribers()[0]!.services.length).toBe(1000);
+    all.close();
   });
 
   test("what nobody asks for any more is forgotten", () => {

@@ -69,6 +69,17 @@ describe("LeaseKeeper", () => {
     keeper.close();
   });
 
+  test("what is put by somebody who was late when the node left is not told", async () => {
+    const { coordinator, keeper, pass } = keeping();
+    await keeper.put([instance("a")]);
+    const left = keeper.leave();
+    expect(await keeper.put([instance("a")])).toBe("not told");
+    expect(await left).toBe("told");
+    await pass(3_000);
+    expect(coordinator.leases.map(({ instances }) => instances.length)).toEqual([1, 0, 0]);
+    keeper.close();
+  });
+
   test("versions that follow each other quickly are told together", async () => {
     const { coordinator, keeper, pass } = keeping();
     await keeper.put([instance("a")]);

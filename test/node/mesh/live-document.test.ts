@@ -35,3 +35,14 @@ test("a version that came while another was made live, and said nothing new, hol
   live.serves(1, known(8, "rules"));
   expect(told).toEqual([7, 8]);
 });
+
+test("a coordinator that lost its store counts anew: an earlier version holds too, and none is told of where it has none", () => {
+  const { live, told, known } = watching();
+  live.loaded(1, { document: 7, inputs: "rules" });
+  live.serves(1, known(7, "rules"));
+  live.heard(known(0, "rules"));
+  live.heard(known(1, "rules"));
+  live.loaded(2, { document: 2, inputs: "others" });
+  live.serves(2, known(2, "others"));
+  expect(told).toEqual([7, 1, 2]);
+});

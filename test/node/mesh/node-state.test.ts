@@ -78,4 +78,23 @@ describe("NodeState", () => {
     ]);
     expect((await state.mesh())?.version).toBe(2);
   });
+
+  test("its folder is let go when what is being written is written, not before", async () => {
+    const steps: string[] = [];
+    const written = Promise.withResolvers<void>();
+    const folder: PrivateFolder = {
+      ...memoryFolder(),
+      async replace(name) {
+        await written.promise;
+        steps.push(name);
+      },
+      release: () => void steps.push("let go"),
+    };
+    const state = new NodeState(folder);
+    const kept = Promise.all([state.keepCredentials(credentials), state.keepMesh(knowledge)]);
+    const closed = state.close();
+    written.resolve();
+    await Promise.all([kept, closed]);
+    expect(steps).toEqual(["credentials.json", "certificate.pem", "roots.pem", "mesh.json", "let go"]);
+  });
 });

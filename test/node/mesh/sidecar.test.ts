@@ -1,0 +1,97 @@
+import { expect, test } from "bun:test";
+import { certificates } from "../../../src/host/certificates/node.ts";
+import type { PrivateFolder } from "../../../src/machine.ts";
+import { Sidecar } from "../../../src/node/mesh/sidecar.ts";
+import { Registry } from "../../../src/node/service-watch/registry.ts";
+import { Recorders } from "../../../src/testing/recorders.ts";
+import { SeededRandom } from "../../../src/testing/seeded-random.ts";
+import { VirtualClock } from "../../virtual-clock.ts";
+import { FakeCoordinator, settled } from "./fake-coordinator.ts";
+
+const credentials = {
+  ...{ key: "key", certificate: "certificate", roots: "roots", trustDomain: "store.example" },
+  ...{ identity: "spiffe://store.example/payments", startsEpochMs: 0, obtainedEpochMs: 0 },
+  expiresEpochMs: 4_000_000_000_000,
+};
+const mesh = { trustDomain: "store.example", egress: "deny", removed: [], roots: "roots" };
+const kept = (value: unknown) => JSON.stringify({ format: 1, kept: value });
+const bind = (port: number) => ({ host: "127.0.0.1", port });
+
+/** Started again: it is somebody already, and knows its mesh. `find` says where this machine is reached. */
+async function sidecarWith(find: () => Promise<string>) {
+  const clock = new VirtualClock();
+  const recorders = new Recorders(() => {});
+  const fake = new FakeCoordinator();
+  const files = new Map([
+    ["credentials.json", kept(credentials)],
+    ["mesh.json", kept({ version: 1, mesh, services: {} })],
+  ]);
+  const folder: PrivateFolder = {
+    read: async (name) => files.get(name) ?? null,
+    replace: async () => {},
+    release() {},
+  };
+  const never = () => Promise.reject(new Error("it is somebody already"));
+  const sidecar = new Sidecar(
+    {
+      ...{ clock, random: new SeededRandom(1), log: recorders.log, certificates, registry: new Registry() },
+      coordinator: { join: never, renew: never, lease: fake.lease, feed: fake.open },
+      makeKey: never,
+      tryFilters: async () => [],
+      openFolder: async () => folder,
+      probe: async () => null,
+      localAddress: find,
+      findToken: never,
+    },
+    {
+      role: {
+        ...{ service: "payments", app: bind(8080), outbound: bind(4140), admin: bind(0) },
+        inbound: { host: "0.0.0.0", port: 4143 },
+        ...{ zone: null, drainMs: 0, log: { level: "info", format: "json" }, upstreams: [] },
+      },
+      ...{ state: ".clearway/payments", plugins: "yes", version: null, advertised: null },
+    },
+  );
+  const { snapshot } = await sidecar.load(1);
+  sidecar.serves(snapshot!);
+  await settled();
+  const pass = async (ms: number) => {
+    clock.advance(ms);
+    await settled();
+  };
+  return { sidecar, pass, leases: fake.leases };
+}
+
+test("an app is registered when the machine knows where it is reached, although it did not when the app answered", async () => {
+  let known: string | null = null;
+  const { sidecar, pass, leases } = await sidecarWith(async () => {
+    if (known === null) throw new Error("getaddrinfo EAI_AGAIN coordinator.internal");
+    return known;
+  });
+  expect(leases.length).toBe(0);
+  expect(sidecar.warnings()).toEqual([
+    "finding this node's own address fails for 0 s: getaddrinfo EAI_AGAIN coordinator.internal",
+  ]);
+  await pass(1_000);
+  known = "10.0.0.7";
+  await pass(1_000);
+  expect(leases.at(-1)?.instances).toMatchObject([{ address: { host: "10.0.0.7", port: 4143 } }]);
+  expect(sidecar.warnings()).toEqual([]);
+  await sidecar.close();
+});
+
+test("a node leaves from where it was reached, also when the machine does not know it any more", async () => {
+  let known = true;
+  const { sidecar, pass, leases } = await sidecarWith(async () => {
+    if (known) return "10.0.0.7";
+    throw new Error("getaddrinfo EAI_AGAIN coordinator.internal");
+  });
+  known = false;
+  const left = sidecar.leave(30_000);
+  await settled();
+  expect(leases.at(-1)?.instances).toMatchObject([{ address: { host: "10.0.0.7" }, state: "draining" }]);
+  await pass(500);
+  await left;
+  await sidecar.close();
+  expect(leases.at(-1)?.instances).toEqual([]);
+});
