@@ -11,6 +11,8 @@ import { Authority, type Pair } from "../certificates.ts";
 import { freePort } from "../free-ports.ts";
 import { openssl, opensslVerdict } from "../openssl.ts";
 import { until } from "../program.ts";
+import { statusOf } from "../runtime/messages.ts";
+import { RawClient } from "../runtime/raw-client.ts";
 import { closeAll } from "../runtime/setting.ts";
 import { asked } from "../runtime/tls/tls-caller.ts";
 import { call, credentialsOf, type Member, StartedMesh } from "./started-mesh.ts";
@@ -213,6 +215,22 @@ test("plain HTTP is refused by a strict service and served by a permissive one, 
   expect((await call(storefront.sidecar, "catalog", "/list")).status).toBe(200);
   expect((await call(payments.sidecar, "catalog", "/list")).status).toBe(403);
 });
+
+test("a permissive service that becomes strict ends the plain connections that are open, within a second", async () => {
+  const client = await RawClient.open(catalog.sidecar.inbound);
+  const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+  client.send(`GET /chat HTTP/1.1\r\nHost: catalog.mesh\r\n${upgrade}\r\n`);
+  expect(statusOf(await client.answer())).toBe(101);
+  const applied = mesh.put(services.replace("permissive", "strict"));
+  const startedAtMs = performance.now();
+  await client.ended();
+  expect(performance.now() - startedAtMs).toBeLessThan(1000);
+  await applied;
+  const later = await RawClient.open(catalog.sidecar.inbound);
+  expect(statusOf(await later.exchange("GET / HTTP/1.1\r\nHost: catalog.mesh\r\n\r\n"))).toBe(400);
+  later.close();
+  expect((await call(storefront.sidecar, "catalog")).status).toBe(200);
+}, 60_000);
 
 test("an app that pretends to be another is known to the callee as what its node proved", async () => {
   for (const name of ["x-clearway-identity", "X-Clearway-Identity", "x-clearway-caller"]) {
