@@ -48,6 +48,7 @@ await store.appendVersion({
 const checkFiles = () => Promise.reject(new Error("the benchmark applies nothing"));
 const documents = new Documents({ store, clock, trustDomain, checkFiles });
 const coordinator = await Coordinator.open({
+  writeOperatorToken: async () => {},
   ...{ clock, random, log, store, trustDomain, authority, tokens, documents },
 });
 const server = await authority.issueServer({ dns: [], addresses: ["127.0.0.1"] });

@@ -28,7 +28,7 @@ const ttlMsMax = 720 * 3_600_000;
 
 export function tokenCommand(verb: TokenVerb, finish: (code: number) => void): Command {
   return new Command("token")
-    .description("make tokens with which nodes join the mesh")
+    .description("make tokens with which nodes join the mesh, and take all tokens back")
     .helpCommand(false)
     .addCommand(
       new Command("create")
@@ -40,7 +40,24 @@ export function tokenCommand(verb: TokenVerb, finish: (code: number) => void): C
         .action(async (options: CreateOptions) =>
           finish(await orSayWhy(verb.terminal, () => create(verb, options))),
         ),
+    )
+    .addCommand(
+      new Command("rotate")
+        .description("make every token void, the operator's too: the coordinator writes it another one")
+        .addOption(coordinatorOption())
+        .action(async ({ coordinator }: Pick<CreateOptions, "coordinator">) =>
+          finish(await orSayWhy(verb.terminal, () => rotate(verb, coordinator))),
+        ),
     );
+}
+
+async function rotate({ terminal, operator }: TokenVerb, coordinator: string): Promise<number> {
+  const calls = await operator(coordinator);
+  await calls.post("/v1/tokens/rotation", {});
+  terminal.out("every token that was made until now is void: the operator's, and those for joining");
+  terminal.out("the operator's new one is in .clearway/operator.token where the coordinator was started");
+  terminal.out("nodes that joined stay: see clearway get identities for any that should not have");
+  return 0;
 }
 
 /** The token alone on stdout, so that a script can take it as it is. */

@@ -27,6 +27,8 @@ export interface CoordinatorParts {
   readonly authority: Authority;
   readonly tokens: Tokens;
   readonly documents: Documents;
+  /** Puts a token that holds to where the operator looks for it. */
+  writeOperatorToken(): Promise<void>;
 }
 
 export class Coordinator {
@@ -149,7 +151,13 @@ export class Coordinator {
       registry: this.#registry,
       feed: this.#feed,
       credentials: new Issuing({ ...this.#parts, isRemoved }),
-      operators: { check: (token) => tokens.checkOperator(token) },
+      operators: {
+        check: (token) => tokens.checkOperator(token),
+        rotate: async () => {
+          await tokens.rotate();
+          await this.#parts.writeOperatorToken();
+        },
+      },
       documents: this.#documents(),
       meters: this.#meters,
       isRemoved,

@@ -117,7 +117,13 @@ async function startOn(store: Store, starting: Starting): Promise<Omit<StartedCo
   const tokens = await Tokens.open({ store, clock, random, rootFingerprint });
   const documents = new Documents({ store, clock, trustDomain, checkFiles });
   const { differs } = await documents.begin(wish.document, wish.operator);
-  const coordinator = await Coordinator.open({ ...parts, store, trustDomain, authority, tokens, documents });
+  const folder = await openFolder(parts);
+  closing.push(() => folder.release());
+  const writeOperatorToken = () => keepOperatorToken(folder, tokens, wish.operator);
+  await writeOperatorToken();
+  const coordinator = await Coordinator.open({
+    ...{ ...parts, store, trustDomain, authority, tokens, documents, writeOperatorToken },
+  });
   let served: Served | null = null;
   closing.push(async () => {
     const drained = served?.drain(drainMs);
@@ -125,9 +131,6 @@ async function startOn(store: Store, starting: Starting): Promise<Omit<StartedCo
     await coordinator.close();
     await drained;
   });
-  const folder = await openFolder(parts);
-  closing.push(() => folder.release());
-  await keepOperatorToken(folder, tokens, wish.operator);
   const certificate = await ServerCertificateKeeper.open({ clock, log, authority, names });
   closing.push(() => certificate.close());
   const tlsOf = ({ certificate: text, key }: ServerCertificate): ServedTls => ({

@@ -44,6 +44,13 @@ test("token create prints the token alone on stdout, and what it is good for on 
   ]);
 });
 
+test("token rotate says what is void, where the next token is, and tells no token", async () => {
+  const { code, out, asked } = await obey("token rotate --coordinator 10.0.0.1:9800", async () => ({}));
+  expect([code, asked]).toEqual([0, [["10.0.0.1:9800", "/v1/tokens/rotation", {}]]]);
+  expect(out).toContain("every token that was made until now is void");
+  expect(out).toContain(".clearway/operator.token");
+});
+
 test("token create says what it cannot read, and asks nobody", async () => {
   const wrong = {
     "token create": "required option '--service <name>' not specified",

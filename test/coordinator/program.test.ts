@@ -140,6 +140,30 @@ describe("clearway coordinator", () => {
     expect(said).toContain("store .clearway/coordinator.sqlite: another coordinator has it open");
   });
 
+  test("clearway token rotate makes every token void at once, and the operator's next one is in its file alone", async () => {
+    const at = newFolder();
+    const { url } = await start(at);
+    const token = await createToken(at, url, "--uses", "2");
+    await joined(url, token);
+    const operatorFile = join(at, ".clearway/operator.token");
+    const stolen = readFileSync(operatorFile, "utf8");
+    const rotate = async (environment: Record<string, string>) => {
+      const program = startClearway(["token", "rotate", "--coordinator", url], { folder: at, environment });
+      return [await program.ended, program.output()] as const;
+    };
+    const [code, said] = await rotate({ CLEARWAY_TOKEN: stolen });
+    expect([code, said]).toEqual([0, expect.stringContaining("every token that was made until now is void")]);
+    const next = readFileSync(operatorFile, "utf8");
+    expect(said).not.toContain(next.trim());
+    expect(await reasonOf(joined(url, token))).toBe("token-forged");
+    expect(await rotate({ CLEARWAY_TOKEN: stolen })).toEqual([
+      1,
+      expect.stringContaining("all tokens were taken back"),
+    ]);
+    expect(readFileSync(operatorFile, "utf8")).toBe(next);
+    expect(await reasonOf(joined(url, await createToken(at, url)))).toBe("none");
+  });
+
   test("takes back its operator's token, and join tokens, when the key in the store is deleted", async () => {
     const at = newFolder();
     const first = await start(at);

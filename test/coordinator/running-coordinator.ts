@@ -75,7 +75,8 @@ export async function openCoordinator(
   const { rootFingerprint } = authority;
   const tokens = await Tokens.open({ store, clock, random, rootFingerprint });
   const documents = new KeptDocuments(store);
-  const parts = { clock, random, log, store, trustDomain, authority, tokens, documents };
+  const writeOperatorToken = async () => {};
+  const parts = { clock, random, log, store, trustDomain, authority, tokens, documents, writeOperatorToken };
   return { coordinator: await Coordinator.open(parts), authority, tokens, store, recorders };
 }
 

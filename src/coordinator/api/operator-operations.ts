@@ -6,10 +6,10 @@ import type { ApiParts } from "./parts.ts";
 import * as wire from "./wire.ts";
 
 export function operatorOperations(parts: ApiParts): readonly Operation[] {
-  return [...changes(parts), ...versions(parts), ...listings(parts)];
+  return [...tokens(parts), ...changes(parts), ...versions(parts), ...listings(parts)];
 }
 
-function changes({ credentials, documents, log }: ApiParts): readonly Operation[] {
+function tokens({ credentials, operators, log }: ApiParts): readonly Operation[] {
   return [
     operation({
       method: "POST",
@@ -24,6 +24,25 @@ function changes({ credentials, documents, log }: ApiParts): readonly Operation[
         return Response.json(answer);
       },
     }),
+    operation({
+      method: "POST",
+      path: "/v1/tokens/rotation",
+      summary: "Makes every token void, and writes another one for the operator where the coordinator runs",
+      who: "operator",
+      body: wire.rotationRequest,
+      // Whoever stole a token would have the next one, were it told here.
+      answer: jsonAnswer(wire.rotationAnswer, "It was done; the new token is not told"),
+      async run({ operator: by }) {
+        await operators.rotate();
+        log.warn("an operator made every token void", { by });
+        return Response.json({ rotated: "yes" });
+      },
+    }),
+  ];
+}
+
+function changes({ documents, log }: ApiParts): readonly Operation[] {
+  return [
     operation({
       method: "PUT",
       path: "/v1/document",

@@ -45,6 +45,8 @@ export interface CredentialsSource {
 export interface Operators {
   /** Whom the token names. */
   check(token: string): Promise<string>;
+  /** Makes every token void, and writes another one for the operator where the coordinator runs. */
+  rotate(): Promise<void>;
 }
 
 export interface Documents {

@@ -110,6 +110,9 @@ export type TokenRequest = z.infer<typeof tokenRequest>;
 export const tokenAnswer = z.strictObject({ token: z.string(), expiresEpochMs: epochMs });
 export type TokenAnswer = z.infer<typeof tokenAnswer>;
 
+export const rotationRequest = z.strictObject({});
+export const rotationAnswer = z.strictObject({ rotated: z.literal("yes") });
+
 const file = z.strictObject({ name: z.string().min(1).max(1024), text: z.string() });
 
 /** What was checked elsewhere is looked at by who applies it. */

@@ -63,7 +63,7 @@ interface SigningKey {
 
 export class Tokens {
   readonly #parts: TokensParts;
-  readonly #key: SigningKey;
+  #key: SigningKey;
 
   private constructor(parts: TokensParts, key: SigningKey) {
     this.#parts = parts;
@@ -73,12 +73,15 @@ export class Tokens {
   /** With the key that the store has, or a new one that is put there. */
   static async open(parts: TokensParts): Promise<Tokens> {
     const { store } = parts;
-    if ((await store.readSecret("tokens")) === null) {
-      const { privateKey } = await generateKeyPair(algorithm, { extractable: true });
-      // A conflict: another coordinator made one at the same time, and that one holds.
-      await store.swapSecret("tokens", JSON.stringify(await exportJWK(privateKey)), 0);
-    }
-    return new Tokens(parts, await readKey((await store.readSecret("tokens"))!.text));
+    if ((await store.readSecret("tokens")) === null) await replaceKey(store, 0);
+    return new Tokens(parts, await storedKey(store));
+  }
+
+  /** With another key: whatever was made until now, of either kind, holds no more when it resolves. */
+  async rotate(): Promise<void> {
+    const { store } = this.#parts;
+    await replaceKey(store, (await store.readSecret("tokens"))?.revision ?? 0);
+    this.#key = await storedKey(store);
   }
 
   async createJoin({ trustDomain, service, ttlMs, uses }: JoinTokenWish): Promise<CreatedToken> {
@@ -97,7 +100,7 @@ export class Tokens {
     return { token, expiresEpochMs: expires * 1000 };
   }
 
-  /** Holds as long as the store's key does: it is a file that only the operator can read. */
+  /** Holds until `rotate`: it is a file that only the operator can read. */
   createOperator(who: string): Promise<string> {
     const { clock, random, rootFingerprint: root } = this.#parts;
     return this.#signed(
@@ -193,7 +196,7 @@ function refusalOf(error: unknown, audience: string): unknown {
 function forged(): Refusal {
   return new Refusal(
     "token-forged",
-    "the token was not made by this mesh's coordinator, or was changed since",
+    "the token was not made by this mesh's coordinator, or was changed since, or all tokens were taken back since",
   );
 }
 
@@ -203,6 +206,16 @@ function foreign(why: string): Refusal {
 
 function secondsText(seconds: number | undefined): string {
   return new Date((seconds ?? 0) * 1000).toISOString();
+}
+
+/** A conflict: another coordinator made one at the same time, and that one holds. */
+async function replaceKey(store: Store, revision: number): Promise<void> {
+  const { privateKey } = await generateKeyPair(algorithm, { extractable: true });
+  await store.swapSecret("tokens", JSON.stringify(await exportJWK(privateKey)), revision);
+}
+
+async function storedKey(store: Store): Promise<SigningKey> {
+  return readKey((await store.readSecret("tokens"))!.text);
 }
 
 async function readKey(text: string): Promise<SigningKey> {

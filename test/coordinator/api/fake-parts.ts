@@ -97,6 +97,7 @@ export class FakeParts {
           if (token === "right") return "operator";
           throw new Refusal("operator-needed", "the token is not the operator's");
         },
+        rotate: async () => {},
       },
       documents: {
         apply: async (request, by, how) => {

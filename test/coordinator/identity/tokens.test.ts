@@ -152,6 +152,23 @@ describe("join token", () => {
     expect(await next.tokens.checkOperator(operator)).toBe("maria");
   });
 
+  test("tokens hold no more after a rotation, of either kind, also after a restart; new ones do", async () => {
+    const { tokens, store, clock, check } = await makeTokens();
+    const [{ token }, operator] = [await tokens.createJoin(wish), await tokens.createOperator("maria")];
+    await tokens.rotate();
+    const [{ token: next }, nextOperator] = [
+      await tokens.createJoin(wish),
+      await tokens.createOperator("maria"),
+    ];
+    const restarted = await makeTokens(store, clock);
+    for (const one of [{ tokens, check }, restarted]) {
+      expect(await one.check(token)).toBe("token-forged");
+      expect(await reasonOf(one.tokens.checkOperator(operator))).toBe("token-forged");
+      expect(await one.check(next)).toBe("none");
+      expect(await one.tokens.checkOperator(nextOperator)).toBe("maria");
+    }
+  });
+
   test("a clock that is set back makes no used token new", async () => {
     const { tokens, store, clock } = await makeTokens();
     const { token } = await tokens.createJoin(wish);
