@@ -258,7 +258,11 @@ describe("clearway coordinator", () => {
     const file = join(at, "mesh.yaml");
     writeFileSync(file, document("3s"));
     const compared = await start(at);
-    expect(compared.program.output()).toContain("mesh.yaml is not what holds (1 change); this applies it:");
+    // The lines behind the one that `start` waits for come in a piece of their own at times.
+    await until(
+      () => compared.program.output(),
+      (said) => said.includes("mesh.yaml is not what holds (1 change); this applies it:"),
+    );
     expect(compared.program.output()).toContain("version 1 of the mesh document");
     await compared.program.stop();
 
