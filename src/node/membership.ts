@@ -1,5 +1,6 @@
 /** A node's place in a mesh, as its supervisor sees it. */
 import type { Problem, ServiceState, Snapshot } from "../snapshot.ts";
+import type { MeshStatus } from "./mesh/mesh-status.ts";
 import type { Registry } from "./service-watch/registry.ts";
 
 export interface Membership {
@@ -16,6 +17,8 @@ export interface Membership {
   find(services: readonly string[]): Promise<readonly string[]>;
   /** Of what the mesh says and this node refuses; empty while it uses the newest. */
   problems(): readonly Problem[];
+  /** Null while it is in no mesh. */
+  status(): MeshStatus | null;
   /** What is wrong although the node serves, in words. */
   warnings(): readonly string[];
   /** What whoever started the node is told of it, one line each. */

@@ -6,7 +6,9 @@ import type { EndpointConfig, ListenerConfig, RouteConfig, ServiceConfig } from 
 import type { RouteTotals } from "../telemetry/index.ts";
 import { addressText } from "./addresses.ts";
 import { type FilterSources, filtersView } from "./filter-view.ts";
+import type { Membership } from "./membership.ts";
 import { mergedReport } from "./merged-report.ts";
+import { meshStatusView } from "./mesh/mesh-status.ts";
 import type { ServiceKnowledge } from "./service-watch/service-watch.ts";
 import type { ReportedWorker } from "./worker-pool.ts";
 
@@ -14,6 +16,8 @@ export interface SnapshotSources extends FilterSources {
   readonly node: string;
   readonly programVersion: string;
   readonly file: string;
+  /** Null where there is no mesh. */
+  readonly membership: Pick<Membership, "status"> | null;
   /** The config in its own grammar, with every default. */
   readonly resolved: unknown;
   /** As bound. */
@@ -32,6 +36,7 @@ export function snapshotView(sources: SnapshotSources): object {
     version: live?.version ?? null,
     file: sources.file,
     admin: admin === null ? null : addressText(admin),
+    mesh: meshStatusView(sources.membership?.status() ?? null),
     workers: workers.map(workerView),
     listeners: live?.listeners.map((listener) => listenerView(listener, report.listeners, totals)) ?? [],
     filters: filtersView(sources),

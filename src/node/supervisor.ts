@@ -21,7 +21,7 @@ import {
 import { type AdminApp, adminApp } from "./admin.ts";
 import { AdminServer, type PreparedMove } from "./admin-server.ts";
 import { Announcements, startFailure } from "./announcements.ts";
-import { CertificateWatch, certificateGauge } from "./certificate-watch.ts";
+import { CertificateWatch } from "./certificate-watch.ts";
 import { type Companion, requestsTo } from "./companion.ts";
 import type { ConfigSource } from "./config-source.ts";
 import type { Resolver } from "./dns/resolver.ts";
@@ -29,10 +29,10 @@ import { PluginGuard } from "./guard/plugin-guard.ts";
 import { rollbackHints, rollbackProblems } from "./guard/rollback-problems.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
 import type { Membership } from "./membership.ts";
+import { nodeGauges } from "./node-gauges.ts";
 import { processFacts } from "./process-facts.ts";
 import { type Activation, Reloads, type RightConfig } from "./reloads.ts";
 import { ServiceStatus } from "./service-status.ts";
-import { watchGauges } from "./service-watch/gauges.ts";
 import { ServiceWatch } from "./service-watch/service-watch.ts";
 import { snapshotView } from "./snapshot-view.ts";
 import { systemNotes } from "./system-notes.ts";
@@ -330,20 +330,20 @@ class Supervisor {
 
   async #metrics(): Promise<string> {
     await this.#pool.measure();
-    const { processes, programVersion: version } = this.#parts;
+    const { membership, processes, programVersion: version } = this.#parts;
     const facts = await processFacts(processes, this.#pool.status);
-    const watched = watchGauges(this.#live?.services ?? [], (service) => this.#services.knowledge(service));
-    const gauges = [...watched, certificateGauge(this.#live)];
+    const gauges = nodeGauges(this.#live, membership, (service) => this.#services.knowledge(service));
     return this.#aggregator.render({ version, processes: facts, gauges });
   }
 
   async #view(): Promise<unknown> {
     await this.#pool.measure();
-    const { programVersion, source } = this.#parts;
+    const { membership, programVersion, source } = this.#parts;
     return snapshotView({
       node: this.#options.nodeId,
       programVersion,
       file: source.name,
+      membership,
       live: this.#live,
       resolved: this.#resolved,
       admin: this.#admin.address,

@@ -82,7 +82,15 @@ async function serve(place: Place, workers: number): Promise<number> {
     unwatch: () => {},
   };
   const membership: Membership = {
-    ...{ registry, serves() {}, observed() {}, problems: () => [], warnings: () => [], notes: () => [] },
+    ...{
+      registry,
+      serves() {},
+      observed() {},
+      problems: () => [],
+      status: () => null,
+      warnings: () => [],
+      notes: () => [],
+    },
     leave: async () => {},
     close: async () => {},
     async find(services) {

@@ -32,6 +32,7 @@ export class FeedReader {
   #connection = 0;
   #cancelTimer: () => void = () => {};
   #closed = false;
+  #live: "yes" | "no" = "no";
 
   constructor(parts: FeedReaderParts) {
     this.#parts = parts;
@@ -41,6 +42,11 @@ export class FeedReader {
 
   warning(): string | null {
     return this.#outage.warning();
+  }
+
+  /** Whether this connection said all that there was, and stands. */
+  get connected(): boolean {
+    return this.#live === "yes";
   }
 
   /** From now on of these services. */
@@ -63,6 +69,7 @@ export class FeedReader {
     this.#cancelTimer();
     this.#feed?.close();
     this.#feed = null;
+    this.#live = "no";
     void this.#read(++this.#connection);
   }
 
@@ -86,6 +93,7 @@ export class FeedReader {
         const change = view.take(message);
         if (change === null) continue;
         live = true;
+        this.#live = "yes";
         this.#backoff.succeeded();
         this.#outage.worked();
         this.#parts.changed(change);
@@ -109,6 +117,7 @@ export class FeedReader {
     this.#cancelTimer();
     this.#feed?.close();
     this.#feed = null;
+    this.#live = "no";
     if (problem !== null) this.#outage.failed(problem);
     this.#cancelTimer = this.#parts.clock.after(this.#backoff.nextMs(), () => this.#connect());
   }

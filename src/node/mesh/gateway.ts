@@ -12,6 +12,7 @@ import type { FindToken } from "./credentials-keeper.ts";
 import { gatewaySnapshot, registeredServices } from "./gateway-snapshot.ts";
 import { type Known, LiveDocument } from "./live-document.ts";
 import { type MemberParts, MeshMember } from "./mesh-member.ts";
+import type { MeshStatus } from "./mesh-status.ts";
 import { openState } from "./open-state.ts";
 import { withOthers } from "./used-services.ts";
 
@@ -148,6 +149,10 @@ export class Gateway implements ConfigSource, Membership {
   /** Its routes name all that it calls. */
   async find(services: readonly string[]): Promise<readonly string[]> {
     return services;
+  }
+
+  status(): MeshStatus | null {
+    return this.#joined?.member.status(this.#live.version, this.#joined.as.coordinators) ?? null;
   }
 
   problems(): readonly Problem[] {

@@ -34,6 +34,7 @@ export class LeaseKeeper {
   #told: readonly Instance[] | null = null;
   #version: number | null = null;
   #toldAtMs = -Infinity;
+  #toldAtEpochMs: number | null = null;
   #failing: "yes" | "no" = "no";
   #leaving: "yes" | "no" = "no";
   #closed = false;
@@ -46,6 +47,11 @@ export class LeaseKeeper {
 
   warning(): string | null {
     return this.#outage.warning();
+  }
+
+  /** When the coordinator last heard of it; null before it did. */
+  get toldAtEpochMs(): number | null {
+    return this.#toldAtEpochMs;
   }
 
   /** From now on these. Resolves when the coordinator knows them, or when one try to tell it failed. */
@@ -104,6 +110,7 @@ export class LeaseKeeper {
       const answer = await lease({ node, instances, ...(version === null ? {} : { version }) });
       this.#told = instances;
       this.#toldAtMs = clock.now();
+      this.#toldAtEpochMs = clock.epochMs();
       this.#failing = "no";
       this.#everyMs = Math.max(renewEveryMsMin, answer.renewEveryMs);
       this.#backoff.succeeded();

@@ -23,6 +23,11 @@ export class LiveDocument {
     this.#tell = tell;
   }
 
+  /** The version that holds; null before there is one. */
+  get version(): number | null {
+    return this.#told === 0 ? null : this.#told;
+  }
+
   loaded(snapshot: number, from: MadeFrom): void {
     this.#loaded = { ...from, snapshot };
   }

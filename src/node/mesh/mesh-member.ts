@@ -10,6 +10,7 @@ import { faultText } from "./coordinator.ts";
 import { CredentialsKeeper, type FindToken, type KeyRequest } from "./credentials-keeper.ts";
 import { FeedReader } from "./feed-reader.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
+import { countedInstances, type MeshStatus } from "./mesh-status.ts";
 import { type MeshChange, type MeshKnowledge, MeshView } from "./mesh-view.ts";
 import { NodeState, type OwnCredentials } from "./node-state.ts";
 import { RulesTrial } from "./rules-trial.ts";
@@ -148,6 +149,18 @@ export class MeshMember {
   /** Of the newest rules, which this node refuses; empty while they hold. */
   problems(): readonly Problem[] {
     return this.#rules.problems;
+  }
+
+  status(live: number | null, coordinators: readonly string[]): MeshStatus {
+    const { identity, expiresEpochMs } = this.own;
+    return {
+      ...{ identity, coordinators },
+      certificateEndsEpochMs: expiresEpochMs,
+      feed: this.#feed.connected ? "connected" : "not connected",
+      document: { live, known: this.knowledge?.version ?? null },
+      leaseRenewedEpochMs: this.lease.toldAtEpochMs,
+      instances: countedInstances(this.knowledge),
+    };
   }
 
   warnings(): readonly string[] {

@@ -13,6 +13,7 @@ import { faultText } from "./coordinator.ts";
 import type { FindToken } from "./credentials-keeper.ts";
 import { type Known, LiveDocument } from "./live-document.ts";
 import { type MemberParts, MeshMember } from "./mesh-member.ts";
+import type { MeshStatus } from "./mesh-status.ts";
 import { openState } from "./open-state.ts";
 import { Outage } from "./outage.ts";
 import type { SettledRules } from "./settled-rules.ts";
@@ -28,6 +29,7 @@ export interface SidecarParts extends MemberParts {
 
 export interface SidecarOptions {
   readonly role: SidecarRole;
+  readonly coordinators: readonly string[];
   /** The state folder. */
   readonly state: string;
   /** Whether code that the mesh document brings is run. */
@@ -219,6 +221,11 @@ export class Sidecar implements ConfigSource, Membership {
     const missing = await this.#asked.find(services);
     this.#changed();
     return missing;
+  }
+
+  status(): MeshStatus | null {
+    // It joins before the node serves anything, admin too.
+    return this.#member?.status(this.#live.version, this.#options.coordinators) ?? null;
   }
 
   problems(): readonly Problem[] {

@@ -76,9 +76,9 @@ export function startGateway(parts: MeshStartParts, file: ConfigSource) {
 
 export function startSidecar(parts: SidecarStartParts, { read, given, command }: SidecarStart) {
   const { clock, environment, files, stderr, pid, terminal, startCommand } = parts;
-  const { coordinators, ...options } = read;
+  const { coordinators } = read;
   const log = createLog((line) => stderr.line(line), { process: "supervisor", pid });
-  log.configure(options.role.log);
+  log.configure(read.role.log);
   const coordinator = new URL(coordinators[0]!);
   const sidecar = new Sidecar(
     {
@@ -94,7 +94,7 @@ export function startSidecar(parts: SidecarStartParts, { read, given, command }:
         ),
       findToken: tokenFinder(given, environment, (path) => files.read(path)),
     },
-    options,
+    read,
   );
   const companion =
     command === null
@@ -106,7 +106,7 @@ export function startSidecar(parts: SidecarStartParts, { read, given, command }:
             error: (text) => terminal.error(text),
           },
           command,
-          appName(options.role.service),
+          appName(read.role.service),
         );
   return { source: sidecar, membership: sidecar, companion };
 }
