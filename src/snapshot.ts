@@ -144,6 +144,8 @@ export interface RouteConfig {
   /** The listener's filters are not repeated here. */
   readonly filters: readonly FilterEntry[];
   readonly timeoutMs: number;
+  /** Whether its owner wrote that, and it is no default. */
+  readonly timeoutSource?: "written";
   readonly action: RouteAction;
   readonly place: SourcePlace;
 }
@@ -277,6 +279,8 @@ export interface ServiceConfig {
   readonly dns: DnsConfig | null;
   /** The service as the mesh's registry knows it, where that says who its endpoints are; never beside `dns`. */
   readonly registry: string | null;
+  /** With `registry`: what its owner wrote, `limits.pending` and `loadBalancing`; the rest are defaults. */
+  readonly written?: readonly string[];
   readonly loadBalancing: LoadBalancing;
   /** A new endpoint gets its full share only after this long; 0 for at once. */
   readonly slowStartMs: number;

@@ -49,7 +49,12 @@ export function readRoutes(
   context: FilterContext,
 ): readonly RouteConfig[] | null {
   const drafts = parts.map((part) => readRoute(part, context));
-  return routesOf(drafts, { timeoutMs, host: "" }, context);
+  const routes = routesOf(drafts, { timeoutMs, host: "" }, context);
+  const written = { timeoutSource: "written" } as const;
+  return (
+    routes?.map((route, index) => (drafts[index]!.timeoutMs === null ? route : { ...route, ...written })) ??
+    null
+  );
 }
 
 /** The same, once each was read; `host` is what their names begin with where no host is matched. */

@@ -16,7 +16,7 @@ import {
 } from "./grammar/service.ts";
 import { inMeshDocument } from "./grammar.ts";
 import { mergeLimits } from "./limits.ts";
-import { childOf, emptyPart, isNothing, type Part, spotOf } from "./located.ts";
+import { childOf, childrenOf, emptyPart, isNothing, type Part, spotOf } from "./located.ts";
 import type { Report } from "./problem.ts";
 import { lineOf, placeName } from "./source.ts";
 import { readServiceTls } from "./tls.ts";
@@ -62,6 +62,15 @@ export function readService(name: string, part: Part, context: ServiceContext): 
     messageLimits: { ...merged, idleTimeoutMs: idle },
     place: { file: part.key.file.name, line: lineOf(part.key) },
   };
+}
+
+/** Settings of a service that a mesh document may have too, as far as this file has them. */
+export function writtenIn(service: Part): readonly string[] {
+  const within = (name: string) =>
+    childrenOf(childOf(service, name) ?? emptyPart(service)).map(([key]) => `${name}.${key}`);
+  const whole = ["loadBalancing", "slowStart", "panic", "outlierDetection"];
+  const names = whole.filter((name) => childOf(service, name) !== null);
+  return [...names, ...within("limits"), ...within("timeouts")];
 }
 
 /** Where its endpoints come from: exactly one of the two keys says so. */

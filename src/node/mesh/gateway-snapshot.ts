@@ -1,5 +1,4 @@
 /** What a gateway serves: its own file, and where that names a service of the mesh, what the mesh document says of it. */
-import { serviceLimitsGrammar, timeoutsGrammar } from "../../config/grammar/service.ts";
 import { defaultLimits } from "../../config/limits.ts";
 import type { MeshService } from "../../mesh.ts";
 import type {
@@ -69,17 +68,24 @@ function meshService(
     place: service.place,
   };
   const called = calledService(rules ?? unknown, credentials);
-  const { connect, idle } = timeoutsGrammar.parse({});
-  const { connections, pending, requests } = serviceLimitsGrammar.parse({});
-  const chosen = <Value>(own: Value, theirs: Value, unsaid: Value): Value =>
-    same(own, unsaid) ? theirs : own;
+  /** A default that the file writes goes before the document's value too. */
+  const of = (setting: string) => (service.written?.includes(setting) ? service : called);
   return {
     ...called,
     name,
-    loadBalancing: chosen(service.loadBalancing, called.loadBalancing, { policy: "least-latency" }),
-    outlierDetection: chosen(service.outlierDetection, called.outlierDetection, null),
-    limits: chosen(service.limits, called.limits, { connections, pending, requests }),
-    timeouts: chosen(service.timeouts, called.timeouts, { connectMs: connect, idleMs: idle }),
+    loadBalancing: of("loadBalancing").loadBalancing,
+    slowStartMs: of("slowStart").slowStartMs,
+    panicShare: of("panic").panicShare,
+    outlierDetection: of("outlierDetection").outlierDetection,
+    limits: {
+      connections: of("limits.connections").limits.connections,
+      pending: of("limits.pending").limits.pending,
+      requests: of("limits.requests").limits.requests,
+    },
+    timeouts: {
+      connectMs: of("timeouts.connect").timeouts.connectMs,
+      idleMs: of("timeouts.idle").timeouts.idleMs,
+    },
     messageLimits: service.messageLimits,
     place: service.place,
   };
@@ -146,9 +152,14 @@ function joined(
     name: unconditional ? own.name : `${own.name}/${theirs.name}`,
     match,
     filters: bothFilters(own.filters, theirs.filters),
-    timeoutMs: own.timeoutMs === defaultLimits.routeTimeoutMs ? theirs.timeoutMs : own.timeoutMs,
+    timeoutMs: ownTimeout(own) ? own.timeoutMs : theirs.timeoutMs,
     action: { ...own.action, to },
   };
+}
+
+/** Whether its file says it: at the route itself, or as a limit that is no default. */
+function ownTimeout({ timeoutMs, timeoutSource }: RouteConfig): boolean {
+  return timeoutSource === "written" || timeoutMs !== defaultLimits.routeTimeoutMs;
 }
 
 function bothMatch(own: RouteMatch, theirs: RouteMatch): RouteMatch | null {

@@ -146,10 +146,30 @@ describe("gatewaySnapshot", () => {
         }),
       },
     });
-    const own = registered("payments", { loadBalancing: { policy: "random" } });
+    const own = registered("payments", { loadBalancing: { policy: "random" }, written: ["loadBalancing"] });
     const [service] = made([], [own], theirs).services;
     expect(service!.loadBalancing).toEqual({ policy: "random" });
     expect(service!.limits).toEqual({ connections: 5, pending: 5, requests: 5 });
+  });
+
+  test("a default that the file writes goes before the document's value", () => {
+    const theirs = meshService("payments", {
+      caller: {
+        routes: [route("payments", { timeoutMs: 2_000 })],
+        others: [],
+        service: serviceConfig("payments", {
+          loadBalancing: { policy: "round-robin" },
+          limits: { connections: 5, pending: 5, requests: 5 },
+        }),
+      },
+    });
+    const own = registered("payments", { written: ["loadBalancing", "limits.pending"] });
+    const timed = (changed: Partial<RouteConfig>) =>
+      routesOf(made([route("payments", changed)], [own], theirs))[0]!.timeoutMs;
+    const [service] = made([], [own], theirs).services;
+    expect(service!.loadBalancing).toEqual({ policy: "least-latency" });
+    expect(service!.limits).toEqual({ connections: 5, pending: 1024, requests: 5 });
+    expect([timed({}), timed({ timeoutSource: "written" })]).toEqual([2_000, 15_000]);
   });
 
   test("services that the document's filters send to are there too, under another name of the file as well", () => {
