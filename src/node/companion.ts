@@ -107,10 +107,14 @@ export function proxyVariables(
   const proxy = `http://${addressText(outbound)}`;
   const excepted = environment.NO_PROXY ?? environment.no_proxy ?? "";
   const all = [...new Set([...excepted.split(",").map((host) => host.trim()), ...local])];
+  const secure = environment.HTTPS_PROXY ?? environment.https_proxy ?? proxy;
   const direct = all.filter((host) => host !== "").join(",");
   return {
     HTTP_PROXY: proxy,
     http_proxy: proxy,
+    // Hosts outside by way of the node too, so that `egress` holds for them; one that is there leads somewhere for a reason.
+    HTTPS_PROXY: secure,
+    https_proxy: secure,
     NO_PROXY: direct,
     no_proxy: direct,
     // Node from 22.21 and 24 obeys the others only then.

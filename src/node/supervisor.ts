@@ -36,6 +36,7 @@ import { ServiceStatus } from "./service-status.ts";
 import { ServiceWatch } from "./service-watch/service-watch.ts";
 import { snapshotView } from "./snapshot-view.ts";
 import { systemNotes } from "./system-notes.ts";
+import { Termination, type TerminationCause } from "./termination.ts";
 import { WorkerPool } from "./worker-pool.ts";
 import type { WorkerPlace, WorkerProcess } from "./worker-process.ts";
 
@@ -91,10 +92,7 @@ class Supervisor {
   readonly #status: ServiceStatus;
   readonly #ports: ChosenPorts;
   readonly #startedAtMs: number;
-  readonly #stop = Promise.withResolvers<void>();
-  #stopping = false;
-  /** What ended it, for the command beside it. */
-  #signal: "SIGTERM" | "SIGINT" = "SIGTERM";
+  readonly #termination = new Termination();
   #live: Snapshot | null = null;
   #resolved: unknown = null;
   #reloads: Reloads | null = null;
@@ -165,7 +163,7 @@ class Supervisor {
 
   async run(): Promise<number> {
     this.#hearSignals();
-    const problems = await Promise.race([this.#start(), this.#stop.promise.then((): Problem[] => [])]);
+    const problems = await Promise.race([this.#start(), this.#termination.begun.then((): Problem[] => [])]);
     const { companion, formatProblem, source, terminal } = this.#parts;
     if (problems.length > 0) {
       const explained = problems.map((problem) => source.explained(problem));
@@ -173,13 +171,11 @@ class Supervisor {
       this.#pool.kill();
       return 1;
     }
-    if (companion !== null && !this.#stopping) {
+    if (companion !== null && !this.#termination.stopping) {
       companion.start(this.#live!);
-      void companion.ended.then(() => {
-        if (!this.#stopping) this.#terminate("SIGTERM");
-      });
+      void companion.ended.then(() => this.#terminate("command"));
     }
-    await this.#stop.promise;
+    await this.#termination.begun;
     return this.#end();
   }
 
@@ -304,7 +300,7 @@ class Supervisor {
   }
 
   #replaceWorkers(): void {
-    if (!this.#stopping && this.#live !== null) this.#pool.replaceAll();
+    if (!this.#termination.stopping && this.#live !== null) this.#pool.replaceAll();
   }
 
   #adminApp(): AdminApp {
@@ -323,7 +319,7 @@ class Supervisor {
   }
 
   #unready(): string | null {
-    if (this.#stopping) return "the node is draining";
+    if (this.#termination.stopping) return "the node is draining";
     if (this.#live === null) return "the node is starting";
     return this.#pool.lacking(this.#live.version);
   }
@@ -359,15 +355,10 @@ class Supervisor {
     return { file: this.#parts.source.name, line: 1 };
   }
 
-  #terminate(signal: "SIGTERM" | "SIGINT"): void {
-    if (this.#stopping) {
-      this.#parts.companion?.kill();
-      this.#pool.kill();
-      return;
-    }
-    this.#stopping = true;
-    this.#signal = signal;
-    this.#stop.resolve();
+  #terminate(cause: TerminationCause): void {
+    if (this.#termination.hear(cause) === "in order") return;
+    this.#parts.companion?.kill();
+    this.#pool.kill();
   }
 
   async #end(): Promise<number> {
@@ -394,6 +385,6 @@ class Supervisor {
     const { clock } = this.#parts;
     const requests = async () => requestsTo(companion.service, await this.#pool.report());
     await companion.finished(requests, (endsAtMs - clock.now()) / 2);
-    return companion.end(this.#signal, Math.max(0, endsAtMs - clock.now()));
+    return companion.end(this.#termination.signal, Math.max(0, endsAtMs - clock.now()));
   }
 }

@@ -75,10 +75,21 @@ describe("Companion", () => {
 });
 
 describe("proxyVariables", () => {
+  test("a proxy for HTTPS that the environment has stays", () => {
+    const bind = { host: "127.0.0.1", port: 4140 };
+    const HTTPS_PROXY = "http://proxy.example:3128";
+    expect(proxyVariables(bind, { HTTPS_PROXY })).toMatchObject({
+      HTTP_PROXY: "http://127.0.0.1:4140",
+      ...{ HTTPS_PROXY, https_proxy: HTTPS_PROXY },
+    });
+  });
+
   test("what the environment excepts from proxies stays excepted", () => {
     const bind = { host: "::1", port: 4140 };
     expect(proxyVariables(bind, { NO_PROXY: "db.internal, localhost" })).toMatchObject({
       HTTP_PROXY: "http://[::1]:4140",
+      HTTPS_PROXY: "http://[::1]:4140",
+      https_proxy: "http://[::1]:4140",
       NO_PROXY: "db.internal,localhost,127.0.0.1,::1",
       no_proxy: "db.internal,localhost,127.0.0.1,::1",
       NODE_USE_ENV_PROXY: "1",

@@ -126,7 +126,7 @@ function withMeshRoutes(
 }
 
 /** The one service that a route sends to, of whatever version; null for others: their file says how they are shared. */
-function onlyTarget({ action }: RouteConfig): string | null {
+export function onlyTarget({ action }: RouteConfig): string | null {
   if (action.kind !== "forward" || action.to.length !== 1) return null;
   const [target] = action.to;
   return target!.version === null ? target!.service : null;
@@ -158,7 +158,7 @@ function joined(
 }
 
 /** Whether its file says it: at the route itself, or as a limit that is no default. */
-function ownTimeout({ timeoutMs, timeoutSource }: RouteConfig): boolean {
+export function ownTimeout({ timeoutMs, timeoutSource }: RouteConfig): boolean {
   return timeoutSource === "written" || timeoutMs !== defaultLimits.routeTimeoutMs;
 }
 
@@ -179,11 +179,11 @@ function bothMatch(own: RouteMatch, theirs: RouteMatch): RouteMatch | null {
 /** The narrower of two paths of which one contains the other; of others no single path says what both match. */
 function bothPaths(own: string | null, theirs: string | null): string | null {
   if (own === null || theirs === null || own === theirs) return own ?? theirs;
-  if (contains(own, theirs)) return theirs;
-  return contains(theirs, own) ? own : "none";
+  if (containsPath(own, theirs)) return theirs;
+  return containsPath(theirs, own) ? own : "none";
 }
 
-function contains(wide: string, narrow: string): boolean {
+export function containsPath(wide: string, narrow: string): boolean {
   if (!wide.endsWith("/*") || wide.includes(":")) return false;
   const prefix = wide.slice(0, -1);
   return narrow.startsWith(prefix) || narrow === prefix.slice(0, -1);
