@@ -28,7 +28,7 @@ import { namedParts } from "./named-parts.ts";
 import { Report } from "./problem.ts";
 import { resolvedConfig } from "./resolved.ts";
 import { readSecrets } from "./secrets.ts";
-import { readService, writtenIn } from "./services.ts";
+import { readService, withWritten } from "./services.ts";
 import { aroundCheck, aroundWork, type FilterTrial } from "./trial.ts";
 
 export interface LoadOptions {
@@ -165,10 +165,8 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
   const general = { ...context, limits: nodeLimits?.limits ?? defaultLimits, registry };
 
   const serviceParts = namedParts(root, "services", { report, name: partName });
-  const services = (serviceParts ?? []).map(([name, part]) => {
-    const service = readService(name, part, general);
-    return service === null || service.registry === null ? service : { ...service, written: writtenIn(part) };
-  });
+  const services =
+    serviceParts?.map(([name, part]) => withWritten(readService(name, part, general), part)) ?? [];
   const named = whole && !isMisspelt("services", root, rootKeys);
   const names = named && serviceParts !== null ? new Set(serviceParts.map(([name]) => name)) : null;
 

@@ -64,8 +64,13 @@ export function readService(name: string, part: Part, context: ServiceContext): 
   };
 }
 
+/** For one whose settings a mesh document may say too. */
+export function withWritten(service: ServiceConfig | null, part: Part): ServiceConfig | null {
+  return service === null || service.registry === null ? service : { ...service, written: writtenIn(part) };
+}
+
 /** Settings of a service that a mesh document may have too, as far as this file has them. */
-export function writtenIn(service: Part): readonly string[] {
+function writtenIn(service: Part): readonly string[] {
   const within = (name: string) =>
     childrenOf(childOf(service, name) ?? emptyPart(service)).map(([key]) => `${name}.${key}`);
   const whole = ["loadBalancing", "slowStart", "panic", "outlierDetection"];

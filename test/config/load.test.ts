@@ -143,24 +143,6 @@ test("loadConfig makes the snapshot of the whole grammar", async () => {
   expect(snapshot?.resolver).toEqual({ servers: [{ host: "127.0.0.1", port: 5353 }], timeoutMs: 250 });
 });
 
-test("loadConfig notes what is written of what a mesh document may say too", async () => {
-  const { snapshot } = await load({
-    "clearway.yaml": `
-mesh: { coordinator: https://127.0.0.1:1, service: edge }
-listeners:
-  web:
-    bind: ":80"
-    routes: [{ match: { path: /a }, to: payments, timeout: 15s }, { to: payments }]
-services: { payments: { loadBalancing: least-latency, limits: { pending: 1024 } }, accounts: {} }
-`,
-  });
-  expect(snapshot!.services.map(({ written }) => written)).toEqual([["loadBalancing", "limits.pending"], []]);
-  expect(snapshot!.listeners[0]!.routes.map(({ timeoutSource }) => timeoutSource)).toEqual([
-    "written",
-    undefined,
-  ]);
-});
-
 test("loadConfig makes plain data, which survives the way to another process", async () => {
   const { snapshot } = await load({ "clearway.yaml": full });
   expect(JSON.parse(JSON.stringify(snapshot))).toEqual(snapshot);

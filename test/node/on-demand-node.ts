@@ -63,6 +63,18 @@ interface Place {
   readonly mesh: readonly string[];
 }
 
+/** Of a place in a mesh, all that this node does not need. */
+const quiet = {
+  serves() {},
+  observed() {},
+  problems: () => [],
+  status: () => null,
+  warnings: () => [],
+  notes: () => [],
+  leave: async () => {},
+  close: async () => {},
+};
+
 async function serve(place: Place, workers: number): Promise<number> {
   const memory = await createSharedMemory(nodeMemoryBytes);
   const startWorker = (at: WorkerPlace) =>
@@ -82,17 +94,8 @@ async function serve(place: Place, workers: number): Promise<number> {
     unwatch: () => {},
   };
   const membership: Membership = {
-    ...{
-      registry,
-      serves() {},
-      observed() {},
-      problems: () => [],
-      status: () => null,
-      warnings: () => [],
-      notes: () => [],
-    },
-    leave: async () => {},
-    close: async () => {},
+    ...quiet,
+    registry,
     async find(services) {
       terminal.out(`asked for ${services.join()}`);
       await Bun.sleep(feedMs);
