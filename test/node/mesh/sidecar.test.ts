@@ -49,6 +49,7 @@ async function sidecarWith(find: () => Promise<string>) {
         inbound: { host: "0.0.0.0", port: 4143 },
         ...{ zone: null, drainMs: 0, log: { level: "info", format: "json" }, upstreams: [] },
       },
+      coordinators: [],
       ...{ state: ".clearway/payments", plugins: "yes", version: null, advertised: null },
     },
   );
