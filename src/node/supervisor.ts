@@ -12,13 +12,13 @@ import {
   type Binding,
   bindingProblem,
   ChosenPorts,
-  hostOf,
   listenFailure,
   plainProblem,
   refusedBindings,
   type TryBind,
 } from "./addresses.ts";
 import { type AdminApp, adminApp } from "./admin.ts";
+import { AdminAnswers } from "./admin-answers.ts";
 import { AdminServer, type PreparedMove } from "./admin-server.ts";
 import { Announcements, startFailure } from "./announcements.ts";
 import { CertificateWatch } from "./certificate-watch.ts";
@@ -26,15 +26,12 @@ import { type Companion, requestsTo } from "./companion.ts";
 import type { ConfigSource } from "./config-source.ts";
 import type { Resolver } from "./dns/resolver.ts";
 import { PluginGuard } from "./guard/plugin-guard.ts";
-import { rollbackHints, rollbackProblems } from "./guard/rollback-problems.ts";
+import { rollbackHints } from "./guard/rollback-problems.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
 import type { Membership } from "./membership.ts";
-import { nodeGauges } from "./node-gauges.ts";
-import { processFacts } from "./process-facts.ts";
 import { type Activation, Reloads, type RightConfig } from "./reloads.ts";
 import { ServiceStatus } from "./service-status.ts";
 import { ServiceWatch } from "./service-watch/service-watch.ts";
-import { snapshotView } from "./snapshot-view.ts";
 import { systemNotes } from "./system-notes.ts";
 import { Termination, type TerminationCause } from "./termination.ts";
 import { WorkerPool } from "./worker-pool.ts";
@@ -304,51 +301,19 @@ class Supervisor {
   }
 
   #adminApp(): AdminApp {
-    return adminApp({
-      unready: () => this.#unready(),
-      warnings: () => this.#parts.membership?.warnings() ?? [],
-      metrics: () => this.#metrics(),
-      snapshot: () => this.#view(),
-      problems: () => [
-        ...(this.#reloads?.problems ?? []),
-        ...(this.#parts.membership?.problems() ?? []),
-        ...rollbackProblems(this.#live, this.#guard.rollbacks),
-      ],
-      bindHost: () => (this.#live === null ? "" : hostOf(this.#live.admin)),
+    const answers = new AdminAnswers({
+      ...this.#parts,
+      ...{ aggregator: this.#aggregator, pool: this.#pool, guard: this.#guard, services: this.#services },
+      nodeId: this.#options.nodeId,
+      now: () => ({
+        stopping: this.#termination.stopping,
+        live: this.#live,
+        resolved: this.#resolved,
+        problems: this.#reloads?.problems ?? [],
+        admin: this.#admin.address,
+      }),
     });
-  }
-
-  #unready(): string | null {
-    if (this.#termination.stopping) return "the node is draining";
-    if (this.#live === null) return "the node is starting";
-    return this.#pool.lacking(this.#live.version);
-  }
-
-  async #metrics(): Promise<string> {
-    await this.#pool.measure();
-    const { membership, processes, programVersion: version } = this.#parts;
-    const facts = await processFacts(processes, this.#pool.status);
-    const gauges = nodeGauges(this.#live, membership, (service) => this.#services.knowledge(service));
-    return this.#aggregator.render({ version, processes: facts, gauges });
-  }
-
-  async #view(): Promise<unknown> {
-    await this.#pool.measure();
-    const { membership, programVersion, source } = this.#parts;
-    return snapshotView({
-      node: this.#options.nodeId,
-      programVersion,
-      file: source.name,
-      membership,
-      live: this.#live,
-      resolved: this.#resolved,
-      admin: this.#admin.address,
-      workers: await this.#pool.report(),
-      totals: this.#aggregator.summary(),
-      filterTotals: this.#aggregator.filters(),
-      rollbacks: this.#guard.rollbacks,
-      knowledge: (service) => this.#services.knowledge(service),
-    });
+    return adminApp(answers);
   }
 
   get #wholeFile(): SourcePlace {
