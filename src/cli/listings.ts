@@ -109,7 +109,7 @@ async function instances({ calls, name }: ListingFacts): Promise<Listing> {
       ...[one.service, one.id, addressText(one.address), one.state],
       ...[one.version ?? "-", one.zone ?? "-", String(one.weight), one.node],
     ]),
-    none: none("instance", name),
+    none: name === null ? none("instance", null) : `${name} has no instance`,
     json: answer,
     alarm: "no",
   };
@@ -125,7 +125,7 @@ async function nodes({ calls, name }: ListingFacts): Promise<Listing> {
       leaseLeftMs === null ? "-" : `${shortTime(leaseLeftMs)} left`,
       ...(uses === null ? ["no", "-"] : ["yes", uses.join(", ") || "-"]),
     ]),
-    none: none("node", name),
+    none: name === null ? none("node", null) : `${name} has no node`,
     json: { nodes: list },
     alarm: "no",
   };

@@ -135,10 +135,6 @@ export class Registry {
     return [...this.#services.keys()].sort();
   }
 
-  node(id: string): string | null {
-    return this.#owners.get(id) ?? null;
-  }
-
   nodes(): readonly RegisteredNode[] {
     const now = this.#clock.now();
     return [...this.#holders.values()].map(({ service, node, ids, endsAtMs, version }) => ({
@@ -170,8 +166,6 @@ export class Registry {
       if (owner !== undefined && owner !== key) throw instanceTaken(id);
     }
     const { perNode, perService, inAll } = this.#limits;
-    if (!this.#holders.has(key) && this.#holders.size >= inAll)
-      throw tooMany(this.#holders.size + 1, inAll, "the mesh");
     const added = instances.length - (this.#holders.get(key)?.ids.size ?? 0);
     if (instances.length > perNode) throw tooMany(instances.length, perNode, "one node");
     if (added <= 0) return;
