@@ -1,9 +1,11 @@
 /** The store with its mesh on this machine: the services, a sidecar beside each, the coordinator, the gateway. */
+import { accounts } from "./accounts.ts";
 import { gatewayConfig, meshDocument } from "./documents.ts";
 import { type InstanceName, type Member, members, sidecarArguments, tokenFile } from "./members.ts";
 import { healthyInstances, isReady } from "./mesh-view.ts";
 import type { DemoParts, DemoProcess, Operator } from "./parts.ts";
 import { type Pause, wait } from "./pause.ts";
+import { products } from "./products.ts";
 import { firstSplit } from "./rehearsal.ts";
 import { openStore, type Store } from "./store.ts";
 
@@ -76,8 +78,25 @@ export async function openStage(
     says: `not every instance was registered: ${logPath(parts, "coordinator")} says more`,
   });
   const gatewayUrl = `http://127.0.0.1:${port}`;
+  await until(parts, () => callsArrive(parts, gatewayUrl), {
+    process: gateway,
+    says: `calls do not reach every service: ${logPath(parts, "gateway")} says more`,
+  });
   const urls = { gatewayUrl, gatewayAdminUrl, coordinatorUrl };
   return { ...urls, documentPath, members: everybody, store, operator, sidecars, gateway, coordinator };
+}
+
+/** Those who call know of an instance a moment after the coordinator does. */
+async function callsArrive({ fetch }: DemoParts, gatewayUrl: string): Promise<boolean> {
+  const order = { account: accounts[0]!.id, sku: products[0]!.sku };
+  const headers = { "content-type": "application/json" };
+  const calls = [
+    fetch(`${gatewayUrl}/api/accounts/${order.account}`),
+    fetch(`${gatewayUrl}/api/products`),
+    fetch(`${gatewayUrl}/checkout`, { method: "POST", headers, body: JSON.stringify(order) }),
+  ];
+  const answers = await Promise.allSettled(calls.map(async (call) => (await call).ok));
+  return answers.every((answer) => answer.status === "fulfilled" && answer.value);
 }
 
 export function adminUrlOf(port: number): string {

@@ -39,6 +39,18 @@ const [first = "", ...rest] = processes.args;
 /** As long as a mesh may take to say something of a service. */
 const feedMs = 20;
 
+/** Of a place in a mesh, all that this node does not need. */
+const quiet = {
+  serves() {},
+  observed() {},
+  problems: () => [],
+  status: () => null,
+  warnings: () => [],
+  notes: () => [],
+  leave: async () => {},
+  close: async () => {},
+};
+
 if (first === workerVerb) {
   const [, number = "", seat = ""] = rest;
   runWorker({
@@ -62,18 +74,6 @@ interface Place {
   readonly upstream: string;
   readonly mesh: readonly string[];
 }
-
-/** Of a place in a mesh, all that this node does not need. */
-const quiet = {
-  serves() {},
-  observed() {},
-  problems: () => [],
-  status: () => null,
-  warnings: () => [],
-  notes: () => [],
-  leave: async () => {},
-  close: async () => {},
-};
 
 async function serve(place: Place, workers: number): Promise<number> {
   const memory = await createSharedMemory(nodeMemoryBytes);
