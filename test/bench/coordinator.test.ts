@@ -30,6 +30,7 @@ test("a coordinator at its limits is no problem, one past each of them is", () =
     "coordinator, 100 services of 100 instances: p99 is over 1000 ms",
   ]);
   expect(problems({ rssBytes: row.rssBytes + 1 })[0]).toContain("RSS is over 300 MiB");
+  expect(problems({ deliveryBytes: 301 })[0]).toContain("301 bytes for each node: more than the instance");
   expect(problems({ missed: 1 })[0]).toContain("1 nodes were not told");
   expect(problems({ refusals: 2, broken: 3 })[0]).toContain("2 refusals, 3 broken connections");
 });

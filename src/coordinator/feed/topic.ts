@@ -65,7 +65,8 @@ export class Topic {
     this.settle();
     const known = this.#lines.get(tag);
     if (known !== undefined) return known;
-    const start = this.#steps.findIndex((step) => step.tag === tag);
+    // A tag comes back when a change is taken back: who has it misses only what came after the last time.
+    const start = this.#steps.findLastIndex((step) => step.tag === tag);
     const line = start === -1 ? this.#all() : this.#changed(start);
     this.#lines.set(start === -1 ? NOTHING : tag, line);
     return line;
