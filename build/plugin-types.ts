@@ -1,7 +1,7 @@
 /**
  * What an editor needs beside a filter in a folder with nothing else in it, as texts by path: the declarations of
  * `clearway/plugin` and `clearway/plugin/test` as the compiler writes them, and those of Hono, zod and `bun:test` that
- * are reached from what a filter may import. `clearway plugin new` writes them to `.clearway/types`.
+ * are reached from what a filter may import. `clearway plugin new` writes them to `.clearway/plugin.types`.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

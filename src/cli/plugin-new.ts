@@ -26,7 +26,8 @@ export interface NewPlugin {
 
 const namePattern = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const nameCharactersMax = 63;
-const typesFolder = ".clearway/types";
+/** With a dot, which no service has in its name: `.clearway/NAME` is the state of a node. */
+const typesFolder = ".clearway/plugin.types";
 
 /** Returns the exit code. */
 export async function newPlugin(plugin: NewPlugin, parts: NewParts): Promise<number> {

@@ -47,8 +47,8 @@ test("new writes a filter, its test, a README and the types", async () => {
   expect([code, Object.keys(files).sort()]).toEqual([
     0,
     [
-      ".clearway/types/hono/index.d.ts",
-      ".clearway/types/tsconfig.json",
+      ".clearway/plugin.types/hono/index.d.ts",
+      ".clearway/plugin.types/tsconfig.json",
       "plugins/README.md",
       "plugins/tenant.test.ts",
       "plugins/tenant.ts",
@@ -79,29 +79,29 @@ test("new keeps what is there and says so, but makes the types anew", async () =
     "plugins/tenant.test.ts": "mine",
     "plugins/README.md": "mine",
     "tsconfig.json": "{}",
-    ".clearway/types/hono/index.d.ts": "old",
-    ".clearway/types/hono/gone.d.ts": "old",
+    ".clearway/plugin.types/hono/index.d.ts": "old",
+    ".clearway/plugin.types/hono/gone.d.ts": "old",
   };
   const { code, said, files } = await obey("new tenant", before);
   expect(code).toBe(0);
   expect(said).toContain("kept plugins/tenant.test.ts, its test");
   expect(said).toContain(
-    'kept tsconfig.json: for the types it needs "extends": "./.clearway/types/tsconfig.json"',
+    'kept tsconfig.json: for the types it needs "extends": "./.clearway/plugin.types/tsconfig.json"',
   );
   expect(files).toMatchObject({
     "plugins/tenant.test.ts": "mine",
     "plugins/README.md": "mine",
     "tsconfig.json": "{}",
-    ".clearway/types/hono/index.d.ts": "new",
+    ".clearway/plugin.types/hono/index.d.ts": "new",
   });
-  expect(Object.keys(files)).not.toContain(".clearway/types/hono/gone.d.ts");
+  expect(Object.keys(files)).not.toContain(".clearway/plugin.types/hono/gone.d.ts");
 });
 
 test("new says nothing of a tsconfig.json that has the types", async () => {
   const { said } = await obey("types", {
-    "tsconfig.json": '{ "extends": "./.clearway/types/tsconfig.json" }',
+    "tsconfig.json": '{ "extends": "./.clearway/plugin.types/tsconfig.json" }',
   });
-  expect(said).toBe("wrote .clearway/types, the types for an editor");
+  expect(said).toBe("wrote .clearway/plugin.types, the types for an editor");
 });
 
 for (const [name, meant] of [

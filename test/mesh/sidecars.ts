@@ -13,6 +13,8 @@ export interface SidecarWish {
   readonly upstreams?: readonly string[];
   readonly version?: string;
   readonly state?: string;
+  /** Where it is started; nobody tells it a state folder then. */
+  readonly folder?: string;
   readonly command?: readonly string[];
   readonly more?: readonly string[];
 }
@@ -29,14 +31,17 @@ export interface StartedSidecar {
 
 export async function startSidecar(wish: SidecarWish): Promise<StartedSidecar> {
   const [inbound = 0, outbound = 0, admin = 0] = await freePorts(3);
-  const state = wish.state ?? join(mkdtempSync(join(tmpdir(), "clearway-sidecar-")), wish.service);
+  const { folder } = wish;
+  const parent =
+    folder === undefined ? mkdtempSync(join(tmpdir(), "clearway-sidecar-")) : join(folder, ".clearway");
+  const state = wish.state ?? join(parent, wish.service);
   const upstreams: Record<string, string> = {};
   for (const name of wish.upstreams ?? []) upstreams[name] = `127.0.0.1:${await freePort()}`;
   const running = startClearway(
     [
       wish.command === undefined ? "sidecar" : "exec",
       ...["--service", wish.service, "--app", `127.0.0.1:${wish.app}`],
-      ...["--coordinator", wish.coordinator, "--state", state],
+      ...["--coordinator", wish.coordinator, ...(folder === undefined ? ["--state", state] : [])],
       ...["--inbound", `127.0.0.1:${inbound}`, "--outbound", `127.0.0.1:${outbound}`],
       ...["--admin", `127.0.0.1:${admin}`],
       ...(wish.version === undefined ? [] : ["--version", wish.version]),
@@ -44,7 +49,10 @@ export async function startSidecar(wish: SidecarWish): Promise<StartedSidecar> {
       ...(wish.more ?? []),
       ...(wish.command === undefined ? [] : ["--", ...wish.command]),
     ],
-    { environment: wish.token === undefined ? {} : { CLEARWAY_JOIN_TOKEN: wish.token } },
+    {
+      environment: wish.token === undefined ? {} : { CLEARWAY_JOIN_TOKEN: wish.token },
+      ...(folder === undefined ? {} : { folder }),
+    },
   );
   return { running, inbound, outbound, admin, state, upstreams };
 }

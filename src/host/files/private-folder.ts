@@ -5,7 +5,8 @@ import { chmod, mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { PrivateFolder } from "../../machine.ts";
 
-const lockName = "lock";
+/** With a dot: what stands beside nodes' folders in `.clearway` must have no name that a service can have. */
+const lockName = "folder.lock";
 const folderMode = 0o700;
 const fileMode = 0o600;
 // Of Linux.
