@@ -2,7 +2,8 @@
  * One sending of a request to a service: picks an endpoint, gets a connection, writes the request, and tells its owner
  * of the answer's head or of a failure - exactly one of the two, once.
  *
- * A connection that could not be made carried nothing, so up to two other endpoints follow at once. A connection that
+ * A connection that could not be made carried nothing, so up to two other endpoints follow at once, those of earlier
+ * tries of the same request too: who cannot be reached uses no try up while another is there. A connection that
  * was kept too long and closed under a safe request without a body is replaced by a fresh one.
  */
 
@@ -38,6 +39,7 @@ const STALE_MAX = 2;
 /** To a caller whose service has a name that leads nowhere. */
 const NOT_DISCOVERED = "discovery knows no endpoint of the service; the node's log says why";
 
+const NONE: readonly Endpoint[] = [];
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
 export class Attempt implements Waiter, CallOwner {
@@ -52,6 +54,8 @@ export class Attempt implements Waiter, CallOwner {
   #connection: UpstreamConnection | null = null;
   /** Whose connection it got or waits for. */
   #towards: Endpoint | null = null;
+  /** Endpoints that it was passed over from. */
+  #unreachable: readonly Endpoint[] = NONE;
   #startedAtMs = 0;
   #stale = 0;
 
@@ -91,7 +95,7 @@ export class Attempt implements Waiter, CallOwner {
   }
 
   #connect(wanted: "any" | "fresh"): void {
-    const endpoint = this.candidates.pick(this.tried, this);
+    const endpoint = this.#other() ?? this.candidates.pick(this.tried, this);
     if (endpoint === null) this.#fail(nobody(this.#service, this.candidates));
     else this.#connectTo(endpoint, wanted);
   }
@@ -122,9 +126,16 @@ export class Attempt implements Waiter, CallOwner {
   /** Nothing was sent to it, or nothing read of that. */
   #passOver(endpoint: Endpoint, why: string): void {
     this.tried.push(endpoint);
-    const other = this.connects < ENDPOINTS_MAX ? this.candidates.pick(this.tried, this) : null;
-    if (other !== null && !this.tried.includes(other)) this.#connectTo(other, "any");
+    this.#unreachable = [...this.#unreachable, endpoint];
+    const other = this.connects < ENDPOINTS_MAX ? this.#other() : null;
+    if (other !== null) this.#connectTo(other, "any");
     else this.#fail(unreachable(this.#service, `${endpoint.name}: ${why}`));
+  }
+
+  /** Than those that it could not reach; null while it could reach all, and when there is none. */
+  #other(): Endpoint | null {
+    const unreachable = this.#unreachable;
+    return unreachable.length === 0 ? null : this.candidates.pickInstead(unreachable, this);
   }
 
   onInformational(head: Head): void {

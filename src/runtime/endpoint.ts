@@ -29,8 +29,10 @@ export interface Candidates {
   readonly size: number;
   /** Why nobody can be picked, in words. */
   readonly emptiness: string;
-  /** One that is not in `tried`; when all were tried, any again; null when there is none. */
+  /** One that is not in `tried`; when all were tried, one of them again; null when there is none. */
   pick(tried: readonly Endpoint[], request: KeyedRequest): Endpoint | null;
+  /** Instead of those that this try could not reach, also one that was tried before, or is ejected; null of none. */
+  pickInstead(unreachable: readonly Endpoint[], waiter: Waiter): Endpoint | null;
   /** Whether it is one of them, and may get requests at the moment. */
   accepts(endpoint: Endpoint): boolean;
 }
@@ -63,6 +65,8 @@ export interface EndpointOwner {
   roomMade(): void;
   /** A request to it failed. */
   failed(endpoint: Endpoint): void;
+  /** One that failed like one that is ejected, and was not, answered a request. */
+  recovered(): void;
 }
 
 export function addressText(address: Address): string {
@@ -256,7 +260,8 @@ export class Endpoint implements ConnectionKeeper {
     else this.load.answered(startedAtMs);
     this.#meter.record(status, this.#elapsedMs(startedAtMs));
     if (status >= 500) this.#service.failed(this);
-    else this.standing.succeeded();
+    else if (this.standing.succeeded(this.#service.parts.deadlines.now) === "recovered")
+      this.#service.recovered();
   }
 
   /** It could not be reached, broke off before a head, answered with something else than HTTP, or was too late. */

@@ -1,10 +1,11 @@
 /** Who a service's endpoints are, how they are doing, and who of them gets the next request. */
 import type { EndpointConfig, OutlierDetectionConfig, ServiceConfig, ServiceState } from "../snapshot.ts";
 import type { EndpointCounts } from "../types.ts";
+import { pickInstead, pickUntried } from "./balance/further-picks.ts";
 import type { KeyedRequest } from "./balance/policy.ts";
 import { type Selection, Selector } from "./balance/selection.ts";
 import type { Deadline } from "./deadlines.ts";
-import { addressText, type Candidates, type Endpoint, type ServiceParts } from "./endpoint.ts";
+import { addressText, type Candidates, type Endpoint, type ServiceParts, type Waiter } from "./endpoint.ts";
 import { type VersionCandidates, Versions } from "./versions.ts";
 
 /** Endpoints that discovery names beyond these are left out. */
@@ -74,7 +75,11 @@ export class Roster implements Candidates {
   }
 
   pick(tried: readonly Endpoint[], request: KeyedRequest): Endpoint | null {
-    return this.#selection.balancer.pick(tried, request);
+    return pickUntried(this.#selection, tried, request);
+  }
+
+  pickInstead(unreachable: readonly Endpoint[], waiter: Waiter): Endpoint | null {
+    return pickInstead(this.#selection, { tried: waiter.tried, unreachable }, waiter);
   }
 
   accepts(endpoint: Endpoint): boolean {
@@ -117,6 +122,15 @@ export class Roster implements Candidates {
     const ejected = this.endpoints.filter(({ standing }) => standing.ejectedUntilMs > now).length + 1;
     if (ejected <= this.endpoints.length * outlierDetection.ejectedShareMax + rounding)
       this.#eject(endpoint, outlierDetection);
+    else if (ejected > 1 && !endpoint.standing.isFailing) {
+      endpoint.standing.keep();
+      this.#select();
+    }
+  }
+
+  /** One that was failing answered a request. */
+  recovered(): void {
+    this.#select();
   }
 
   /** Nobody picks any more. */

@@ -81,6 +81,10 @@ export class Service implements EndpointOwner {
     this.roster.failed(endpoint);
   }
 
+  recovered(): void {
+    this.roster.recovered();
+  }
+
   /** Gives the waiter a ready connection, dials one, or lets it wait in line; "full" when nothing of it is allowed. */
   connect(endpoint: Endpoint, waiter: Waiter, wanted: "any" | "fresh"): "given" | "full" {
     const ready = wanted === "any" ? endpoint.takeReady() : null;

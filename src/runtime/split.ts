@@ -1,7 +1,7 @@
 /** A route's requests shared out by weight: among services, or among the versions of one. */
 import type { Random } from "../machine.ts";
 import type { KeyedRequest } from "./balance/policy.ts";
-import type { Candidates, Endpoint } from "./endpoint.ts";
+import type { Candidates, Endpoint, Waiter } from "./endpoint.ts";
 import type { Destination, Service } from "./service.ts";
 
 export interface WeightedTarget extends Destination {
@@ -39,6 +39,16 @@ export class SplitCandidates implements Candidates {
       if (endpoint !== null && !tried.includes(endpoint)) return endpoint;
     }
     return own;
+  }
+
+  pickInstead(unreachable: readonly Endpoint[], waiter: Waiter): Endpoint | null {
+    const endpoint = this.pick(waiter.tried, waiter);
+    if (endpoint !== null && !unreachable.includes(endpoint)) return endpoint;
+    for (const one of this.#all) {
+      const other = one.pickInstead(unreachable, waiter);
+      if (other !== null) return other;
+    }
+    return null;
   }
 
   accepts(endpoint: Endpoint): boolean {

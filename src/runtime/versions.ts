@@ -1,8 +1,9 @@
 /** A service's endpoints by the version of what runs there, each version picked from as if it were a service. */
 import type { ServiceConfig } from "../snapshot.ts";
+import { pickInstead, pickUntried } from "./balance/further-picks.ts";
 import type { KeyedRequest, PolicyParts } from "./balance/policy.ts";
 import { type Selection, Selector } from "./balance/selection.ts";
-import type { Candidates, Endpoint } from "./endpoint.ts";
+import type { Candidates, Endpoint, Waiter } from "./endpoint.ts";
 
 export interface VersionParts extends PolicyParts {
   readonly config: ServiceConfig;
@@ -48,7 +49,11 @@ export class VersionCandidates implements Candidates {
   }
 
   pick(tried: readonly Endpoint[], request: KeyedRequest): Endpoint | null {
-    return this.#selection.balancer.pick(tried, request);
+    return pickUntried(this.#selection, tried, request);
+  }
+
+  pickInstead(unreachable: readonly Endpoint[], waiter: Waiter): Endpoint | null {
+    return pickInstead(this.#selection, { tried: waiter.tried, unreachable }, waiter);
   }
 
   accepts({ version, standing }: Endpoint): boolean {

@@ -109,6 +109,73 @@ describe("a filter that sends again", () => {
   });
 });
 
+describe("a filter that sends again what got no answer in time", () => {
+  const get = `GET / HTTP/1.1\r\n${host}\r\n`;
+  const trying =
+    (times: number): UpstreamFilter =>
+    async (_, send) => {
+      for (let time = 1; time < times; time++) {
+        const answer = await send({ timeoutMs: 10 }).catch(() => null);
+        if (answer !== null) return answer;
+      }
+      return send({ timeoutMs: 10 });
+    };
+
+  /** Beside the other endpoint, which never answers, one that answers but the first try of each of ten requests. */
+  async function answersOf(times: number, other: "silent" | "dead"): Promise<string[]> {
+    const clock = new VirtualClock();
+    let unanswered = 0;
+    let late = false;
+    const silence = () => {
+      unanswered++;
+      return null;
+    };
+    const slow = await upstreamWith({
+      onRequest() {
+        if (!late) return okAnswer;
+        late = false;
+        return silence();
+      },
+    });
+    const gone = await upstreamWith({ onRequest: silence });
+    if (other === "dead") gone.stop();
+    const ports = [gone.port, slow.port];
+    const proxy = await proxyWith(trying(times), { ports, loadBalancing: "random" }, { clock });
+    const client = await caller(proxy);
+    const ask = async () => {
+      let seen = unanswered;
+      let isOver = false;
+      const over = () => {
+        isOver = true;
+      };
+      const answer = client.exchange(get);
+      answer.then(over, over);
+      while (!isOver) {
+        await eventually("an answer, or a try without one", () => isOver || unanswered > seen);
+        if (unanswered === seen) continue;
+        seen = unanswered;
+        clock.advance(10);
+      }
+      return (await answer).body;
+    };
+    expect(await ask()).toBe("ok");
+    const answers: string[] = [];
+    for (let request = 1; request <= 10; request++) {
+      late = true;
+      answers.push(await ask());
+    }
+    return answers;
+  }
+
+  test("goes back, when all were tried, to the endpoint that answers others", async () => {
+    expect(await answersOf(3, "silent")).toEqual(Array(10).fill("ok"));
+  });
+
+  test("uses no try up for an endpoint that cannot be reached", async () => {
+    expect(await answersOf(2, "dead")).toEqual(Array(10).fill("ok"));
+  });
+});
+
 describe("call.replayable", () => {
   const replayed: UpstreamFilter = async (call, send) => {
     if (!(await call.replayable(8))) return send();

@@ -25,6 +25,10 @@ export interface SelectionConfig {
 
 export interface Selection<E> {
   readonly balancer: Balancer<E>;
+  /** Those that it picks from. */
+  readonly picked: readonly E[];
+  /** Those that are out, but pass their checks: better than nobody. Empty where panic is forbidden. */
+  readonly ejected: readonly E[];
   /** In a panic all endpoints are used, well or not. */
   readonly panic: "yes" | "no";
   /** How many are well and have a weight. */
@@ -79,8 +83,10 @@ export class Selector<E extends Member> {
     const dueAtMs = this.#dueAt(all.members, now);
     const well = all.well.length;
     // As in Envoy: endpoints of other zones that can take all requests leave no need for a panic.
-    if (shares?.enough !== "yes" && wellShare(all) < this.#config.panicShare) {
-      return { balancer: this.#policy({ ...all, well: all.members }), panic: "yes", well, dueAtMs };
+    const tooFew = shares?.enough !== "yes" && wellShare(all) < this.#config.panicShare;
+    if (tooFew || this.#isHopeless(all)) {
+      const balancer = this.#policy({ ...all, well: all.members });
+      return { balancer, picked: all.members, ejected: [], panic: "yes", well, dueAtMs };
     }
     const balancer =
       shares === null
@@ -91,7 +97,18 @@ export class Selector<E extends Member> {
             localShare: shares.local,
             draw: (request) => this.#draw(request),
           });
-    return { balancer, panic: "no", well, dueAtMs };
+    return { balancer, picked: all.well, ejected: this.#ejected(all, now), panic: "no", well, dueAtMs };
+  }
+
+  /** Whether all that are left fail like those that are out, who can only do better then. */
+  #isHopeless({ members, well }: Group<E>): boolean {
+    if (this.#config.panicShare === 0 || well.length === members.length) return false;
+    return well.every(({ standing }) => standing.isFailing);
+  }
+
+  #ejected({ members, well }: Group<E>, now: number): readonly E[] {
+    if (this.#config.panicShare === 0 || well.length === members.length) return [];
+    return members.filter(({ standing }) => standing.health === "healthy" && !standing.isWell(now));
   }
 
   /** How much of its weight an endpoint gets requests by, as far as its own state says. */

@@ -9,15 +9,23 @@ export class Standing {
   health: "healthy" | "unhealthy" = "healthy";
   /** When it came, or comes back from an ejection: from then on it gets more and more. */
   startedAtMs = -Infinity;
+  /** When a request was last answered with a status below 500. */
+  answeredAtMs = -Infinity;
   #ejectedUntilMs = -Infinity;
   /** Requests that failed since the last one that did not. */
   #errors = 0;
   /** Ejections in a row, the last one included. */
   #ejections = 0;
+  #isFailing = false;
 
   /** In the past when it is not ejected. */
   get ejectedUntilMs(): number {
     return this.#ejectedUntilMs;
+  }
+
+  /** It fails like one that is ejected, and stays in because enough are out. */
+  get isFailing(): boolean {
+    return this.#isFailing;
   }
 
   isWell(nowMs: number): boolean {
@@ -30,9 +38,13 @@ export class Standing {
     return age >= slowStartMs ? 1 : Math.max(warmthMin, age / slowStartMs);
   }
 
-  /** A request was answered. */
-  succeeded(): void {
+  /** A request was answered. "recovered" when it was failing until now. */
+  succeeded(nowMs: number): "recovered" | "fine" {
+    this.answeredAtMs = nowMs;
     this.#errors = 0;
+    if (!this.#isFailing) return "fine";
+    this.#isFailing = false;
+    return "recovered";
   }
 
   /** A request failed. "outlier" when so many did one after the other that it should be ejected; then they count anew. */
@@ -42,6 +54,11 @@ export class Standing {
     if (this.#errors < consecutiveErrors) return "fine";
     this.#errors = 0;
     return "outlier";
+  }
+
+  /** An outlier that is not ejected, as enough are out. It fails until it answers a request, or is ejected. */
+  keep(): void {
+    this.#isFailing = true;
   }
 
   /** Takes it out: each time longer, and for each ejection time that it then did well, one step shorter again. */
@@ -66,5 +83,6 @@ export class Standing {
     this.#ejectedUntilMs = untilMs;
     this.startedAtMs = untilMs;
     this.#errors = 0;
+    this.#isFailing = false;
   }
 }

@@ -12,7 +12,7 @@ import type {
 } from "../../snapshot.ts";
 import type { Meters } from "../../types.ts";
 import type { KeyedRequest } from "../balance/policy.ts";
-import { addressText, type Candidates, type Endpoint, type ServiceParts } from "../endpoint.ts";
+import { addressText, type Candidates, type Endpoint, type ServiceParts, type Waiter } from "../endpoint.ts";
 import { ANSWERS, type Answer } from "../failures.ts";
 import { OccasionalNote } from "../occasional-note.ts";
 import { type Destination, Service } from "../service.ts";
@@ -142,6 +142,11 @@ class OutsideCandidates implements Candidates {
     const untried = this.#endpoints.filter((endpoint) => !tried.includes(endpoint));
     const left = untried.length > 0 ? untried : this.#endpoints;
     return left[Math.floor(this.#random.fraction() * left.length)] ?? null;
+  }
+
+  pickInstead(unreachable: readonly Endpoint[], waiter: Waiter): Endpoint | null {
+    const endpoint = this.pick(unreachable, waiter);
+    return endpoint === null || unreachable.includes(endpoint) ? null : endpoint;
   }
 
   accepts(endpoint: Endpoint): boolean {

@@ -62,6 +62,30 @@ describe("selection", () => {
     expect(world.balancer.pick([], keyed("caller"))).toBeNull();
   });
 
+  test("panics when all that are left fail like those that are out", () => {
+    const left = worldOf(zone("x", 4, 2));
+    const panicAfter = () => left.selector.select(left.endpoints).panic;
+    left.endpoints[2]!.standing.keep();
+    expect(panicAfter()).toBe("no");
+    left.endpoints[3]!.standing.keep();
+    expect(panicAfter()).toBe("yes");
+    const { balancer } = left.selector.select(left.endpoints);
+    expectShares(pickShares({ ...left, balancer }), [0.25, 0.25, 0.25, 0.25], 0.02);
+    left.endpoints[2]!.standing.succeeded(0);
+    expect(panicAfter()).toBe("no");
+  });
+
+  test("does not panic when all fail and nobody is out, nor with a share of 0", () => {
+    for (const { unhealthy, panicShare } of [
+      { unhealthy: 0, panicShare: 0.5 },
+      { unhealthy: 1, panicShare: 0 },
+    ]) {
+      const world = worldOf(zone("x", 2, unhealthy), { panicShare });
+      for (const { standing } of world.endpoints) standing.keep();
+      expect(world.selector.select(world.endpoints).panic).toBe("no");
+    }
+  });
+
   test("does not panic for a service without endpoints, nor count those of weight 0", () => {
     expect(worldOf([]).panic).toBe("no");
     const resting = { weight: 0, unhealthy: true };

@@ -21,7 +21,7 @@ describe("standing", () => {
     for (let round = 0; round < 20; round += 1) {
       expect(standing.failed(round, config)).toBe("fine");
       expect(standing.failed(round, config)).toBe("fine");
-      standing.succeeded();
+      standing.succeeded(round);
     }
   });
 
@@ -30,6 +30,19 @@ describe("standing", () => {
     standing.eject(0, config);
     for (let failure = 0; failure < 10; failure += 1) expect(standing.failed(1, config)).toBe("fine");
     expect(standing.failed(30_000, config)).toBe("fine");
+  });
+
+  test("fails from when it is kept until it answers a request, or is ejected", () => {
+    const standing = new Standing();
+    expect([standing.isFailing, standing.succeeded(1)]).toEqual([false, "fine"]);
+    standing.keep();
+    standing.failed(2, config);
+    expect([standing.isFailing, standing.isWell(2)]).toEqual([true, true]);
+    expect([standing.succeeded(3), standing.isFailing]).toEqual(["recovered", false]);
+    expect(standing.succeeded(4)).toBe("fine");
+    standing.keep();
+    standing.eject(5, config);
+    expect(standing.isFailing).toBe(false);
   });
 
   test("is well before an ejection and from its end on", () => {

@@ -238,6 +238,62 @@ describe("outlier detection", () => {
   });
 });
 
+describe("an endpoint that is ejected, and well again", () => {
+  /** Two endpoints, the first of them ejected for another 30 s. */
+  async function halfOut() {
+    const clock = new VirtualClock();
+    const [out, left] = [await upstreamWith(), await upstreamWith()];
+    const limits = "{ idleTimeout: 1h }";
+    const proxy = await proxyTo({ ports: [out.port, left.port], service: detection, limits }, { clock });
+    const client = await caller(proxy);
+    fail(out, failing);
+    for (let time = 0; time < 10 && proxy.counted.length === 0; time += 1) await client.exchange(get);
+    fail(out, null);
+    const before = out.requests.length;
+    /** Statuses of so many requests. */
+    const ask = async (times: number) => {
+      const statuses: number[] = [];
+      for (let time = 0; time < times; time += 1) statuses.push(statusOf(await client.exchange(get)));
+      return statuses;
+    };
+    expect(await ask(4)).toEqual([200, 200, 200, 200]);
+    expect(out.requests.length).toBe(before);
+    return { proxy, left, ask, asked: () => out.requests.length - before };
+  }
+
+  test("takes requests at once when the one that is left cannot be reached", async () => {
+    const { left, ask, asked } = await halfOut();
+    left.stop();
+    expect(await ask(8)).toEqual(Array(8).fill(200));
+    expect(asked()).toBe(8);
+  });
+
+  test("takes its share when the one that is left fails as it did, until that one answers", async () => {
+    const { proxy, left, ask, asked } = await halfOut();
+    const panic = () => proxy.runtime.report().services[0]!.panic;
+    fail(left, failing);
+    expect(await ask(3)).toEqual([500, 500, 500]);
+    expect(panic()).toBe("yes");
+    expect((await ask(8)).toSorted()).toEqual([...Array(4).fill(200), ...Array(4).fill(500)]);
+    expect(asked()).toBe(4);
+    fail(left, null);
+    expect(await ask(10)).toEqual(Array(10).fill(200));
+    expect(panic()).toBe("no");
+    expect(asked()).toBeLessThanOrEqual(5);
+    expect(proxy.counted.map(({ name }) => name)).toEqual([
+      "clearway_endpoint_ejections_total",
+      "clearway_service_panics_total",
+    ]);
+  });
+});
+
+test("a service's only endpoint makes no panic, however it fails", async () => {
+  const { proxy, ask } = await shop({ ports: await failingPorts(1) });
+  await ask(10);
+  expect(proxy.counted).toEqual([]);
+  expect(proxy.log).toEqual([]);
+});
+
 async function failingPorts(count: number): Promise<number[]> {
   const ports: number[] = [];
   for (let port = 0; port < count; port += 1)
