@@ -182,10 +182,18 @@ async function versions({ calls, name, nowEpochMs }: ListingFacts): Promise<List
       ...[`${shortTime(nowEpochMs - appliedEpochMs)} ago`, by],
       restores === null ? "applied" : `rolled back to ${restores}`,
     ]),
-    none: name === null ? "no mesh document was applied yet" : `there is no version ${name}`,
+    none: noVersion(name, answer.versions.at(-1)?.version ?? 0),
     json: { versions: list },
     alarm: "no",
   };
+}
+
+function noVersion(name: string | null, oldest: number): string {
+  if (name === null) return "no mesh document was applied yet";
+  const wasThere = Number(name) >= 1 && Number(name) < oldest;
+  return wasThere
+    ? `version ${name} is no longer kept: the oldest is version ${oldest}`
+    : `there is no version ${name}`;
 }
 
 /** Who may call whom, one rule a row. */

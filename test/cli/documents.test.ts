@@ -109,7 +109,7 @@ test("diff compares two versions, or one with what holds", async () => {
   const unknown = await mesh.obey("diff 1 9");
   expect([unknown.code, unknown.error]).toEqual([
     1,
-    "clearway: there is no version 9: `clearway get versions` lists those that are kept\n",
+    "clearway: there is no version 9, the newest is version 3: `clearway get versions` lists those that are kept\n",
   ]);
 });
 
@@ -135,4 +135,21 @@ test("rollback applies an earlier version as a new one, and says what that chang
   });
   expect((await mesh.obey("rollback 9")).error).toContain("there is no version 9");
   expect((await mesh.obey("get versions")).out).toMatch(/^3 \(holds\) +0s ago +ada +rolled back to 1$/m);
+});
+
+test("a version that is no longer kept is said to be that, not to be unknown", async () => {
+  mesh = new Operating({ versions: 2, versionBytes: 1_000_000 });
+  for (const timeout of ["2s", "3s", "4s"]) {
+    mesh.write(storefront + payments.replace("2s", timeout));
+    await mesh.obey("apply -f mesh.yaml");
+  }
+  const kept = "version 1 is no longer kept, the oldest is version 2: the coordinator keeps the last 500";
+  for (const line of ["rollback 1", "diff 1 3"]) {
+    const { code, error } = await mesh.obey(line);
+    expect([code, error]).toEqual([1, expect.stringContaining(kept)]);
+  }
+  expect((await mesh.obey("get versions 1")).out).toBe(
+    "version 1 is no longer kept: the oldest is version 2\n",
+  );
+  expect((await mesh.obey("get versions 9")).out).toBe("there is no version 9\n");
 });

@@ -4,6 +4,7 @@ import { runCommandLine, type Verbs } from "../../src/cli/command-line.ts";
 import type { OperatorCalls } from "../../src/cli/operator.ts";
 import { difference } from "../../src/config/mesh/difference.ts";
 import { Documents } from "../../src/coordinator/documents/documents.ts";
+import type { VersionLimits } from "../../src/coordinator/store/kept-version.ts";
 import { MemoryStore } from "../../src/coordinator/store/memory.ts";
 import type { ApplyRequest, RollbackRequest } from "../../src/mesh.ts";
 import { loadDocument } from "../config/mesh/loading.ts";
@@ -11,12 +12,7 @@ import { VirtualClock } from "../virtual-clock.ts";
 
 export class Operating {
   readonly clock = new VirtualClock();
-  readonly documents = new Documents({
-    store: new MemoryStore(),
-    clock: this.clock,
-    trustDomain: "store.example",
-    checkFiles: () => Promise.reject(new Error("was not checked")),
-  });
+  readonly documents: Documents;
   /** Beside the documents, by path. */
   readonly answers = new Map<string, unknown>([["/v1/nodes", { nodes: [] }]]);
   /** What `-f` reads. */
@@ -24,6 +20,15 @@ export class Operating {
   /** Runs before the coordinator hears of an apply. */
   meanwhile: () => Promise<unknown> = async () => {};
   readonly asked: string[] = [];
+
+  constructor(kept?: VersionLimits) {
+    this.documents = new Documents({
+      store: new MemoryStore(kept),
+      clock: this.clock,
+      trustDomain: "store.example",
+      checkFiles: () => Promise.reject(new Error("was not checked")),
+    });
+  }
 
   /** A document whose services these are, as YAML that is indented by two. */
   write(services: string): void {

@@ -65,12 +65,7 @@ export class Documents {
     const { store } = this.#parts;
     const found = await (version === null ? store.currentVersion() : store.readVersion(version));
     if (found !== null) return found;
-    throw new Refusal(
-      "no-such-version",
-      version === null
-        ? "there is no mesh document yet: `clearway apply -f FILE` applies the first"
-        : `there is no version ${version}: \`clearway get versions\` lists those that are kept`,
-    );
+    throw new Refusal("no-such-version", noSuchVersion(version, await this.list()));
   }
 
   /** The newest first. */
@@ -158,6 +153,21 @@ export class Documents {
     this.#turn = done.catch(() => {});
     return done;
   }
+}
+
+/** `kept` has the newest first. */
+function noSuchVersion(version: number | null, kept: readonly VersionSummary[]): string {
+  const [newest, oldest] = [kept[0]?.version ?? 0, kept.at(-1)?.version ?? 0];
+  if (version === null || newest === 0) {
+    return "there is no mesh document yet: `clearway apply -f FILE` applies the first";
+  }
+  const listed = "`clearway get versions` lists those that are kept";
+  if (version > newest) return `there is no version ${version}, the newest is version ${newest}: ${listed}`;
+  const { versions, versionBytes } = storeLimits;
+  return (
+    `version ${version} is no longer kept, the oldest is version ${oldest}: the coordinator keeps the last ${versions}, ` +
+    `and no more than fit into ${versionBytes / 2 ** 20} MiB; ${listed}`
+  );
 }
 
 /** Whether nothing at all is another: not even a line of a file. */

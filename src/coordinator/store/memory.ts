@@ -1,5 +1,12 @@
 import type { DocumentVersion, VersionSummary } from "../../mesh.ts";
 import {
+  documentVersion,
+  forgottenUpTo,
+  type KeptVersion,
+  keptVersion,
+  type VersionLimits,
+} from "./kept-version.ts";
+import {
   demandRoom,
   type InstancesChange,
   type IssuedCertificate,
@@ -16,14 +23,19 @@ import {
 /** Gone with its process. */
 export class MemoryStore implements Store {
   readonly #secrets = new Map<SecretName, Secret>();
-  /** As JSON, as every other store keeps them; by number, in order. */
-  readonly #versions = new Map<number, string>();
+  /** By number, in order. */
+  readonly #versions = new Map<number, KeptVersion & { readonly bytes: number }>();
   #current = 0;
+  readonly #versionLimits: VersionLimits;
   readonly #instances = new Map<string, StoredInstance>();
   /** By token and user, when the use is forgotten. */
   readonly #tokens = new Map<string, Map<string, number>>();
   readonly #removed = new Map<string, number>();
   readonly #issued = new Map<string, IssuedCertificate>();
+
+  constructor(versionLimits: VersionLimits = storeLimits) {
+    this.#versionLimits = versionLimits;
+  }
 
   async readSecret(name: SecretName): Promise<Secret | null> {
     return this.#secrets.get(name) ?? null;
@@ -37,9 +49,14 @@ export class MemoryStore implements Store {
 
   async appendVersion(version: DocumentVersion): Promise<Swapped> {
     if (version.version !== this.#current + 1) return "conflict";
-    this.#versions.set(version.version, JSON.stringify(version));
+    const kept = keptVersion(version);
+    this.#versions.set(version.version, { ...kept, bytes: Buffer.byteLength(kept.content) });
     this.#current = version.version;
-    this.#versions.delete(this.#current - storeLimits.versions);
+    const newestFirst = [...this.#versions]
+      .reverse()
+      .map(([number, { bytes }]) => ({ version: number, bytes }));
+    const last = forgottenUpTo(newestFirst, this.#versionLimits);
+    for (const number of this.#versions.keys()) if (number <= last) this.#versions.delete(number);
     return "stored";
   }
 
@@ -48,18 +65,13 @@ export class MemoryStore implements Store {
   }
 
   async readVersion(number: number): Promise<DocumentVersion | null> {
-    const text = this.#versions.get(number);
-    return text === undefined ? null : (JSON.parse(text) as DocumentVersion);
+    const kept = this.#versions.get(number);
+    return kept === undefined ? null : documentVersion(kept);
   }
 
   async listVersions(countMax: number): Promise<readonly VersionSummary[]> {
-    return [...this.#versions.values()]
-      .reverse()
-      .slice(0, countMax)
-      .map((text) => {
-        const { version, appliedEpochMs, by, restores } = JSON.parse(text) as DocumentVersion;
-        return { version, appliedEpochMs, by, restores };
-      });
+    const all = [...this.#versions.values()].reverse();
+    return all.slice(0, countMax).map(({ summary }) => summary);
   }
 
   async changeInstances({ put, removed }: InstancesChange): Promise<void> {

@@ -7,6 +7,7 @@ import type {
   SqlValue,
 } from "../../database.ts";
 import type { DocumentVersion, Instance, VersionSummary } from "../../mesh.ts";
+import { documentVersion, forgottenUpTo, keptVersion, type VersionLimits } from "./kept-version.ts";
 import { migrate } from "./sqlite-schema.ts";
 import {
   demandRoom,
@@ -25,7 +26,11 @@ import {
 } from "./store.ts";
 
 /** Rejects with a StoreFailure that names the file. */
-export async function openSqliteStore(open: OpenDatabase, path: string): Promise<Store> {
+export async function openSqliteStore(
+  open: OpenDatabase,
+  path: string,
+  versionLimits: VersionLimits = storeLimits,
+): Promise<Store> {
   const database = told(path, () => open(path));
   try {
     told(path, () => migrate(database, path));
@@ -33,17 +38,19 @@ export async function openSqliteStore(open: OpenDatabase, path: string): Promise
     database.close();
     throw error;
   }
-  return new SqliteStore(database, path);
+  return new SqliteStore(database, path, versionLimits);
 }
 
 /** One transaction for each change. */
 class SqliteStore implements Store {
   readonly #database: Database;
   readonly #path: string;
+  readonly #versionLimits: VersionLimits;
 
-  constructor(database: Database, path: string) {
+  constructor(database: Database, path: string, versionLimits: VersionLimits) {
     this.#database = database;
     this.#path = path;
+    this.#versionLimits = versionLimits;
   }
 
   async readSecret(name: SecretName): Promise<Secret | null> {
@@ -67,7 +74,8 @@ class SqliteStore implements Store {
   }
 
   async appendVersion(version: DocumentVersion): Promise<Swapped> {
-    const { version: number, appliedEpochMs, by, restores, ...content } = version;
+    const { summary, content } = keptVersion(version);
+    const { version: number, appliedEpochMs, by, restores } = summary;
     return this.#change((database) => {
       const [row] = database.all("SELECT max(version) AS current FROM versions");
       if (number !== Number(row?.current ?? 0) + 1) return "conflict";
@@ -77,9 +85,10 @@ class SqliteStore implements Store {
         appliedEpochMs,
         by,
         restores,
-        JSON.stringify(content),
+        content,
       );
-      database.run("DELETE FROM versions WHERE version <= ?", number - storeLimits.versions);
+      const last = forgottenUpTo(versionSizes(database), this.#versionLimits);
+      if (last > 0) database.run("DELETE FROM versions WHERE version <= ?", last);
       return "stored";
     });
   }
@@ -212,10 +221,16 @@ function countOf(database: Database, table: Table): number {
   return Number(database.all(`SELECT count(*) AS count FROM ${table}`)[0]?.count);
 }
 
+/** The newest first. `octet_length` reads no content: 256 MiB of it would be read with each new version. */
+function versionSizes(database: Database) {
+  const sql = "SELECT version, octet_length(content) AS bytes FROM versions ORDER BY version DESC";
+  return database.all(sql).map(({ version, bytes }) => ({ version: Number(version), bytes: Number(bytes) }));
+}
+
 function versionOf(row: SqlRow | undefined): DocumentVersion | null {
-  if (row === undefined) return null;
-  const content = JSON.parse(String(row.content)) as Omit<DocumentVersion, keyof VersionSummary>;
-  return { ...summaryOf(row), ...content };
+  return row === undefined
+    ? null
+    : documentVersion({ summary: summaryOf(row), content: String(row.content) });
 }
 
 function summaryOf({ version, applied, author, restores }: SqlRow): VersionSummary {

@@ -3,8 +3,9 @@ import type { DocumentVersion, Instance, VersionSummary } from "../../mesh.ts";
 
 /** The most that a store keeps of each kind. */
 export const storeLimits = {
-  /** Older ones are forgotten. */
+  /** Older ones are forgotten, and those that do not fit into so many bytes beside the newer ones; never the newest. */
   versions: 500,
+  versionBytes: 256 * 2 ** 20,
   instances: 100_000,
   tokenUses: 100_000,
   removedServices: 10_000,

@@ -3,7 +3,7 @@ import { Documents, type DocumentsParts } from "../../../src/coordinator/documen
 import { checkFiles } from "../../../src/coordinator/documents/files.ts";
 import { Refusal } from "../../../src/coordinator/refusal.ts";
 import { MemoryStore } from "../../../src/coordinator/store/memory.ts";
-import type { ApplyRequest, CheckedDocument, DocumentVersion } from "../../../src/mesh.ts";
+import type { ApplyRequest, CheckedDocument } from "../../../src/mesh.ts";
 import { host } from "../../config/fixture.ts";
 import { documentOf } from "../../config/mesh/loading.ts";
 import { findFilters } from "../../found-filters.ts";
@@ -207,7 +207,29 @@ test("history is bounded: the oldest versions are forgotten", async () => {
   }
   const versions = await setting.documents.list();
   expect([versions.length, versions[0]!.version, versions.at(-1)!.version]).toEqual([500, 505, 6]);
-  expect((await refusalOf(setting.documents.read(1) as Promise<DocumentVersion>)).reason).toBe(
+  const gone = await refusalOf(setting.documents.read(1));
+  expect([gone.reason, gone.message]).toEqual([
     "no-such-version",
-  );
+    "version 1 is no longer kept, the oldest is version 6: the coordinator keeps the last 500, and no more than fit " +
+      "into 256 MiB; `clearway get versions` lists those that are kept",
+  ]);
+});
+
+test("history is bounded in bytes too: who wants a forgotten version back is told so, and nothing changes", async () => {
+  const store = new MemoryStore({ versions: 500, versionBytes: 100_000 });
+  const documents = new Setting().coordinator({ store });
+  for (let index = 1; index <= 8; index++) {
+    const document = await documentOf(`${payments}# ${String(index).repeat(20_000)}\n`);
+    await documents.apply(requestOf(document), "ada", "apply");
+  }
+  const versions = (await documents.list()).map(({ version }) => version);
+  expect(versions[0]).toBe(8);
+  expect(versions.length).toBeWithin(2, 5);
+  const gone = await refusalOf(documents.rollback({ version: 1, base: null }, "grace"));
+  expect(gone.reason).toBe("no-such-version");
+  expect(gone.message).toContain(`version 1 is no longer kept, the oldest is version ${versions.at(-1)}`);
+  expect((await documents.read(null)).version).toBe(8);
+  expect(await documents.rollback({ version: versions.at(-1)!, base: null }, "grace")).toMatchObject({
+    version: 9,
+  });
 });

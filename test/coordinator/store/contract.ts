@@ -1,15 +1,16 @@
 /** What every store must do, as tests: the same ones for each implementation. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import type { VersionLimits } from "../../../src/coordinator/store/kept-version.ts";
 import { MemoryStore } from "../../../src/coordinator/store/memory.ts";
 import { type Store, storeLimits } from "../../../src/coordinator/store/store.ts";
 import type { DocumentVersion, Instance } from "../../../src/mesh.ts";
 
 export interface TestedStore {
-  /** Empty. */
-  make(): Promise<Store>;
+  /** Empty; as many versions as a store keeps, unless it is said. */
+  make(kept?: VersionLimits): Promise<Store>;
   /** The same one after its coordinator was closed and started again; null for a store that forgets. */
-  readonly reopen: ((store: Store) => Promise<Store>) | null;
+  readonly reopen: ((store: Store, kept?: VersionLimits) => Promise<Store>) | null;
 }
 
 export function instance(id: string, weight = 1): Instance {
@@ -97,6 +98,7 @@ async function allOf(store: Store): Promise<unknown> {
 export function testStore(name: string, tested: TestedStore): void {
   describe(name, () => {
     changeTests(tested);
+    versionTests(tested);
     countTests(tested);
     const { reopen } = tested;
     test("store answers like the one in memory, whatever happens to it", async () => {
@@ -149,6 +151,17 @@ function changeTests({ make }: TestedStore): void {
     await store.close();
   });
 
+  test("store changes instances of one node at once", async () => {
+    const store = await make();
+    const stored = (id: string) => ({ node: "n1", instance: instance(id) });
+    await store.changeInstances({ put: [stored("a"), stored("b")], removed: [] });
+    await store.changeInstances({ put: [stored("c")], removed: ["a", "unknown"] });
+    expect(await store.listInstances()).toEqual([stored("b"), stored("c")]);
+    await store.close();
+  });
+}
+
+function versionTests({ make, reopen }: TestedStore): void {
   test(`store keeps the last ${storeLimits.versions} versions`, async () => {
     const store = await make();
     for (let number = 1; number <= storeLimits.versions + 1; number += 1) {
@@ -160,12 +173,44 @@ function changeTests({ make }: TestedStore): void {
     await store.close();
   });
 
-  test("store changes instances of one node at once", async () => {
-    const store = await make();
-    const stored = (id: string) => ({ node: "n1", instance: instance(id) });
-    await store.changeInstances({ put: [stored("a"), stored("b")], removed: [] });
-    await store.changeInstances({ put: [stored("c")], removed: ["a", "unknown"] });
-    expect(await store.listInstances()).toEqual([stored("b"), stored("c")]);
+  // Two bytes each in UTF-8.
+  const ofBytes = (number: number, bytes: number) => version(number, "é".repeat(bytes / 2));
+  const numbers = async (store: Store) => (await store.listVersions(1000)).map((one) => one.version);
+
+  test("store keeps as many versions as fit into the bytes that it may have, the oldest forgotten first", async () => {
+    const store = await make({ versions: 500, versionBytes: 4000 });
+    for (let number = 1; number <= 10; number += 1) {
+      expect(await store.appendVersion(ofBytes(number, 900))).toBe("stored");
+    }
+    expect(await numbers(store)).toEqual([10, 9, 8]);
+    expect(await store.readVersion(7)).toBeNull();
+    expect(await store.readVersion(8)).toEqual(ofBytes(8, 900));
+    // Smaller ones again: there is room for more of them.
+    for (let number = 11; number <= 20; number += 1) await store.appendVersion(ofBytes(number, 100));
+    expect((await numbers(store)).length).toBeGreaterThan(5);
+    await store.close();
+  });
+
+  test("store keeps the version that holds, however large it is, and goes on behind it", async () => {
+    const store = await make({ versions: 500, versionBytes: 4000 });
+    await store.appendVersion(version(1));
+    await store.appendVersion(ofBytes(2, 10_000));
+    expect(await numbers(store)).toEqual([2]);
+    expect(await store.currentVersion()).toEqual(ofBytes(2, 10_000));
+    expect(await store.appendVersion(version(2))).toBe("conflict");
+    expect(await store.appendVersion(version(3))).toBe("stored");
+    expect(await numbers(store)).toEqual([3]);
+    await store.close();
+  });
+
+  if (reopen === null) return;
+  test("store that had more versions than it may have now forgets them with the next", async () => {
+    const before = await make();
+    for (let number = 1; number <= 5; number += 1) await before.appendVersion(ofBytes(number, 900));
+    const store = await reopen(before, { versions: 500, versionBytes: 2500 });
+    expect(await numbers(store)).toEqual([5, 4, 3, 2, 1]);
+    await store.appendVersion(ofBytes(6, 900));
+    expect(await numbers(store)).toEqual([6, 5]);
     await store.close();
   });
 }

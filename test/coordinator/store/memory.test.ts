@@ -1,4 +1,4 @@
 import { MemoryStore } from "../../../src/coordinator/store/memory.ts";
 import { testStore } from "./contract.ts";
 
-testStore("memory", { make: async () => new MemoryStore(), reopen: null });
+testStore("memory", { make: async (kept) => new MemoryStore(kept), reopen: null });

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { VersionLimits } from "../../../src/coordinator/store/kept-version.ts";
 import { openSqliteStore } from "../../../src/coordinator/store/sqlite.ts";
 import { type Store, StoreFailure } from "../../../src/coordinator/store/store.ts";
 import type { Database } from "../../../src/database.ts";
@@ -15,17 +16,17 @@ let count = 0;
 const paths = new WeakMap<Store, string>();
 const newPath = () => join(folder, `${++count}`, "coordinator.sqlite");
 
-async function openAt(path: string): Promise<Store> {
-  const store = await openSqliteStore(openDatabase, path);
+async function openAt(path: string, kept?: VersionLimits): Promise<Store> {
+  const store = await openSqliteStore(openDatabase, path, kept);
   paths.set(store, path);
   return store;
 }
 
 testStore("sqlite", {
-  make: () => openAt(newPath()),
-  reopen: async (store) => {
+  make: (kept) => openAt(newPath(), kept),
+  reopen: async (store, kept) => {
     await store.close();
-    return openAt(paths.get(store)!);
+    return openAt(paths.get(store)!, kept);
   },
 });
 
@@ -62,6 +63,22 @@ describe("sqlite", () => {
     const next = await openAt(path);
     expect(await next.currentVersion()).toEqual(version(1));
     await next.close();
+  });
+
+  test("store's file stops growing when versions fill what they may have", async () => {
+    const path = newPath();
+    const store = await openAt(path, { versions: 500, versionBytes: 1_000_000 });
+    const append = async (number: number) => store.appendVersion(version(number, "x".repeat(100_000)));
+    for (let number = 1; number <= 20; number += 1) await append(number);
+    await store.close();
+    const before = statSync(path).size;
+    const again = await openAt(path, { versions: 500, versionBytes: 1_000_000 });
+    for (let number = 21; number <= 60; number += 1) {
+      expect(await again.appendVersion(version(number, "x".repeat(100_000)))).toBe("stored");
+    }
+    expect((await again.listVersions(500)).length).toBe(9);
+    await again.close();
+    expect(statSync(path).size).toBeLessThan(before + 300_000);
   });
 
   test("store that is full says so, loses nothing and goes on when there is room", async () => {
