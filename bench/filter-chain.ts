@@ -117,7 +117,6 @@ function guardedChain(middlewares: readonly Middleware[]): (request: Request) =>
     name: "bench",
     middleware: new FilterGuard(entry, { clock, meters, version: "" }, log).downstream(run),
     upstream: null,
-    handsOn: false,
     stillAllows: null,
     blame: String as never,
     close: nothing,

@@ -52,15 +52,12 @@ type FilterSource<Schema extends z.ZodType> = {
 } & (
   | {
       readonly middleware: (options: z.output<Schema>, tools: Tools) => Middleware;
-      /** What `next()` gives it goes nowhere but back; means nothing for a user's own. It costs no promise then. */
-      readonly handsOn?: true;
       readonly upstream?: never;
       readonly repeats?: never;
     }
   | {
       readonly upstream: (options: z.output<Schema>, tools: Tools) => UpstreamFilter;
       readonly middleware?: never;
-      readonly handsOn?: never;
       /** It may send more than once, so it runs after every filter that may not. */
       readonly repeats?: true;
     }

@@ -262,14 +262,12 @@ export type FilterDefinition<Options = unknown> = FilterBase<Options> &
   (
     | {
         readonly middleware: (options: Options, tools: Tools) => Middleware;
-        readonly handsOn?: true;
         readonly upstream?: never;
         readonly repeats?: never;
       }
     | {
         readonly upstream: (options: Options, tools: Tools) => UpstreamFilter;
         readonly middleware?: never;
-        readonly handsOn?: never;
         readonly repeats?: true;
       }
   );

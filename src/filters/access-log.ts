@@ -59,7 +59,6 @@ export default defineFilter({
   name: "access-log",
   summary: "Writes one line for each request, after its last byte",
   options,
-  handsOn: true,
   middleware: ({ format, to, sample }, tools) => {
     const { clock, random } = tools;
     const appender = tools.file(to);

@@ -37,7 +37,6 @@ export default defineFilter({
     request: changes.default(none).describe("changes that the service sees"),
     response: changes.default(none).describe("changes that the caller sees"),
   }),
-  handsOn: true,
   middleware: (options) => {
     const changeRequest = editor(options.request);
     const changeResponse = editor(options.response);

@@ -18,7 +18,6 @@ export default defineFilter({
   name: "jwt",
   summary: "Asks for a JSON web token of one issuer, and passes its claims on",
   options: jwtOptions,
-  handsOn: true,
   middleware: (options, tools) => {
     const gate = new Gate(options, tools);
     const places = credentialPlaces(options.from);

@@ -24,7 +24,6 @@ export default defineFilter({
   name: "rate-limit",
   summary: "Lets so many requests of each caller pass in a time",
   options: rateLimitOptions,
-  handsOn: true,
   middleware: (options, tools) => {
     const gate = new Gate(options, tools);
     return (c, next) => gate.pass(c, next);

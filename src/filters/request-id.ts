@@ -25,7 +25,6 @@ export default defineFilter({
   name: "request-id",
   summary: "Takes or makes a request id, passes it to the service and answers with it",
   options,
-  handsOn: true,
   middleware:
     ({ header, trust }, { random }) =>
     (c, next) => {

@@ -31,8 +31,6 @@ export interface ChainContext {
 /** A downstream filter. */
 export interface PassedFilter {
   readonly middleware: Middleware;
-  /** Whether what `next()` gives it goes nowhere but back. */
-  readonly handsOn: boolean;
   /** Logs and counts what it threw, and returns it as an Error. */
   blame(thrown: unknown): Error;
 }

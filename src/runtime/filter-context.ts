@@ -9,7 +9,6 @@
 import { type Context, Context as HonoContext } from "hono";
 import type { HonoRequest } from "hono/request";
 import type { AnswerChange, FilterEnvironment, Variables } from "../types.ts";
-import { AfterEvent } from "./after-event.ts";
 import type { ChainContext, ChainEnd, FilterRoute, PassedFilter } from "./chain-end.ts";
 import { isFromSource } from "./fetch/response.ts";
 import { filterRequest } from "./filter-request.ts";
@@ -51,22 +50,13 @@ const RARE = [
 const REPLACEABLE = ["get", "header", "set"] as const;
 
 const DONE = Promise.resolve();
-/** What `next()` gives to a filter that only hands it on, while nobody waits for the answer. Nobody is told its end. */
-const HANDED_ON = new Promise<void>(() => {});
 /** The answer goes out by itself, when it is there. */
 const LATER = Symbol("later");
-/** The request was sent, and whoever went on since then hands on what comes. */
-const SENT = Symbol("sent");
 
 /** What is still inside; null when all of it is done. */
-type Going = Promise<void> | null | typeof LATER | typeof SENT;
+type Going = Promise<void> | null | typeof LATER;
 
 let begin: (context: FilterContext) => void;
-let answer: (context: FilterContext) => void;
-
-const answers = new AfterEvent<FilterContext>((context) => answer(context));
-/** Before a filter that only hands on is called: what its `next()` gives will be waited for all the same. */
-export let waitForNext: (c: object) => void;
 
 class FilterContext implements ChainContext {
   readonly env: ChainEnd;
@@ -85,10 +75,6 @@ class FilterContext implements ChainContext {
   #changes: WantedChange | null = null;
   /** What the last `next()` gave. */
   #inside: Promise<void> | null = null;
-  /** Whether the filter that runs now only hands on what that is. */
-  #handsOn = false;
-  /** Whether all of them did: the answer goes out as soon as there is one. */
-  #nobodyWaits = false;
   /** Filters that do not hand on what `next()` gave them, and are not done. */
   #waits: number[] | null = null;
   /** Hono's own, once one of the rarer members was asked for. */
@@ -98,12 +84,7 @@ class FilterContext implements ChainContext {
     begin = (context) => {
       const going = context.#enter(0);
       if (going === null) context.#answer();
-      else if (going === SENT) context.#nobodyWaits = true;
       else if (going !== LATER) context.#answerAfter(going);
-    };
-    answer = (context) => context.#answer();
-    waitForNext = (c) => {
-      if (#handsOn in c) c.#handsOn = false;
     };
   }
 
@@ -127,38 +108,27 @@ class FilterContext implements ChainContext {
 
   #run(filter: PassedFilter, at: number): Going {
     this.#inside = null;
-    this.#handsOn = filter.handsOn;
     const next = (): Promise<void> => this.#next(at);
     let answer: unknown;
     try {
       answer = filter.middleware(this.#face, next);
     } catch (error) {
-      this.#handsOn = false;
       this.#fail(error, filter);
       this.#change(at);
       return null;
     }
-    // One that goes on later waited for something, and does so for the answer.
-    this.#handsOn = false;
     // Many filters hand on the promise that they got: it says all that another one would.
     const inside = this.#inside;
-    if (answer === inside && inside !== null) return this.#handedOn(inside, at);
+    if (answer === inside && inside !== null) return inside === DONE ? this.#change(at) : inside;
     if (answer instanceof Promise) return this.#await(answer, filter, at);
     this.#take(answer);
     return this.#change(at);
   }
 
-  #handedOn(inside: Promise<void>, at: number): Going {
-    if (inside === HANDED_ON) return SENT;
-    return inside === DONE ? this.#change(at) : inside;
-  }
-
   #next(at: number): Promise<void> {
     if (at < this.#entered) return Promise.reject(new Error("next() called multiple times"));
-    const handsOn = this.#handsOn;
     // Only the outermost filter's way is one that nobody waits for.
-    const going = this.#enter(at + 1) as Promise<void> | null | typeof SENT;
-    const inside = going === SENT ? (handsOn ? HANDED_ON : this.#waiting()) : (going ?? DONE);
+    const inside = (this.#enter(at + 1) as Promise<void> | null) ?? DONE;
     this.#inside = inside;
     return inside;
   }
@@ -217,11 +187,11 @@ class FilterContext implements ChainContext {
       this.#fail(error, null);
       return null;
     }
-    return this.#settled ? null : SENT;
+    return this.#settled ? null : this.#settling();
   }
 
   /** Apart: a method with a function in it makes a scope whenever it is called. */
-  #waiting(): Promise<void> {
+  #settling(): Promise<void> {
     return new Promise((resolve) => {
       this.#goOn = resolve;
     });
@@ -239,10 +209,9 @@ class FilterContext implements ChainContext {
 
   #sent(): void {
     this.#settled = true;
-    if (this.#goOn === null && !this.#nobodyWaits) return;
+    if (this.#goOn === null) return;
     this.#change(this.#awaited + 1);
-    if (this.#goOn === null) answers.add(this);
-    else this.#goOn();
+    this.#goOn();
   }
 
   /**

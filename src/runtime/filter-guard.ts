@@ -6,7 +6,6 @@ import type { Context, Next } from "hono";
 import type { FilterEntry } from "../snapshot.ts";
 import type { Call, FilterEnvironment, Log, Middleware, Send, UpstreamFilter } from "../types.ts";
 import { type FailureKind, MessageFailure } from "./failures.ts";
-import { waitForNext } from "./filter-context.ts";
 import { FilterTimer, type Stopwatch, type TimerParts } from "./filter-timer.ts";
 import { refusalResponse } from "./own-response.ts";
 import { type CallGuard, claim } from "./run-call.ts";
@@ -80,7 +79,6 @@ export class FilterGuard implements CallGuard {
     { next, stopwatch }: { readonly next: Next; readonly stopwatch: Stopwatch | null },
   ): Promise<Answer> {
     let rest: Promise<void> | null = null;
-    waitForNext(c);
     const onward = (): Promise<void> => {
       stopwatch?.pause();
       const going = next();

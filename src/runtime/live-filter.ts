@@ -11,8 +11,6 @@ export interface LiveFilter {
   readonly name: string;
   readonly middleware: Middleware | null;
   readonly upstream: UpstreamFilter | null;
-  /** Whether its definition says so. */
-  readonly handsOn: boolean;
   readonly stillAllows: NonNullable<Middleware["stillAllows"]> | null;
   /** Logs and counts what it threw, or what only the chain noticed, and returns it as an Error. */
   blame(thrown: unknown): Error;
@@ -87,18 +85,16 @@ function shapes(
   definition: FilterDefinition,
   guard: FilterGuard,
   { options, tools, mark }: Making,
-): Pick<LiveFilter, "middleware" | "upstream" | "handsOn" | "stillAllows"> {
+): Pick<LiveFilter, "middleware" | "upstream" | "stillAllows"> {
   if (definition.middleware !== undefined) {
     const run = definition.middleware(options, tools);
     return {
       middleware: guard.downstream(mark === null ? run : markedMiddleware(run, mark)),
       upstream: null,
-      // A marked one waits, to say when it runs again.
-      handsOn: mark === null && definition.handsOn === true,
       stillAllows: run.stillAllows ?? null,
     };
   }
   const run = definition.upstream(options, tools);
   const upstream = guard.upstream(mark === null ? run : markedUpstream(run, mark));
-  return { middleware: null, upstream, handsOn: false, stillAllows: null };
+  return { middleware: null, upstream, stillAllows: null };
 }
