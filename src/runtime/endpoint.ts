@@ -7,7 +7,8 @@ import { EndpointLoad } from "./balance/load.ts";
 import type { KeyedRequest } from "./balance/policy.ts";
 import { Standing } from "./balance/standing.ts";
 import type { Deadlines } from "./deadlines.ts";
-import { type ConnectionKeeper, UpstreamConnection } from "./http1/upstream.ts";
+import type { ConnectionKeeper } from "./http1/call-owner.ts";
+import { UpstreamConnection } from "./http1/upstream.ts";
 import type { ServiceTargets } from "./tls/service-targets.ts";
 
 export interface ServiceParts {
@@ -81,7 +82,7 @@ export function addressText(address: Address): string {
  */
 const HANDSHAKES_MAX = 32;
 
-export class Endpoint implements ConnectionKeeper {
+export class Endpoint implements ConnectionKeeper<UpstreamConnection> {
   readonly name: string;
   zone: string | null;
   version: string | null;

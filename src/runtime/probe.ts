@@ -8,9 +8,9 @@ import type { HealthCheckConfig, MessageLimits, ServiceConfig } from "../snapsho
 import type { BodySink, Failure } from "../types.ts";
 import { Deadlines } from "./deadlines.ts";
 import { addressText } from "./endpoint.ts";
-import type { CallOwner } from "./http1/call-owner.ts";
+import type { CallOwner, ConnectionKeeper } from "./http1/call-owner.ts";
 import type { Head } from "./http1/head.ts";
-import { type ConnectionKeeper, UpstreamConnection } from "./http1/upstream.ts";
+import { UpstreamConnection } from "./http1/upstream.ts";
 import { ServiceTargets } from "./tls/service-targets.ts";
 import { flushWires } from "./wire.ts";
 
@@ -70,7 +70,7 @@ interface CheckSetting {
   readonly address: Address;
 }
 
-class Check implements ConnectionKeeper, CallOwner, BodySink {
+class Check implements ConnectionKeeper<UpstreamConnection>, CallOwner, BodySink {
   readonly method = "GET";
   readonly limits: MessageLimits;
   readonly idleTimeoutMs = 0;

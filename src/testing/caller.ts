@@ -3,12 +3,12 @@ import type { Address, SocketError, SocketOwner } from "../machine.ts";
 import { receivedAnswer } from "../runtime/answer-body.ts";
 import type { Deadlines } from "../runtime/deadlines.ts";
 import { outgoingRequest } from "../runtime/fetch/outgoing.ts";
-import type { CallOwner } from "../runtime/http1/call-owner.ts";
+import type { CallOwner, ConnectionKeeper } from "../runtime/http1/call-owner.ts";
 import { knownFields } from "../runtime/http1/fields.ts";
 import { Head } from "../runtime/http1/head.ts";
 import { writeRequestHead } from "../runtime/http1/request-writer.ts";
 import type { ResponseFacts } from "../runtime/http1/response-rules.ts";
-import { type ConnectionKeeper, UpstreamConnection } from "../runtime/http1/upstream.ts";
+import { UpstreamConnection } from "../runtime/http1/upstream.ts";
 import { deliver } from "../runtime/respond.ts";
 import { framingOf, targetOf } from "../runtime/sending.ts";
 import { flushWires } from "../runtime/wire.ts";
@@ -45,7 +45,7 @@ interface Outcome {
   reject(error: unknown): void;
 }
 
-class CallerExchange implements ConnectionKeeper, CallOwner {
+class CallerExchange implements ConnectionKeeper<UpstreamConnection>, CallOwner {
   readonly method: string;
   readonly limits: MessageLimits;
   readonly idleTimeoutMs = 0;

@@ -1,8 +1,22 @@
-/** Whose call a connection to a service carries, and where that connection goes. */
-import type { Address, TlsTarget } from "../../machine.ts";
+/** Who keeps a connection to a service, whose call it carries, and where it goes. */
+import type { Address, SocketError, TlsTarget } from "../../machine.ts";
+import type { MessageLimits } from "../../snapshot.ts";
 import type { Failure } from "../../types.ts";
+import type { Deadlines } from "../deadlines.ts";
 import type { Head } from "./head.ts";
 import type { ResponseFacts } from "./response-rules.ts";
+
+/** Who owns the connections of an endpoint. */
+export interface ConnectionKeeper<Connection> {
+  readonly limits: MessageLimits;
+  readonly idleTimeoutMs: number;
+  readonly deadlines: Deadlines;
+  connected(connection: Connection): void;
+  connectFailed(connection: Connection, error: SocketError): void;
+  /** Ready for another request. */
+  idle(connection: Connection): void;
+  closed(connection: Connection): void;
+}
 
 /** Who made the call that a connection carries. */
 export interface CallOwner {

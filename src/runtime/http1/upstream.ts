@@ -5,30 +5,17 @@
  */
 
 import type { ByteSocket, SocketError, SocketOwner, Sockets } from "../../machine.ts";
-import type { MessageLimits } from "../../snapshot.ts";
 import type { BodySink, BodySource, ChunkOwner, Failure, FieldTable } from "../../types.ts";
-import type { Deadline, Deadlines } from "../deadlines.ts";
+import type { Deadline } from "../deadlines.ts";
 import { MessageFailure } from "../failures.ts";
 import { flushWires, Wire } from "../wire.ts";
 import { NOWHERE } from "./body-sinks.ts";
-import type { CallOwner, Destination } from "./call-owner.ts";
+import type { CallOwner, ConnectionKeeper, Destination } from "./call-owner.ts";
 import { writeChunk, writeLastChunk } from "./chunk-writer.ts";
 import { disbeliefOf } from "./disbelief.ts";
 import type { Head } from "./head.ts";
 import { keepNodeReason } from "./node-reason.ts";
 import { ResponseReader } from "./response-reader.ts";
-
-/** Who owns the connections of an endpoint. */
-export interface ConnectionKeeper {
-  readonly limits: MessageLimits;
-  readonly idleTimeoutMs: number;
-  readonly deadlines: Deadlines;
-  connected(connection: UpstreamConnection): void;
-  connectFailed(connection: UpstreamConnection, error: SocketError): void;
-  /** Ready for another request. */
-  idle(connection: UpstreamConnection): void;
-  closed(connection: UpstreamConnection): void;
-}
 
 type State = "connecting" | "idle" | "awaiting-head" | "body" | "tunnel" | "closed";
 
@@ -43,7 +30,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink, Ch
   answers = 0;
   /** When the certificate ends that proved its endpoint's identity, where one is demanded. */
   provedUntilEpochMs = Infinity;
-  readonly #keeper: ConnectionKeeper;
+  readonly #keeper: ConnectionKeeper<UpstreamConnection>;
   readonly #deadline: Deadline;
   readonly #response: ResponseReader;
   #giveUp: (() => void) | null = null;
@@ -63,7 +50,7 @@ export class UpstreamConnection implements SocketOwner, BodySource, BodySink, Ch
   #requestSource: BodySource | null = null;
   #requestPaused = false;
 
-  constructor(keeper: ConnectionKeeper) {
+  constructor(keeper: ConnectionKeeper<UpstreamConnection>) {
     this.#keeper = keeper;
     this.#response = new ResponseReader(keeper.limits);
     this.#deadline = keeper.deadlines.create(() => this.#expired());
