@@ -10,7 +10,6 @@ import type { PluginFiles } from "./cli/plugin-new.ts";
 import type { RunOptions } from "./cli/run.ts";
 import type { SchemaOf } from "./cli/schema.ts";
 import type { SidecarArguments } from "./cli/sidecar.ts";
-import type { DemoParts } from "./demo/index.ts";
 import { fileAppenders } from "./host/appenders/node.ts";
 import { systemClock } from "./host/clock/node.ts";
 import { systemDatagrams } from "./host/datagrams/node.ts";
@@ -74,7 +73,10 @@ async function obey(): Promise<number> {
     run: { start: run, workersMax },
     check: { load: check, terminal },
     schema,
-    demo,
+    demo: async (given) => {
+      const { demonstrate } = await import("./main-demo.ts");
+      return demonstrate({ host, processes, clock, random, files, terminal, needsBun, onStop }, given);
+    },
     sidecar,
     plugin: { terminal, needsBun, kit: host.pluginKit, files: pluginFiles },
     ...meshVerbs({
@@ -285,43 +287,6 @@ async function schema(file: string | null, of: SchemaOf): Promise<number> {
   }
   terminal.out(JSON.stringify(made, null, 2));
   return 0;
-}
-
-async function demo({ duration }: { readonly duration: string | null }): Promise<number> {
-  const { startLogged } = processes;
-  if (startLogged === null) return needsBun("demo");
-  const [{ runDemo }, { styledPaint }, { durationWanted, parseDuration }, { freePort }, temporary] =
-    await Promise.all([
-      import("./demo/index.ts"),
-      import("./cli/paint.ts"),
-      import("./units.ts"),
-      import("./host/sockets/free-port.ts"),
-      import("./host/files/temporary.ts"),
-    ]);
-  const forMs = duration === null ? null : parseDuration(duration);
-  if (duration !== null && forMs === null) {
-    terminal.error(`clearway: cannot read ${JSON.stringify(duration)} after --for: wanted ${durationWanted}`);
-    return 1;
-  }
-  const { secureFetch } = host;
-  if (secureFetch === null) return needsBun("demo");
-  const { operatorAccess } = await import("./coordinator-client/operator-access.ts");
-  const paint = styledPaint({ interactive: terminal.interactive.out, environment });
-  return temporary.withTemporaryFolder((folder) => {
-    const start: DemoParts["start"] = (args, logPath) => {
-      const { pid, ended, signal, killGroup } = startLogged({ args, folder, logPath });
-      const code = ended.then((end) => end.code);
-      return { pid, ended: code, stop: () => signal("SIGTERM"), kill: killGroup };
-    };
-    const operator: DemoParts["operator"] = async (url) => {
-      const token = await files.read(`${folder}/.clearway/operator.token`);
-      const parts = { clock, files, fetch: secureFetch, environment: { CLEARWAY_TOKEN: token } };
-      return operatorAccess(parts, url);
-    };
-    const parts = { clock, random, terminal, paint, fetch: directFetch, folder, onStop, start, operator };
-    const texts = { readFile: files.read, writeFile: temporary.replaceFile };
-    return runDemo({ ...parts, ...texts, freePort: (preferred) => freePort(sockets, preferred) }, { forMs });
-  });
 }
 
 function needsBun(verb: string): number {

@@ -79,6 +79,10 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   "host/": { ours: [...nouns, "database.ts"], packages: ["node:", "bun:", "bun"] },
   "dashboard/": { ours: [], packages: ["preact", "@preact/signals", "uplot", "@dagrejs/dagre"] },
   "cli/": { ours: nouns, packages: ["commander", "picocolors", "cli-table3"] },
+  "main-demo.ts": {
+    ours: [...nouns, "units.ts", "cli/", "coordinator-client/", "demo/", "host/"],
+    packages: [],
+  },
   "main-mesh.ts": {
     ours: [
       ...nouns,
