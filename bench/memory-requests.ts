@@ -4,6 +4,7 @@
  */
 import { drainMicrotasks } from "bun:jsc";
 import { loadConfig } from "../src/config/load.ts";
+import type { FindFilters } from "../src/filter-lookup.ts";
 import { certificates } from "../src/host/certificates/node.ts";
 import { systemClock } from "../src/host/clock/node.ts";
 import { systemRandom } from "../src/host/random/node.ts";
@@ -13,7 +14,7 @@ import { privateMemory } from "../src/runtime/node-memory/private-memory.ts";
 import { NO_NAMES } from "../src/runtime/proxy/host-names.ts";
 import { createRuntime } from "../src/runtime/runtime.ts";
 import { createWorkerMeters } from "../src/telemetry/worker-meters.ts";
-import type { FilterDefinition, FindFilters } from "../src/types.ts";
+import type { FilterDefinition } from "../src/types.ts";
 import { findFilters } from "../test/found-filters.ts";
 
 /** Callers that have a request under way at the same time, as in the workloads over real sockets. */

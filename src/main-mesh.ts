@@ -3,13 +3,14 @@ import type { LoadedDocument } from "./cli/apply.ts";
 import type { Verbs } from "./cli/command-line.ts";
 import type { CoordinatorArguments } from "./cli/coordinator.ts";
 import type { OperatorAccess, OperatorCalls } from "./cli/operator.ts";
+import type { FindFilters } from "./filter-lookup.ts";
 import type { Host } from "./host/host.ts";
 import type { Clock, Files, Processes, Random, Terminal } from "./machine.ts";
 import type { ReadDocument } from "./node/document-source.ts";
 import type { ReadingPurpose } from "./node/plugins/trial-messages.ts";
 import type { NotedFiles } from "./node/readings.ts";
 import type { Problem } from "./snapshot.ts";
-import type { Appender, FindFilters } from "./types.ts";
+import type { Appender } from "./types.ts";
 
 export interface MeshBase {
   readonly host: Host;

@@ -10,6 +10,7 @@ import type { PluginFiles } from "./cli/plugin-new.ts";
 import type { RunOptions } from "./cli/run.ts";
 import type { SchemaOf } from "./cli/schema.ts";
 import type { SidecarArguments } from "./cli/sidecar.ts";
+import type { FilterFamily, FindFilters } from "./filter-lookup.ts";
 import { fileAppenders } from "./host/appenders/node.ts";
 import { systemClock } from "./host/clock/node.ts";
 import { systemDatagrams } from "./host/datagrams/node.ts";
@@ -28,7 +29,7 @@ import { privateMemory } from "./runtime/node-memory/private-memory.ts";
 import type { Probe } from "./runtime/probe.ts";
 import type { HostNames } from "./runtime/proxy/host-names.ts";
 import type { Problem } from "./snapshot.ts";
-import type { Appender, FilterFamily, FindFilters } from "./types.ts";
+import type { Appender } from "./types.ts";
 
 const programVersion = packageJson.version;
 const clock = systemClock;

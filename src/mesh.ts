@@ -2,9 +2,9 @@
  * The nouns of the mesh, types only: what a mesh document says once it is checked, what a node and its coordinator say
  * to each other, and what a coordinator keeps. Plain data, so that it can be stored and sent.
  */
+import type { PluginCode } from "./filter-lookup.ts";
 import type { Address } from "./machine.ts";
 import type { FilterEntry, HealthCheckConfig, RouteConfig, ServiceConfig, SourcePlace } from "./snapshot.ts";
-import type { PluginCode } from "./types.ts";
 
 // ---- a mesh document, checked ----
 

@@ -2,8 +2,9 @@
  * The nouns of a checked configuration, types only: what config/ makes, what crosses from the supervisor to its
  * workers, and what the runtime compiles. Plain data, every default filled in.
  */
+import type { PluginCode } from "./filter-lookup.ts";
 import type { Address } from "./machine.ts";
-import type { LogLevel, PluginCode } from "./types.ts";
+import type { LogLevel } from "./types.ts";
 
 /** A place in a config file, for messages: `clearway.yaml:14`. */
 export interface SourcePlace {

@@ -1,4 +1,5 @@
 /** How tests find filters: as the program does, or in a list of their own. */
+import type { FilterPlace, FindFilters } from "../src/filter-lookup.ts";
 import { untypedFactoryFilter } from "../src/filters/factory.ts";
 import { honoFilters } from "../src/filters/hono/index.ts";
 import { filters as builtIn } from "../src/filters/index.ts";
@@ -8,7 +9,7 @@ import { filterFinder } from "../src/node/filter-finder.ts";
 import { npmFilters } from "../src/node/npm-filters.ts";
 import { UserFilters } from "../src/node/plugins/user-filters.ts";
 import { pluginImports } from "../src/plugin-imports.ts";
-import type { FilterPlace, FilterRegistry, FindFilters } from "../src/types.ts";
+import type { FilterRegistry } from "../src/types.ts";
 
 /** A config without files of users' own. */
 export const inFolder = (folder: string): FilterPlace => ({ folder, code: { known: [] } });

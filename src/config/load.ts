@@ -4,10 +4,10 @@
  * the parts say about each other.
  */
 
+import type { FindFilters, FoundFilters } from "../filter-lookup.ts";
 import type { Certificates, Clock } from "../machine.ts";
 import type { CheckedDocument } from "../mesh.ts";
 import type { ListenerConfig, MessageLimits, Problem, ServiceConfig, Snapshot } from "../snapshot.ts";
-import type { FindFilters, FoundFilters } from "../types.ts";
 import { placeAddress } from "./address.ts";
 import { type CertificateContext, readTlsFiles } from "./certificates.ts";
 import { checkFields, isMisspelt } from "./check.ts";

@@ -3,9 +3,10 @@
  * runs, that one is told what to say if it never comes back.
  */
 
+import type { CodeToRead } from "../filter-lookup.ts";
 import type { CodeFault } from "../machine.ts";
 import type { ProblemSpot, TrialStep, TrialWork } from "../snapshot.ts";
-import type { CodeToRead, FilterDefinition } from "../types.ts";
+import type { FilterDefinition } from "../types.ts";
 import { type FilterNames, isForeign, type NamePlace } from "./filter-names.ts";
 import { pathName } from "./problem.ts";
 import { excerptOf } from "./source.ts";

@@ -1,5 +1,5 @@
 /** What is said of a name that is no filter here. */
-import type { FoundFilters } from "../types.ts";
+import type { FoundFilters } from "../filter-lookup.ts";
 import type { NamePlace } from "./filter-names.ts";
 import { knownHints, nearest } from "./nearest.ts";
 import type { Report } from "./problem.ts";

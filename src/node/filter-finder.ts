@@ -1,15 +1,8 @@
 /** From the names in a config to filters: the program's own, those that a family finds, and users' own files. */
 import { isFile, isForeign } from "../config/filter-names.ts";
+import type { FilterFamily, FilterPlace, FindFilters, PluginCode, RefusedFilter } from "../filter-lookup.ts";
 import type { Clock } from "../machine.ts";
-import type {
-  FilterDefinition,
-  FilterFamily,
-  FilterPlace,
-  FilterRegistry,
-  FindFilters,
-  PluginCode,
-  RefusedFilter,
-} from "../types.ts";
+import type { FilterDefinition, FilterRegistry } from "../types.ts";
 import type { LoadedFilter, UserFilters } from "./plugins/user-filters.ts";
 
 /** Names of one config that are not the program's own. */

@@ -1,6 +1,7 @@
 /** `npm:PACKAGE`, `npm:PACKAGE/PART#EXPORT`: a function of a package that makes a Hono middleware, as a filter. */
+import type { FilterFamily, RefusedFilter } from "../filter-lookup.ts";
 import type { Modules } from "../machine.ts";
-import type { FilterDefinition, FilterFamily, RefusedFilter } from "../types.ts";
+import type { FilterDefinition } from "../types.ts";
 
 /** A scope, a name, and maybe a part of the package. */
 const packageName = /^(@[\w~-][\w.~-]*\/)?[\w~-][\w.~-]*(\/[\w~-][\w.~-]*)*$/;

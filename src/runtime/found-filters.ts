@@ -1,7 +1,8 @@
 /** The filters that a snapshot names, found in this worker. */
+import type { FindFilters } from "../filter-lookup.ts";
 import type { CodeFault } from "../machine.ts";
 import type { FilterEntry, Snapshot, SourcePlace } from "../snapshot.ts";
-import type { FilterRegistry, FindFilters } from "../types.ts";
+import type { FilterRegistry } from "../types.ts";
 
 export interface FiltersOfSnapshot {
   readonly filters: FilterRegistry;

@@ -1,8 +1,9 @@
 /** The runtime of one worker: applies snapshots while requests flow, reports, drains. */
 
+import type { FindFilters } from "../filter-lookup.ts";
 import type { Address, Clock, Random, Sockets } from "../machine.ts";
 import type { Ejection, ListenerConfig, ServiceState, Snapshot, SourcePlace } from "../snapshot.ts";
-import type { Appender, FindFilters, Log, Meters } from "../types.ts";
+import type { Appender, Log, Meters } from "../types.ts";
 import { type Compiled, CompileError, type CompileParts, compile, discard } from "./compile.ts";
 import { Deadlines } from "./deadlines.ts";
 import { addressText } from "./endpoint.ts";

@@ -1,6 +1,7 @@
 /** One filter in a real runtime: its route, its services and its caller around it, in memory and in virtual time. */
 
 import { defaultLimits } from "../config/limits.ts";
+import type { FindFilters } from "../filter-lookup.ts";
 import type { Certificates } from "../machine.ts";
 import { Deadlines } from "../runtime/deadlines.ts";
 import { NodeMemory } from "../runtime/node-memory/index.ts";
@@ -8,7 +9,7 @@ import { privateMemory } from "../runtime/node-memory/private-memory.ts";
 import { NO_NAMES } from "../runtime/proxy/host-names.ts";
 import { createRuntime, type Runtime } from "../runtime/runtime.ts";
 import type { Snapshot } from "../snapshot.ts";
-import type { FilterDefinition, FindFilters, RequestSummary, Variables } from "../types.ts";
+import type { FilterDefinition, RequestSummary, Variables } from "../types.ts";
 import { authorsFault } from "./authors-fault.ts";
 import { sendAsCaller } from "./caller.ts";
 import { type ConnectingFacts, MemoryNetwork } from "./memory-network.ts";

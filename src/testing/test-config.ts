@@ -1,10 +1,11 @@
 /** The config of a test: what a user would write around the filter, read as a user's is. */
 import { loadConfig } from "../config/load.ts";
+import type { FindFilters } from "../filter-lookup.ts";
 import type { Address, Certificates, Clock } from "../machine.ts";
 import { defineFilter, z } from "../plugin.ts";
 import { addressText } from "../runtime/endpoint.ts";
 import type { Snapshot } from "../snapshot.ts";
-import type { FilterDefinition, FindFilters, RequestSummary, Variables } from "../types.ts";
+import type { FilterDefinition, RequestSummary, Variables } from "../types.ts";
 import type { FilterBeside, TestSetting } from "./nouns.ts";
 import { optionsError } from "./option-problems.ts";
 

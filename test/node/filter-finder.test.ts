@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import type { FilterFamily } from "../../src/filter-lookup.ts";
 import type { Modules } from "../../src/machine.ts";
 import { filterFinder } from "../../src/node/filter-finder.ts";
 import { npmFilters } from "../../src/node/npm-filters.ts";
-import type { FilterDefinition, FilterFamily } from "../../src/types.ts";
+import type { FilterDefinition } from "../../src/types.ts";
 import { inFolder, userFilters } from "../found-filters.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 

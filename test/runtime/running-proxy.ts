@@ -1,5 +1,6 @@
 /** The runtime in the test's own process: config text in, a listening port out. */
 import { loadConfig } from "../../src/config/load.ts";
+import type { FindFilters } from "../../src/filter-lookup.ts";
 import { certificates } from "../../src/host/certificates/node.ts";
 import { systemClock } from "../../src/host/clock/node.ts";
 import { host } from "../../src/host/index.ts";
@@ -9,7 +10,7 @@ import { privateMemory } from "../../src/runtime/node-memory/private-memory.ts";
 import { type HostNames, NO_NAMES } from "../../src/runtime/proxy/host-names.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import type { Snapshot } from "../../src/snapshot.ts";
-import type { EndpointCounts, FilterRegistry, FindFilters, LogFields, Meters } from "../../src/types.ts";
+import type { EndpointCounts, FilterRegistry, LogFields, Meters } from "../../src/types.ts";
 import { findFilters, onlyFilters } from "../found-filters.ts";
 import { SeededRandom } from "../seeded-random.ts";
 import { VirtualClock } from "../virtual-clock.ts";

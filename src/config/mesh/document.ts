@@ -1,7 +1,7 @@
 /** A whole mesh document: what is said of the mesh, then service by service. */
+import type { PluginCode, RefusedFilter } from "../../filter-lookup.ts";
 import type { CheckedDocument, DocumentFile, MeshConfig, MeshService } from "../../mesh.ts";
 import type { FilterEntry, MessageLimits, SourcePlace } from "../../snapshot.ts";
-import type { PluginCode, RefusedFilter } from "../../types.ts";
 import type { CertificateContext } from "../certificates.ts";
 import { checkFields, type Elsewhere, isMisspelt } from "../check.ts";
 import { directoryOf, seenFrom } from "../file-path.ts";

@@ -1,6 +1,6 @@
 /** What the mesh document says of one service, as its own nodes and as its callers get it. */
+import type { PluginCode } from "../../filter-lookup.ts";
 import type { CalleeRules, MeshService } from "../../mesh.ts";
-import type { PluginCode } from "../../types.ts";
 import { textTag } from "../registry/content-tag.ts";
 import { feedLine } from "./feed-line.ts";
 

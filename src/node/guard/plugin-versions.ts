@@ -2,8 +2,8 @@
  * Which version of each plugin serves, which ones served well before it, and which one is held off because it did
  * harm: that one does not come back before its file is saved again.
  */
+import type { PluginCode } from "../../filter-lookup.ts";
 import type { Snapshot } from "../../snapshot.ts";
-import type { PluginCode } from "../../types.ts";
 
 /** Earlier versions of one plugin that are kept, each with its code. */
 const formersMax = 3;

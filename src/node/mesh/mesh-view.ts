@@ -2,8 +2,8 @@
  * What a node knows of its mesh: the feed's messages put together. Nothing of what a feed says holds before its `live`,
  * so that a connection that breaks in the middle leaves no half of a change behind.
  */
+import type { PluginCode } from "../../filter-lookup.ts";
 import type { FeedMessage, FeedRequest, Instance, MeshConfig, MeshService } from "../../mesh.ts";
-import type { PluginCode } from "../../types.ts";
 
 /** Plain data, complete, as it is kept on disk. */
 export interface MeshKnowledge {

@@ -1,6 +1,6 @@
 /** Rules of a mesh document, tried by this node before they hold for its requests. */
+import type { PluginCode } from "../../filter-lookup.ts";
 import type { FilterEntry, Problem } from "../../snapshot.ts";
-import type { PluginCode } from "../../types.ts";
 import { plainProblem } from "../addresses.ts";
 import type { TryFilters } from "../plugins/filters-trial.ts";
 import type { KnownRules } from "./mesh-view.ts";

@@ -1,8 +1,8 @@
 /** What of the mesh a node uses, as its snapshot's services: where they are, whom they have to be, what they are shown. */
+import type { PluginCode } from "../../filter-lookup.ts";
 import { identityText } from "../../identity.ts";
 import type { MeshService } from "../../mesh.ts";
 import type { CertificateConfig, ServiceConfig, ServiceTls } from "../../snapshot.ts";
-import type { PluginCode } from "../../types.ts";
 import type { MeshKnowledge } from "./mesh-view.ts";
 import type { OwnCredentials } from "./node-state.ts";
 

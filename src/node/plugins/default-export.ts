@@ -1,5 +1,6 @@
 /** From what a user's file exports to a filter, or to what is wrong with it. */
-import type { FilterDefinition, RefusedFilter } from "../../types.ts";
+import type { RefusedFilter } from "../../filter-lookup.ts";
+import type { FilterDefinition } from "../../types.ts";
 
 const wrapHint =
   'wrap a Hono middleware: export default defineFilter({ name: "tenant", summary: "…", options: z.strictObject({}), middleware: () => yours })';

@@ -1,8 +1,8 @@
 /** Filters that came from elsewhere, tried before they serve: what does harm, or cannot be used here, is told. */
 import { isForeign } from "../../config/filter-names.ts";
+import type { FindFilters } from "../../filter-lookup.ts";
 import type { Files } from "../../machine.ts";
 import type { FilterEntry, Problem } from "../../snapshot.ts";
-import type { FindFilters } from "../../types.ts";
 import { plainProblem } from "../addresses.ts";
 import { recordReads } from "../readings.ts";
 import { type TrialParts, tryConfig } from "./trial.ts";

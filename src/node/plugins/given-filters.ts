@@ -1,7 +1,8 @@
 /** Inside a trial: filters whose code was handed over, not read here. */
 import type { FilterTrial } from "../../config/trial.ts";
+import type { FindFilters } from "../../filter-lookup.ts";
 import type { FilterEntry, Problem, TrialStep, TrialWork } from "../../snapshot.ts";
-import type { FilterDefinition, FindFilters } from "../../types.ts";
+import type { FilterDefinition } from "../../types.ts";
 import { plainProblem } from "../addresses.ts";
 import { optionProblems } from "./filters-trial.ts";
 import type { GivenFilters, TriedConfig } from "./trial-messages.ts";

@@ -1,7 +1,7 @@
 /** What a trial process and its supervisor tell each other; plain data. */
+import type { PluginCode } from "../../filter-lookup.ts";
 import type { CheckedDocument } from "../../mesh.ts";
 import type { FilterEntry, Problem, Snapshot, TrialStep } from "../../snapshot.ts";
-import type { PluginCode } from "../../types.ts";
 
 /** The verb of the program under which a trial starts; after it come what for, the config file and the version. */
 export const trialVerb = "trial";

@@ -1,7 +1,8 @@
 /** Users' own files as filters: read where a config is checked, and run from what was read wherever it serves. */
 import { joinPath } from "../../config/file-path.ts";
+import type { CodeToRead, PluginCode, RefusedFilter } from "../../filter-lookup.ts";
 import type { CodeFault, UserCode } from "../../machine.ts";
-import type { CodeToRead, FilterDefinition, PluginCode, RefusedFilter } from "../../types.ts";
+import type { FilterDefinition } from "../../types.ts";
 import { definitionIn } from "./default-export.ts";
 import { placeOfError, thrownText } from "./thrown.ts";
 

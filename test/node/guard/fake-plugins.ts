@@ -1,7 +1,7 @@
 /** Plugins that no worker ever loads. */
+import type { PluginCode } from "../../../src/filter-lookup.ts";
 import type { ServingPlugin } from "../../../src/node/guard/plugin-versions.ts";
 import type { Snapshot } from "../../../src/snapshot.ts";
-import type { PluginCode } from "../../../src/types.ts";
 import { snapshot } from "../fake-worker.ts";
 
 export function code(version: string, name = "./tenant.ts"): PluginCode {

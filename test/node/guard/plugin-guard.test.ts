@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { PluginCode } from "../../../src/filter-lookup.ts";
 import { PluginGuard } from "../../../src/node/guard/plugin-guard.ts";
 import { type ReloadParts, Reloads } from "../../../src/node/reloads.ts";
 import { WorkerPool } from "../../../src/node/worker-pool.ts";
@@ -6,7 +7,6 @@ import { NodeMemory } from "../../../src/runtime/node-memory/index.ts";
 import { privateMemory } from "../../../src/runtime/node-memory/private-memory.ts";
 import type { Snapshot } from "../../../src/snapshot.ts";
 import type { FilterTotals } from "../../../src/telemetry/index.ts";
-import type { PluginCode } from "../../../src/types.ts";
 import { SeededRandom } from "../../seeded-random.ts";
 import { beat, type FakeChild, fakeParts, measured, turn } from "../fake-worker.ts";
 import { code, snapshotWith } from "./fake-plugins.ts";

@@ -3,12 +3,12 @@ import "reflect-metadata";
 import { Pkcs10CertificateRequest } from "@peculiar/x509";
 import { defaultLimits } from "../../../src/config/limits.ts";
 import { fingerprints } from "../../../src/coordinator-client/root-fingerprint.ts";
+import type { PluginCode } from "../../../src/filter-lookup.ts";
 import { systemClock } from "../../../src/host/clock/node.ts";
 import { bunSockets } from "../../../src/host/sockets/bun.ts";
 import type { FeedMessage, FeedRequest, Instance, LeaseRequest, MeshService } from "../../../src/mesh.ts";
 import { type AppBindings, type AppListener, serveApp } from "../../../src/runtime/app-listener.ts";
 import { Recorders } from "../../../src/testing/recorders.ts";
-import type { PluginCode } from "../../../src/types.ts";
 import { Authority } from "../../certificates.ts";
 
 export const trustDomain = "store.example";

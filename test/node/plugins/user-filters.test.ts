@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
+import type { PluginCode } from "../../../src/filter-lookup.ts";
 import type { UserCode } from "../../../src/machine.ts";
 import { UserFilters } from "../../../src/node/plugins/user-filters.ts";
 import { defineFilter, z } from "../../../src/plugin.ts";
-import type { PluginCode } from "../../../src/types.ts";
 
 const plugin = (name: string, version: string): PluginCode => ({
   name,
