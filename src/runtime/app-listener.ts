@@ -11,7 +11,6 @@ import { outgoingResponse } from "./fetch/outgoing.ts";
 import { lightRequest } from "./fetch/request.ts";
 import type { RequestSource } from "./fetch/sources.ts";
 import { HttpDate } from "./http-date.ts";
-import { ownHead } from "./http1/caller-answer.ts";
 import { DownstreamConnection, type RequestTaker } from "./http1/downstream.ts";
 import type { RequestOwner } from "./http1/request-owner.ts";
 import { OccasionalNote } from "./occasional-note.ts";
@@ -274,7 +273,7 @@ class AppExchange implements RequestOwner, RequestSource, AppBindings {
   giveUp(answer: Answer): void {
     this.#status = answer.status;
     this.#reason = answer.reason;
-    this.#connection.answer.whole(ownHead(answer), Buffer.from(`${answer.reason}: ${answer.sentence}\n`));
+    this.#connection.answer.own(answer);
   }
 
   onAnswered(): void {

@@ -13,7 +13,6 @@ import type { Endpoint } from "./endpoint.ts";
 import { ANSWERS, type Answer, answerTo } from "./failures.ts";
 import type { FieldEdits } from "./fetch/sources.ts";
 import { provenanceFields, viaHasLoop } from "./forwarded.ts";
-import { ownHead } from "./http1/caller-answer.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
 import { allValues, FieldKind, namedValue } from "./http1/fields.ts";
 import type { Head, KnownFields } from "./http1/head.ts";
@@ -329,11 +328,7 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
   answer(answer: Answer): void {
     this.status = answer.status;
     this.reason = answer.reason;
-    const head = ownHead(answer);
-    this.connection.answer.whole(
-      { ...head, added: [...head.added, "date", this.parts.date()] },
-      Buffer.from(`${answer.reason}: ${answer.sentence}\n`),
-    );
+    this.connection.answer.own(answer, ["date", this.parts.date()]);
     flushWires();
   }
 

@@ -1,6 +1,5 @@
 /** A request of a caller who was let in once, and is not welcome any more. */
 import type { Answer } from "./failures.ts";
-import { ownHead } from "./http1/caller-answer.ts";
 import type { DownstreamConnection, RequestTaker } from "./http1/downstream.ts";
 import type { RequestOwner } from "./http1/request-owner.ts";
 
@@ -20,7 +19,7 @@ export class RefusedCaller implements RequestOwner {
     const connection = this.#connection;
     const answer = this.#answer;
     connection.answer.connection = "close";
-    connection.answer.whole(ownHead(answer), Buffer.from(`${answer.reason}: ${answer.sentence}\n`));
+    connection.answer.own(answer);
     this.#taker.refused(connection, answer);
   }
 

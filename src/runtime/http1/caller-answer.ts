@@ -136,6 +136,13 @@ export class CallerAnswer implements BodySink {
     this.end(null);
   }
 
+  /** A whole answer in Clearway's own name; `added`: names and values of fields besides. */
+  own({ status, reason, sentence }: Answer, added: readonly string[] = []): void {
+    const fields = ["content-type", "text/plain; charset=utf-8", "x-clearway-reason", reason, ...added];
+    const head = { status, reason: null, fields: null, removed: [], added: fields };
+    this.whole(head, Buffer.from(`${reason}: ${sentence}\n`));
+  }
+
   /** The 200 to a CONNECT: no field says anything of a body (RFC 9110 section 9.3.6). */
   established(): void {
     this.#wire?.writeText("HTTP/1.1 200 OK\r\n\r\n");
@@ -212,15 +219,4 @@ export class CallerAnswer implements BodySink {
   fail(failure: Failure): void {
     if (this.#wire !== null) this.#keeper.broken(failure);
   }
-}
-
-/** The head of an answer that Clearway makes itself. */
-export function ownHead(answer: Answer): EditedHead {
-  return {
-    status: answer.status,
-    reason: null,
-    fields: null,
-    removed: [],
-    added: ["content-type", "text/plain; charset=utf-8", "x-clearway-reason", answer.reason],
-  };
 }

@@ -8,7 +8,7 @@ import type { BodySink, BodySource, Failure } from "../../types.ts";
 import { ANSWERS, type Answer, headAnswer, MessageFailure } from "../failures.ts";
 import { flushWires } from "../wire.ts";
 import { NOWHERE } from "./body-sinks.ts";
-import { type AnsweredConnection, CallerAnswer, ownHead } from "./caller-answer.ts";
+import { type AnsweredConnection, CallerAnswer } from "./caller-answer.ts";
 import { CallerSocket } from "./caller-socket.ts";
 import type { Head } from "./head.ts";
 import type { ConnectionTaker, RequestOwner, TunnelTarget } from "./request-owner.ts";
@@ -348,7 +348,7 @@ export class DownstreamConnection
   #refuse(answer: Answer): void {
     this.#state = "busy";
     this.answer.connection = "close";
-    this.answer.whole(ownHead(answer), Buffer.from(`${answer.reason}: ${answer.sentence}\n`));
+    this.answer.own(answer);
     this.#taker.refused(this, answer);
   }
 
