@@ -159,7 +159,7 @@ describe("access-log", () => {
       }),
       { seed: 7 },
     );
-  });
+  }, 60_000);
 
   test("quotes and backslashes cannot end a text field", async () => {
     const headers = { "user-agent": 'a" 200 0 "\\' };
