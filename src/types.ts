@@ -117,9 +117,9 @@ export interface RequestUnderWay {
 
 export type Middleware = MiddlewareHandler<FilterEnvironment> & {
   /**
-   * Whether such a request would be let in now. When a new config goes live, a listener asks its own filters, and those
-   * of an only route that takes every request, this of what takes long - upgraded connections, bodies that still stream -
-   * and ends what one of them would not let in.
+   * Whether such a request would be let in now. When a new config goes live, this is asked of what takes long - upgraded
+   * connections, bodies that still stream - by the listener's filters and those of the route that would take it now; what
+   * one of them would not let in ends.
    */
   readonly stillAllows?: (request: RequestUnderWay) => boolean;
 };

@@ -117,14 +117,14 @@ interface Folded {
 
 function* addListener(generation: Generation, config: ListenerConfig, making: ListenerMaking): Steps<void> {
   const { meters } = generation.parts;
+  const createdBefore = making.filters.length;
   const shared = create(config, config.name, making);
   const plain = fold(shared, null);
+  const standing = shared.filter(isStanding);
   const routes: LiveRoute[] = [];
-  const asked = [...shared];
   for (const route of config.routes) {
     const { filters, match } = route;
     const own = filters.length === 0 ? [] : create(route, `${config.name}/${route.name}`, making);
-    if (isWhole(config, route)) asked.push(...own);
     const asListener = filters.length === 0 && paramNames(match.path).length === 0;
     const folded = asListener ? plain : fold([...shared, ...own], match.path);
     const meter = meters.route(config.name, route.name);
@@ -138,6 +138,7 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Li
       targets,
       timeoutMs,
       rewrites: rewrites(route),
+      standing: own.length === 0 ? standing : [...standing, ...own.filter(isStanding)],
     });
     yield;
   }
@@ -150,22 +151,20 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Li
     targets: [],
     timeoutMs: null,
     rewrites: "no",
+    standing,
   };
   const matcher = yield* createMatcher(routes.map((route) => ({ match: route.config!.match, value: route })));
   const certificates = yield* certificatesOf(config, generation, making.running);
   const callers = callersOf(config, generation);
   const running = making.running?.listeners.get(config.name)?.proxy ?? null;
   const proxy = forwardProxy(config, { unmatched, running }, making);
-  const standing = asked.filter(({ stillAllows }) => stillAllows !== null);
   const pseudonym = pseudonymOf(config, generation);
-  generation.addListener({ config, pseudonym, matcher, unmatched, certificates, callers, standing, proxy });
+  const reviews = making.filters.slice(createdBefore).some(isStanding) ? "yes" : "no";
+  generation.addListener({ config, pseudonym, matcher, unmatched, certificates, callers, reviews, proxy });
 }
 
-/** Whether every request of the listener takes this route, as in a node beside an app: its filters are the listener's. */
-function isWhole({ routes }: ListenerConfig, { match }: RouteConfig): boolean {
-  const { host, path, methods, headers, query } = match;
-  const conditions = methods.length + headers.length + query.length;
-  return routes.length === 1 && host === null && path === null && conditions === 0;
+function isStanding({ stillAllows }: LiveFilter): boolean {
+  return stillAllows !== null;
 }
 
 /**

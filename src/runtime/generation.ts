@@ -4,7 +4,6 @@ import type { Random, Sockets } from "../machine.ts";
 import type { ListenerConfig, Snapshot } from "../snapshot.ts";
 import type { Log, Meters } from "../types.ts";
 import type { Deadlines } from "./deadlines.ts";
-import type { LiveFilter } from "./live-filter.ts";
 import type { LiveRoute } from "./live-route.ts";
 import type { Matcher } from "./match.ts";
 import type { ForwardProxy } from "./proxy/forward-proxy.ts";
@@ -22,8 +21,8 @@ export interface LiveListener {
   readonly certificates: ServerCertificates | null;
   /** Null where it is enough to be believed, or nothing is asked. */
   readonly callers: MeshCallers | null;
-  /** Filters that all of its requests meet and that say what may go on. */
-  readonly standing: readonly LiveFilter[];
+  /** Whether any filter, of its own or of a route, says what may go on. */
+  readonly reviews: "yes" | "no";
   readonly matcher: Matcher<LiveRoute>;
   /** Null unless it is its callers' proxy. */
   readonly proxy: ForwardProxy | null;

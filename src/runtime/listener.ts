@@ -94,15 +94,14 @@ export class Listener implements RequestTaker, GateKeeper {
   /** From the next request on. */
   serve(live: LiveListener): void {
     this.#live = live;
-    if (live.callers !== null || live.standing.length > 0) this.#review();
+    if (live.callers !== null || live.reviews === "yes") this.#review();
   }
 
   /** What takes long, and would not be let in any more, ends now. */
   #review(): void {
     for (const connection of [...this.open]) {
-      const request =
-        connection instanceof DownstreamConnection ? (connection.peer as Peer | null)?.latest : null;
-      if (request == null) continue;
+      const request = connection instanceof DownstreamConnection ? connection.owner : null;
+      if (!(request instanceof Exchange)) continue;
       const problem = standingProblem(request, this.#live);
       if (problem === null) continue;
       if (!isLong(request)) {
@@ -179,9 +178,6 @@ export class Listener implements RequestTaker, GateKeeper {
       if (refusal !== null) return new RefusedCaller(this, connection, refusal);
       // Who was let in by an older proof is served to the end of this request.
       if (peer.proof === "outdated") connection.answer.connection = "close";
-      const exchange = this.#exchange(connection, peer);
-      peer.latest = exchange;
-      return exchange;
     }
     return this.#exchange(connection, peer);
   }

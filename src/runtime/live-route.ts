@@ -2,6 +2,7 @@
 import type { RouteConfig } from "../snapshot.ts";
 import type { RouteMeter } from "../types.ts";
 import type { Chain, SendWrap } from "./chain.ts";
+import type { LiveFilter } from "./live-filter.ts";
 import type { WeightedTarget } from "./split.ts";
 
 /**
@@ -24,4 +25,6 @@ export interface LiveRoute {
   readonly timeoutMs: number | null;
   /** Whether a `rewrite` stands beside its services. */
   readonly rewrites: "yes" | "no";
+  /** Of its own filters and those of its listener, the ones that say what may go on. */
+  readonly standing: readonly LiveFilter[];
 }

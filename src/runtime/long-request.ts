@@ -1,19 +1,18 @@
 /** Requests that are under way when a new config goes live, and would not be let in by it. */
-import type { RequestUnderWay } from "../types.ts";
+import type { RequestHead, RequestUnderWay } from "../types.ts";
 import type { LiveListener } from "./generation.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
 
-export interface LongRequest extends RequestUnderWay {
+/** One that has no end yet: its connection carries no other before. */
+export interface LongRequest extends RequestUnderWay, RequestHead {
   readonly connection: DownstreamConnection;
   /** What its measurement will say. */
   reason: string | null;
 }
 
-/** Why it may not go on, in words; null when it may, or is over. */
+/** Why it may not go on, in words; null when it may. */
 export function standingProblem(request: LongRequest, listener: LiveListener): string | null {
-  const { connection } = request;
-  const isUnderWay = connection.state === "busy" || connection.state === "tunnel";
-  return isUnderWay ? (callerProblem(connection, listener) ?? filterProblem(request, listener)) : null;
+  return callerProblem(request.connection, listener) ?? filterProblem(request, listener);
 }
 
 /** An upgraded connection, an answer that streams, a body that is not whole. What waits for its answer may become one. */
@@ -27,7 +26,9 @@ function callerProblem({ tls }: DownstreamConnection, { callers }: LiveListener)
   return callers.unwanted(tls.peer);
 }
 
-function filterProblem(request: LongRequest, { standing }: LiveListener): string | null {
+/** The filters of the route that would take it now: the one that took it may be gone, or be for others. */
+function filterProblem(request: LongRequest, { matcher, unmatched }: LiveListener): string | null {
+  const { standing } = matcher.find(request) ?? unmatched;
   for (const filter of standing) {
     try {
       if (filter.stillAllows?.(request) === false)

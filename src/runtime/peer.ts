@@ -3,7 +3,6 @@ import type { Answer } from "./failures.ts";
 import { Forwarder } from "./forwarded.ts";
 import type { LiveListener } from "./generation.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
-import type { LongRequest } from "./long-request.ts";
 import { identityOf } from "./tls/identity.ts";
 
 /** What stays the same for all requests of one connection under one generation. */
@@ -20,8 +19,6 @@ export class Peer {
   readonly provedUntilEpochMs: number;
   /** With `no`, each request asks whether its caller may go on. */
   readonly settled: "yes" | "no";
-  /** The latest request, where rules that come later may end it. */
-  latest: LongRequest | null = null;
 
   constructor(
     readonly listener: LiveListener,
@@ -34,8 +31,7 @@ export class Peer {
     this.refusal = callers?.refusal(connection.tls) ?? null;
     this.provedUntilEpochMs =
       callers === null ? Infinity : (connection.tls?.peer?.expiresEpochMs ?? Infinity);
-    const asksAgain = listener.callers !== null || listener.standing.length > 0;
-    this.settled = this.proof === "current" && !asksAgain ? "yes" : "no";
+    this.settled = this.proof === "current" && callers === null ? "yes" : "no";
     this.forwarder = new Forwarder({
       remoteAddress: connection.remoteAddress,
       scheme: this.scheme,

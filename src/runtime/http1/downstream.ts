@@ -28,8 +28,9 @@ export class DownstreamConnection
   extends CallerSocket
   implements SocketOwner, BodySource, AnsweredConnection
 {
-  /** Under way, until its answer is whole. */
+  /** Under way, until its answer is whole; and who answers it, null without one. */
   request: RequestReader = NO_REQUEST;
+  owner: RequestOwner | null = null;
   readonly answer: CallerAnswer;
   /** What the taker keeps for this connection. */
   peer: unknown = null;
@@ -40,7 +41,6 @@ export class DownstreamConnection
   readonly #taker: RequestTaker;
   #state: State = "head";
   #advancing = false;
-  #owner: RequestOwner | null = null;
   #sink: BodySink | null = null;
   /** The caller sent FIN. */
   #readEnded = false;
@@ -85,8 +85,8 @@ export class DownstreamConnection
   // ---- the answer's ways to end ----
 
   answered(): void {
-    const owner = this.#owner;
-    this.#owner = null;
+    const owner = this.owner;
+    this.owner = null;
     owner?.onAnswered();
     if (this.#state === "closed") return;
     if (this.answer.connection === "close" || !this.request.allowsNext) this.#linger();
@@ -99,7 +99,7 @@ export class DownstreamConnection
   }
 
   broken(failure: Failure): void {
-    const owner = this.#owner;
+    const owner = this.owner;
     this.#close("reset");
     owner?.onBroken(failure);
   }
@@ -167,7 +167,7 @@ export class DownstreamConnection
   /** A tunnel is over when both ends said so and the last bytes are out. */
   #closeTunnel(): void {
     if (!this.#readEnded || !this.#writeEnded || this.waitingBytes > 0) return;
-    const owner = this.#owner;
+    const owner = this.owner;
     this.#close("orderly");
     owner?.onAnswered();
   }
@@ -219,7 +219,7 @@ export class DownstreamConnection
     if (this.#state === "tunnel") {
       this.#sink?.end(null);
       this.#closeTunnel();
-    } else if (this.#owner !== null) this.#gone("the caller closed the connection");
+    } else if (this.owner !== null) this.#gone("the caller closed the connection");
     else if (this.#state === "closing") this.#awaitClose();
     else if (this.#state !== "closed") this.#linger();
     flushWires();
@@ -301,7 +301,7 @@ export class DownstreamConnection
     this.#state = "busy";
     this.answerTimeoutMs = this.#taker.limits.routeTimeoutMs;
     const owner = this.#taker.take(this);
-    this.#owner = owner;
+    this.owner = owner;
     owner.start();
     this.awaitAnswer();
     return true;
@@ -324,7 +324,7 @@ export class DownstreamConnection
       this.#badBody(sink, request.problem!);
       return false;
     }
-    if (this.#owner === null) {
+    if (this.owner === null) {
       this.#nextRequest();
       return true;
     }
@@ -335,7 +335,7 @@ export class DownstreamConnection
   }
 
   #badBody(sink: BodySink, problem: string): void {
-    const owner = this.#owner;
+    const owner = this.owner;
     sink.fail(
       new MessageFailure("bad-body", `the request's body is malformed: ${problem}`, { side: "downstream" }),
     );
@@ -358,13 +358,13 @@ export class DownstreamConnection
     if (this.#state === "head" && this.request.hasInput) this.#refuse(ANSWERS["header-timeout"]);
     else if (this.#state === "head") this.#linger();
     else if (this.#state === "closing" && this.waitingBytes === 0) this.#close("orderly");
-    else if (this.#state === "busy" && this.#owner !== null && !this.answer.started) {
+    else if (this.#state === "busy" && this.owner !== null && !this.answer.started) {
       // Held back, or not read at all: it is not the caller who is late.
       const { request } = this;
       const late =
         request.isWhole || this.wire?.paused || this.#sink === null ? "upstream-timeout" : "body-timeout";
       if (!request.isWhole) this.cancel();
-      this.#owner.giveUp(ANSWERS[late]);
+      this.owner.giveUp(ANSWERS[late]);
     } else this.#gone("silent for too long");
     flushWires();
   }
@@ -374,7 +374,7 @@ export class DownstreamConnection
   /** Ends what is under way, and tells everybody in it. */
   #gone(how: string): void {
     if (this.#state === "closed") return;
-    const owner = this.#owner;
+    const owner = this.owner;
     const sink = this.#sink;
     const failure = new MessageFailure("caller-left", how, { side: "downstream" });
     const source = this.#close("reset");
@@ -387,7 +387,7 @@ export class DownstreamConnection
   #close(how: "orderly" | "reset"): BodySource | null {
     if (this.#state === "closed") return null;
     this.#state = "closed";
-    this.#owner = null;
+    this.owner = null;
     this.#sink = null;
     const source = this.answer.closed();
     this.request.release();

@@ -81,12 +81,31 @@ describe("rules that change", () => {
   test("end what they no longer allow where the policy stands on the only route, as in a sidecar", async () => {
     const upstream = await upstreamWith(endless);
     const { proxy, apply } = await meshNode([upstream.port], { route: `    ${policy("storefront")}` });
-    const client = await TlsCaller.open(proxy.port(), shown(storefront));
-    client.send("GET /long/stream HTTP/1.1\r\nHost: a\r\n\r\n");
-    await client.until("a first chunk", () => (client.received.includes("hi") ? true : null));
+    const client = await streaming(proxy, "/long/stream");
     await apply({ route: `    ${policy("orders")}` });
     await client.ended();
     expect(proxy.measured.at(-1)!.reason).toBe("policy-changed");
+  });
+
+  test("end what they no longer allow on one of several routes, and nothing on the others", async () => {
+    const upstream = await upstreamWith(endless);
+    const free = "\n      - match: { path: /free/* }\n        to: shop";
+    const { proxy, apply } = await meshNode([upstream.port], { route: `    ${policy("storefront")}${free}` });
+    const [ended, going] = [await streaming(proxy, "/long/stream"), await streaming(proxy, "/free/stream")];
+    await apply({ route: `    ${policy("orders")}${free}` });
+    await ended.ended();
+    expect(proxy.measured).toMatchObject([{ route: "*", reason: "policy-changed" }]);
+    expect(going.peer).toBe("open");
+  });
+
+  test("judge by the route that takes such a request now, also where there was no policy before", async () => {
+    const upstream = await upstreamWith(endless);
+    const { proxy, apply } = await meshNode([upstream.port], { callers: "anyone" });
+    const [ended, going] = [await streaming(proxy, "/long/stream"), await streaming(proxy, "/free/stream")];
+    await apply({ route: `      - match: { path: /long/* }\n        to: shop\n    ${policy("orders")}` });
+    await ended.ended();
+    expect(proxy.measured).toMatchObject([{ route: "*", reason: "policy-changed" }]);
+    expect(going.peer).toBe("open");
   });
 
   test("judge what began under rules of before by the newest, whichever came between", async () => {
@@ -115,6 +134,14 @@ describe("rules that change", () => {
     ]);
   });
 });
+
+/** A caller that reads an answer which does not end. */
+async function streaming(proxy: RunningProxy, path: string): Promise<TlsCaller> {
+  const client = await TlsCaller.open(proxy.port(), shown(storefront));
+  client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await client.until("a first chunk", () => (client.received.includes("hi") ? true : null));
+  return client;
+}
 
 /** A caller whose request the service has not answered. */
 async function waiting(proxy: RunningProxy): Promise<TlsCaller> {
