@@ -4,6 +4,7 @@ import type { FeedRequest, MeshConfig } from "../../mesh.ts";
 import type { Caller } from "../caller.ts";
 import { Refusal } from "../refusal.ts";
 import type { Registry, RegistryChange } from "../registry/registry.ts";
+import { Tally } from "../tally.ts";
 import { feedLine } from "./feed-line.ts";
 import { type ServiceRules, serviceRules } from "./service-rules.ts";
 import { type FeedState, Subscription } from "./subscription.ts";
@@ -21,11 +22,13 @@ const ageMs = 3_600_000;
 
 export interface FeedLimits {
   readonly subscribers: number;
+  /** Nodes of one service: whoever has its certificate may call itself what it likes, and others find room all the same. */
+  readonly perService: number;
   /** Of one node. */
   readonly services: number;
 }
 
-export const feedLimits: FeedLimits = { subscribers: 5000, services: 1000 };
+export const feedLimits: FeedLimits = { subscribers: 5000, perService: 2000, services: 1000 };
 
 export interface FeedMesh {
   readonly trustDomain: string;
@@ -58,6 +61,8 @@ export class Feed {
     string,
     { readonly subscription: Subscription; readonly endsAtMs: number }
   >();
+  /** How many of them each service has. */
+  readonly #nodesOf = new Tally();
   readonly #touched = new Set<Topic>();
   #cancelFlush: (() => void) | null = null;
   #notBeforeMs = 0;
@@ -137,9 +142,7 @@ export class Feed {
     const names = new Set(services);
     if (names.size > this.#limits.services) throw tooMany(names.size, this.#limits.services, "services");
     const before = this.#subscriptions.get(key)?.subscription;
-    if (before === undefined && this.#subscriptions.size >= this.#limits.subscribers) {
-      throw tooMany(this.#subscriptions.size + 1, this.#limits.subscribers, "nodes that listen");
-    }
+    if (before === undefined) this.#demandRoom(caller.service);
     before?.end();
     const subscription = new Subscription(caller, this.#state, {
       ended: () => this.#ended(key, subscription),
@@ -153,6 +156,7 @@ export class Feed {
     }
     const endsAtMs = this.#parts.clock.now() + ageMs * (1 + this.#parts.random.fraction());
     this.#subscriptions.set(key, { subscription, endsAtMs });
+    this.#nodesOf.add(caller.service);
     return subscription;
   }
 
@@ -169,8 +173,21 @@ export class Feed {
     for (const { subscription } of [...this.#subscriptions.values()]) subscription.end();
   }
 
+  #demandRoom(service: string): void {
+    const { subscribers, perService } = this.#limits;
+    const ofService = this.#nodesOf.of(service);
+    if (ofService >= perService)
+      throw tooMany(ofService + 1, perService, `nodes of "${service}" that listen`);
+    if (this.#subscriptions.size >= subscribers) {
+      throw tooMany(this.#subscriptions.size + 1, subscribers, "nodes that listen");
+    }
+  }
+
   #ended(key: string, subscription: Subscription): void {
-    if (this.#subscriptions.get(key)?.subscription === subscription) this.#subscriptions.delete(key);
+    if (this.#subscriptions.get(key)?.subscription === subscription) {
+      this.#subscriptions.delete(key);
+      this.#nodesOf.remove(subscription.caller.service);
+    }
     for (const topic of subscription.topics) {
       topic.followers.delete(subscription);
       this.#forgetEmpty(topic);

@@ -6,6 +6,7 @@
 import type { Clock } from "../../machine.ts";
 import type { Instance, LeaseRequest } from "../../mesh.ts";
 import { Refusal } from "../refusal.ts";
+import { Tally } from "../tally.ts";
 import { type RegisteredInstance, registeredInstance, ServiceInstances } from "./service-instances.ts";
 
 export const leaseMs = 10_000;
@@ -19,6 +20,8 @@ export interface RegistryLimits {
   readonly perService: number;
   readonly inAll: number;
   readonly nodes: number;
+  /** Whoever has its certificate may call itself what it likes, and others find room all the same. */
+  readonly nodesPerService: number;
 }
 
 export const registryLimits: RegistryLimits = {
@@ -26,6 +29,7 @@ export const registryLimits: RegistryLimits = {
   perService: 10_000,
   inAll: 50_000,
   nodes: 50_000,
+  nodesPerService: 10_000,
 };
 
 /** What happened to one service, after it happened. */
@@ -72,6 +76,8 @@ export class Registry {
   readonly #services = new Map<string, ServiceInstances>();
   /** All leases are equally long: in the order of their ends. */
   readonly #holders = new Map<string, Leaseholder>();
+  /** How many of them each service has. */
+  readonly #nodesOf = new Tally();
   /** By the ids of instances the key of their node. */
   readonly #owners = new Map<string, string>();
   #cancelExpiry: (() => void) | null = null;
@@ -105,12 +111,7 @@ export class Registry {
     const before = this.#holders.get(key)?.ids ?? new Set<string>();
     this.#check(service, key, instances);
     const stays = instances.length > 0 || version !== undefined;
-    if (stays && !this.#holders.has(key) && this.#holders.size >= this.#limits.nodes) {
-      throw new Refusal(
-        "too-many-nodes",
-        `there are ${this.#limits.nodes} nodes already, and may be no more`,
-      );
-    }
+    if (stays && !this.#holders.has(key)) this.#demandRoom(service);
     const next = instances.map((instance) => registeredInstance(instance, node));
     const ids = new Set(instances.map(({ id }) => id));
     const known = this.#services.get(service);
@@ -174,6 +175,12 @@ export class Registry {
     if (this.size + added > inAll) throw tooMany(this.size + added, inAll, "the mesh");
   }
 
+  #demandRoom(service: string): void {
+    const { nodes, nodesPerService } = this.#limits;
+    if (this.#nodesOf.of(service) >= nodesPerService) throw tooManyNodes(`of "${service}"`, nodesPerService);
+    if (this.#holders.size >= nodes) throw tooManyNodes("in the mesh", nodes);
+  }
+
   #apply(service: string, { key, put, gone }: Difference): void {
     if (put.length === 0 && gone.length === 0) return;
     const instances = this.#services.get(service) ?? new ServiceInstances();
@@ -192,14 +199,21 @@ export class Registry {
 
   /** Behind all others: its lease ends last. */
   #hold(key: string, holder: Leaseholder): void {
-    this.#holders.delete(key);
-    if (holder.ids.size > 0 || holder.version !== null) this.#holders.set(key, holder);
+    this.#forget(key, holder);
+    if (holder.ids.size > 0 || holder.version !== null) {
+      this.#holders.set(key, holder);
+      this.#nodesOf.add(holder.service);
+    }
     this.#awaitExpiry();
   }
 
-  #end(key: string, { service, ids }: Leaseholder): void {
-    this.#holders.delete(key);
-    this.#apply(service, { key, put: [], gone: [...ids] });
+  #end(key: string, holder: Leaseholder): void {
+    this.#forget(key, holder);
+    this.#apply(holder.service, { key, put: [], gone: [...holder.ids] });
+  }
+
+  #forget(key: string, { service }: Leaseholder): void {
+    if (this.#holders.delete(key)) this.#nodesOf.remove(service);
   }
 
   #awaitExpiry(): void {
@@ -251,6 +265,10 @@ function instanceTaken(id: string): Refusal {
     "instance-taken",
     `the instance "${id}" is another node's: does a second node use a copy of its state? Start this one with a state folder of its own`,
   );
+}
+
+function tooManyNodes(where: string, most: number): Refusal {
+  return new Refusal("too-many-nodes", `there are ${most} nodes ${where} already, and may be no more`);
 }
 
 function tooMany(wanted: number, most: number, of: string): Refusal {

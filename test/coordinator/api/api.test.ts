@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { apiOperations } from "../../../src/coordinator/api/api.ts";
 import { bodyBytesMax, documentBytesMax } from "../../../src/coordinator/api/operation.ts";
 import { hasStatus } from "../../../src/coordinator/api/statuses.ts";
+import { feedLimits } from "../../../src/coordinator/feed/feed.ts";
 import type { CoordinatorProblem, FeedMessage } from "../../../src/mesh.ts";
 import { instance } from "../mesh-documents.ts";
 import { FakeParts } from "./fake-parts.ts";
@@ -83,6 +84,23 @@ describe("nodes", () => {
     expect(fake.feed.readings.subscribers).toBe(1);
     await reader.cancel();
     expect(fake.feed.readings.subscribers).toBe(0);
+  });
+
+  test("of one service under ever other names are told 409 and the limit, and others are still told the feed", async () => {
+    for (let at = 0; at < feedLimits.perService; at++) {
+      await fake.ask("/v1/feed", { as: "payments", body: { ...listen("payments"), node: `n${at}` } });
+    }
+    expect(fake.feed.readings.subscribers).toBe(feedLimits.perService);
+    const body = { ...listen("payments"), node: "one-more" };
+    const { status, response } = await fake.ask("/v1/feed", { as: "payments", body });
+    expect([status, await response.json()]).toEqual([
+      409,
+      {
+        reason: "too-many-subscriptions",
+        message: '2001 nodes of "payments" that listen: there may be 2000',
+      },
+    ]);
+    expect((await fake.ask("/v1/feed", { as: "storefront", body: listen("payments") })).status).toBe(200);
   });
 
   test("one that hammers is told 429, the others are served", async () => {

@@ -218,7 +218,7 @@ describe("refusals", () => {
   });
 
   test("each maximum holds at its number and not one past it", () => {
-    const limits = { perNode: 2, perService: 3, inAll: 4, nodes: 10 };
+    const limits = { perNode: 2, perService: 3, inAll: 4, nodes: 10, nodesPerService: 10 };
     const small = new Registry({ clock, limits, changed: () => {} });
     const renew = (node: string, names: string[], service = "payments") =>
       reasonOf(() => small.renew(service, { node, instances: names.map((id) => instance(id, { service })) }));
@@ -232,7 +232,7 @@ describe("refusals", () => {
   });
 
   test("a node without instances that says its version is there for a lease's time, up to so many nodes", () => {
-    const limits = { perNode: 2, perService: 3, inAll: 4, nodes: 2 };
+    const limits = { perNode: 2, perService: 3, inAll: 4, nodes: 2, nodesPerService: 2 };
     const small = new Registry({ clock, limits, changed: () => {} });
     const renew = (node: string, more: object) =>
       reasonOf(() => small.renew("gateway", { node, instances: [], ...more }));
@@ -248,6 +248,33 @@ describe("refusals", () => {
     clock.advance(leaseMs);
     expect(small.nodes()).toEqual([]);
     expect(renew("c", { version: 8 })).toBe("none");
+  });
+
+  test("one service under many node names leaves the others room: it has a limit of its own", () => {
+    const limits = { perNode: 2, perService: 3, inAll: 9, nodes: 5, nodesPerService: 3 };
+    const small = new Registry({ clock, limits, changed: () => {} });
+    const refusalOf = (service: string, node: string, words: object = { version: 1 }) => {
+      try {
+        small.renew(service, { node, instances: [], ...words });
+        return "none";
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    const names = Array.from({ length: 100 }, (_, at) => `n${at}`);
+    const answers = names.map((node) => refusalOf("payments", node));
+    expect(answers.filter((answer) => answer === "none")).toHaveLength(3);
+    expect(answers[99]).toBe('there are 3 nodes of "payments" already, and may be no more');
+    expect(refusalOf("payments", "n1")).toBe("none");
+    expect([refusalOf("accounts", "n0"), refusalOf("accounts", "n1")]).toEqual(["none", "none"]);
+    expect(refusalOf("accounts", "n2")).toBe("there are 5 nodes in the mesh already, and may be no more");
+    // One that leaves, and those whose leases end, make room.
+    expect(refusalOf("payments", "n1", {})).toBe("none");
+    expect([refusalOf("payments", "n50"), refusalOf("payments", "n51")]).toEqual(["none", answers[99]!]);
+    clock.advance(leaseMs);
+    expect(refusalOf("payments", "n51")).toBe("none");
+    small.remove("payments");
+    expect(names.slice(0, 3).map((node) => refusalOf("payments", node))).toEqual(["none", "none", "none"]);
   });
 });
 
