@@ -7,6 +7,7 @@ import { type AnswerBody, type AnswerOwner, receivedAnswer } from "./answer-body
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import type { CallerBody } from "./caller-body.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { expiry } from "./expiry.ts";
 import { MessageFailure } from "./failures.ts";
 import { outgoingRequest } from "./fetch/outgoing.ts";
 import type { OutgoingBody, OutgoingRequest } from "./fetch/sources.ts";
@@ -103,7 +104,7 @@ export class Sending implements AttemptOwner, AnswerOwner {
   #limit({ timeoutMs, signal }: SendChange): void {
     if (timeoutMs !== undefined) {
       const { clock } = this.#service.parts;
-      this.#unschedule = clock.after(timeoutMs, () => this.stop("timeout"));
+      this.#unschedule = expiry(clock, timeoutMs, () => this.stop("timeout"));
     }
     signal?.addEventListener("abort", () => this.stop("unwanted"), { once: true });
   }

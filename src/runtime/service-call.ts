@@ -6,6 +6,7 @@ import type { Failure } from "../types.ts";
 import { type AnswerBody, type AnswerOwner, receivedAnswer } from "./answer-body.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { expiry } from "./expiry.ts";
 import { MessageFailure } from "./failures.ts";
 import { outgoingRequest } from "./fetch/outgoing.ts";
 import type { OutgoingRequest } from "./fetch/sources.ts";
@@ -74,7 +75,7 @@ class ServiceCall implements AttemptOwner, AnswerOwner {
     this.method = this.#outgoing.method;
     this.#attempt = new Attempt(destination, this, options.tried ?? []);
     const { clock } = destination.service.parts;
-    this.#unschedule = clock.after(options.timeoutMs, () => this.#stop("upstream-timeout"));
+    this.#unschedule = expiry(clock, options.timeoutMs, () => this.#stop("upstream-timeout"));
   }
 
   keyValue(key: RequestKey): string | null {

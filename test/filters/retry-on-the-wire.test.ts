@@ -30,7 +30,7 @@ async function behind(
     { ports: services.map(({ port }) => port), route: filter, ...text },
     { clock: systemClock },
   );
-  // The budget begins empty with the first request.
+  // The budget begins with the first request.
   const client = await caller(proxy);
   for (let request = 0; request < 20; request++) await client.exchange(get);
   return { services, proxy };

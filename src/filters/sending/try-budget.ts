@@ -39,8 +39,8 @@ export class TryBudget {
     this.#clock = clock;
     this.#tryUs = Math.round(1_000_000 / perSecond);
     this.#requestUs = Math.round(this.#tryUs * share);
-    // A new one begins empty.
-    spent.swap(0, this.#nowUs);
+    // A new one begins with a second's tries: what fails first, while all is new, may be tried again too.
+    spent.swap(0, this.#nowUs - perSecond * this.#tryUs);
   }
 
   /** A caller's request came. */
