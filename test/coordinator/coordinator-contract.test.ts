@@ -67,7 +67,7 @@ async function join(service: string): Promise<{ client: CoordinatorClient; own: 
 async function startNode(
   service: string,
   ...uses: string[]
-): Promise<{ view: MeshView; own: OwnCredentials }> {
+): Promise<{ view: MeshView; own: OwnCredentials; leases: LeaseKeeper }> {
   const { client, own } = await join(service);
   const view = new MeshView();
   const common = { clock: systemClock, random: systemRandom(), log, node: `${service}-node` };
@@ -84,7 +84,7 @@ async function startNode(
   );
   feed.follow([service, ...uses]);
   expect(await leases.put([instance(`${service}-1`, service)])).toBe("told");
-  return { view, own };
+  return { view, own, leases };
 }
 
 const idsOf = (view: MeshView, service: string) =>
@@ -126,10 +126,13 @@ test("nodes join, register, and know each other; a removed one is known to nobod
 test("a coordinator that starts again with its store is what its nodes go on with, and they are sent nothing twice", async () => {
   await apply("storefront", "payments");
   const storefront = await startNode("storefront", "payments");
-  await startNode("payments");
+  const payments = await startNode("payments");
+  // One that is unwell is so for the next coordinator too.
+  const unwell = instance("payments-1", "payments", { state: "unhealthy" });
+  expect(await payments.leases.put([unwell])).toBe("told");
   await until(
-    () => idsOf(storefront.view, "payments"),
-    (ids) => ids === "payments-1",
+    () => storefront.view.service("payments")?.instances?.list.map(({ state }) => state) ?? [],
+    (states) => states.join() === "unhealthy",
   );
   const before = storefront.view.knowledge?.services;
   await stop();

@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { requestCertificate } from "../../src/certificate-request.ts";
+import { gatherMs } from "../../src/coordinator/registry/instance-keeper.ts";
 import { MemoryStore } from "../../src/coordinator/store/memory.ts";
 import type { Store } from "../../src/coordinator/store/store.ts";
-import type { CoordinatorProblem, Credentials, FeedMessage } from "../../src/mesh.ts";
+import type { CoordinatorProblem, Credentials, FeedMessage, InstanceState } from "../../src/mesh.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 import { instance, meshService } from "./mesh-documents.ts";
 import {
@@ -212,6 +213,34 @@ describe("a coordinator that starts again", () => {
     ]);
     clock.advance(10_050);
     expect((await storefront.next())?.find(({ kind }) => kind === "changed")).toMatchObject({ gone: ["p1"] });
+  });
+
+  test("sends nobody to an instance that was unwell when it was killed, until its node says that it is well", async () => {
+    await apply("payments");
+    const renew = (state: InstanceState) => {
+      const instances = [instance("p1", "payments", { state }), instance("p2", "payments")];
+      return ask("/v1/leases", "payments", { node: "n", instances });
+    };
+    await renew("healthy");
+    clock.advance(gatherMs);
+    await renew("unhealthy");
+    clock.advance(gatherMs);
+    // Nobody closes the former one.
+    opened = await openCoordinator(clock, opened.store);
+    const storefront = await Listener.open("storefront", "payments");
+    const told = (await storefront.next())?.find(({ kind }) => kind === "instances");
+    expect(told).toMatchObject({
+      instances: [
+        { id: "p1", state: "unhealthy" },
+        { id: "p2", state: "healthy" },
+      ],
+    });
+    await renew("healthy");
+    clock.advance(50);
+    expect(await storefront.next()).toMatchObject([
+      { kind: "changed", put: [{ id: "p1", state: "healthy" }], gone: [] },
+      { kind: "live" },
+    ]);
   });
 });
 

@@ -1,6 +1,7 @@
 /**
- * Tells the store who is registered, a little later: a coordinator that starts again knows callers' endpoints at once. What
- * the store does not take is told again; nothing waits for it, as every node says anew within a renewal what it has.
+ * Tells the store who is registered, and how well, a little later: a coordinator that starts again knows callers' endpoints
+ * at once, and sends nobody to those that were unwell. What the store does not take is told again; nothing waits for it, as
+ * every node says anew within a renewal what it has.
  */
 import type { Clock } from "../../machine.ts";
 import type { Instance } from "../../mesh.ts";
@@ -101,7 +102,7 @@ export class InstanceKeeper {
       const registered = this.#registry.service(service)?.get(id);
       if (registered !== undefined) {
         const { node, instance } = registered;
-        if (this.#kept.get(id) !== keptText(node, instance)) put.push({ node, instance: lasting(instance) });
+        if (this.#kept.get(id) !== keptText(node, instance)) put.push({ node, instance });
       } else if (this.#kept.has(id)) removed.push(id);
     }
     return { put, removed };
@@ -120,11 +121,7 @@ export class InstanceKeeper {
   }
 }
 
-/** Health comes and goes, and is known again after one renewal: the store hears nothing of it. */
-function lasting(instance: Instance): Instance {
-  return instance.state === "unhealthy" ? { ...instance, state: "healthy" } : instance;
-}
-
+/** A renewal that says the same is no change, and most do. */
 function keptText(node: string, instance: Instance): string {
-  return JSON.stringify([node, lasting(instance)]);
+  return JSON.stringify([node, instance]);
 }

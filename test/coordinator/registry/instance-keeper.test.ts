@@ -39,32 +39,74 @@ function start(): [Registry, InstanceKeeper] {
 
 async function pass(durationMs: number): Promise<void> {
   clock.advance(durationMs);
-  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+  for (let turn = 0; turn < 200; turn++) await Promise.resolve();
 }
 
 async function storedIds(): Promise<string[]> {
   return (await store.listInstances()).map((one) => one.instance.id);
 }
 
-test("the store hears of registering, draining and expiry, not of renewals and health", async () => {
+test("the store hears of registering, health, draining and expiry, not of renewals", async () => {
+  const renew = async (more = {}) => {
+    registry.renew("payments", { node: "a", instances: [instance("p1", "payments", more)] });
+    await pass(gatherMs);
+  };
+  await renew();
+  expect(store.changes).toEqual([
+    { put: [{ node: "a", instance: instance("p1", "payments") }], removed: [] },
+  ]);
+  await renew();
+  expect(store.changes).toHaveLength(1);
+  for (const state of ["unhealthy", "healthy", "draining"] as const) {
+    await renew({ state });
+    await renew({ state });
+    expect(store.changes.at(-1)).toEqual({
+      put: [{ node: "a", instance: instance("p1", "payments", { state }) }],
+      removed: [],
+    });
+  }
+  expect(store.changes).toHaveLength(4);
+  await pass(leaseMs);
+  await pass(gatherMs);
+  expect(store.changes[4]).toEqual({ put: [], removed: ["p1"] });
+});
+
+test("10,000 instances that are renewed are no write, one of them that falls ill is a write of that one", async () => {
+  const renewAll = (unwell: string) => {
+    for (let node = 0; node < 100; node++) {
+      const instances = Array.from({ length: 100 }, (_, at) => {
+        const id = `p${node}-${at}`;
+        return instance(id, "payments", id === unwell ? { state: "unhealthy" } : {});
+      });
+      registry.renew("payments", { node: `n${node}`, instances });
+    }
+  };
+  renewAll("nobody");
+  await pass(gatherMs);
+  expect(store.changes.map(({ put }) => put.length)).toEqual(Array.from({ length: 10 }, () => 1000));
+  for (let renewal = 0; renewal < 5; renewal++) {
+    renewAll("nobody");
+    await pass(3000);
+  }
+  expect(store.changes).toHaveLength(10);
+  for (let renewal = 0; renewal < 3; renewal++) {
+    renewAll("p7-7");
+    await pass(3000);
+  }
+  expect(store.changes.slice(10)).toMatchObject([
+    { put: [{ node: "n7", instance: { id: "p7-7", state: "unhealthy" } }], removed: [] },
+  ]);
+});
+
+test("one that falls ill and recovers before it is stored is not stored", async () => {
   const renew = (more = {}) =>
     registry.renew("payments", { node: "a", instances: [instance("p1", "payments", more)] });
   renew();
   await pass(gatherMs);
-  expect(store.changes).toEqual([
-    { put: [{ node: "a", instance: instance("p1", "payments") }], removed: [] },
-  ]);
   renew({ state: "unhealthy" });
-  await pass(gatherMs);
   renew();
   await pass(gatherMs);
   expect(store.changes).toHaveLength(1);
-  renew({ state: "draining" });
-  await pass(gatherMs);
-  expect(store.changes[1]?.put).toMatchObject([{ instance: { state: "draining" } }]);
-  await pass(leaseMs);
-  await pass(gatherMs);
-  expect(store.changes[2]).toEqual({ put: [], removed: ["p1"] });
 });
 
 test("many nodes that register at once are few writes, of bounded size", async () => {
@@ -90,7 +132,8 @@ test("a coordinator that starts again has what the store has, and writes none of
   const [again, kept] = start();
   await kept.load();
   expect(again.service("payments")?.size).toBe(2);
-  again.renew("payments", { node: "a", instances: [instance("p1", "payments")] });
+  expect(again.service("payments")?.get("p1")?.instance.state).toBe("unhealthy");
+  again.renew("payments", { node: "a", instances: [instance("p1", "payments", { state: "unhealthy" })] });
   await pass(gatherMs);
   expect(store.changes).toHaveLength(1);
   await pass(leaseMs);
