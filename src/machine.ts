@@ -270,6 +270,8 @@ export interface Processes {
   usage(pid: number): Promise<ProcessUsage | null>;
   /** Whether its main thread has a processor, or waits for one; false where the system does not tell. */
   runnable(pid: number): Promise<boolean>;
+  /** SIGTERM to a process that this one need not have started; nothing happens where there is none. */
+  askToEnd(pid: number): void;
   onSignal(name: SignalName, run: () => void): void;
   /** An error that nothing caught; without this call it ends the process. */
   onUncaught(run: (error: unknown) => void): void;

@@ -177,7 +177,8 @@ async function sidecar(given: SidecarArguments, command: readonly string[] | nul
     import("./host/certificates/node.ts"),
     import("./host/datagrams/local-address.ts"),
   ]);
-  const read = readSidecarRole(given, terminal.interactive.error ? "text" : "json");
+  const format = terminal.interactive.error ? "text" : "json";
+  const read = await readSidecarRole(given, { format, environment, tryBind: host.tryBind });
   if (typeof read === "string") {
     terminal.error(`clearway: ${read}`);
     return 1;

@@ -104,7 +104,8 @@ export interface Credentials {
 
 /**
  * `POST /v1/leases`: all instances of one node; those that are new are registered, those that are gone removed. A node with
- * neither an instance nor a version has left.
+ * neither an instance nor a version has left. While one of them drains, the answer comes when all nodes that use the service
+ * were told, or after a second.
  */
 export interface LeaseRequest {
   readonly node: string;

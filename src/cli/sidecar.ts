@@ -1,9 +1,10 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 
 /** As the user wrote it. */
 export interface SidecarArguments {
   readonly service: string;
-  readonly app: string;
+  /** Null: a command listens where PORT of its environment says. */
+  readonly app: string | null;
   readonly coordinator: string;
   readonly version: string | null;
   readonly zone: string | null;
@@ -27,7 +28,7 @@ export type SidecarVerb = (given: SidecarArguments, command: readonly string[] |
 interface Options {
   readonly version?: string;
   readonly service: string;
-  readonly app: string;
+  readonly app?: string;
   readonly coordinator: string;
   readonly zone?: string;
   readonly inbound: string;
@@ -43,8 +44,11 @@ interface Options {
   readonly plugins: boolean;
 }
 
+const appFlag = "--app <host:port>";
+
 export function sidecarCommand(start: SidecarVerb, finish: (code: number) => void): Command {
-  return withOptions(new Command("sidecar"))
+  const app = new Option(appFlag, "where the instance listens").makeOptionMandatory();
+  return withOptions(new Command("sidecar"), app)
     .description(
       "run a node beside one instance of a service: it joins the mesh and carries the service's calls",
     )
@@ -52,7 +56,8 @@ export function sidecarCommand(start: SidecarVerb, finish: (code: number) => voi
 }
 
 export function execCommand(start: SidecarVerb, finish: (code: number) => void): Command {
-  return withOptions(new Command("exec"))
+  const words = "where the command listens (at PORT of its environment: a free port, unless it is set)";
+  return withOptions(new Command("exec"), new Option(appFlag, words))
     .description(
       "run a command with its sidecar around it: it registers when its port answers, and drains at the end",
     )
@@ -62,10 +67,10 @@ export function execCommand(start: SidecarVerb, finish: (code: number) => void):
     );
 }
 
-function withOptions(command: Command): Command {
+function withOptions(command: Command, app: Option): Command {
   return command
     .requiredOption("--service <name>", "the service whose instance this is")
-    .requiredOption("--app <host:port>", "where the instance listens")
+    .addOption(app)
     .requiredOption("--coordinator <url>", "https://HOST:PORT; several with commas between")
     .option("--version <version>", "of the instance, for splits")
     .option("--zone <zone>", "where it stands: its own zone's instances are called first")
@@ -96,9 +101,10 @@ function collected(value: string, before: readonly string[]): readonly string[] 
 }
 
 function argumentsOf(options: Options): SidecarArguments {
-  const { service, app, coordinator, inbound, outbound, admin, drain } = options;
+  const { service, coordinator, inbound, outbound, admin, drain } = options;
   return {
-    ...{ service, app, coordinator, inbound, outbound, admin, drain },
+    ...{ service, coordinator, inbound, outbound, admin, drain },
+    app: options.app ?? null,
     version: options.version ?? null,
     zone: options.zone ?? null,
     advertise: options.advertise ?? null,

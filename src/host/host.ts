@@ -61,6 +61,7 @@ export interface HostProcesses extends Processes {
 
 /** A command that is not this program, on the same terminal. */
 export interface RunningCommand {
+  readonly pid: number;
   readonly ended: Promise<ProcessEnd>;
   signal(name: SignalName | "SIGKILL"): void;
 }

@@ -2,9 +2,9 @@
 import type { Address, Clock, ProcessEnd, SignalName } from "../machine.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { addressText } from "./addresses.ts";
-import type { ReportedWorker } from "./worker-pool.ts";
 
 export interface RunningCommand {
+  readonly pid: number;
   readonly ended: Promise<ProcessEnd>;
   signal(name: SignalName | "SIGKILL"): void;
 }
@@ -14,6 +14,8 @@ export interface CompanionParts {
   /** Throws an Error that says why it cannot be started. */
   start(command: readonly string[], environment: Readonly<Record<string, string>>): RunningCommand;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What the command's environment gets besides that and the proxy. */
+  readonly variables: Readonly<Record<string, string>>;
   /** Whether a terminal sends its SIGINT to this process and to the command alike. */
   readonly terminal: "shared" | "none";
   error(text: string): void;
@@ -32,7 +34,6 @@ const signalNumbers: Readonly<Record<string, number>> = {
   SIGPIPE: 13,
   SIGTERM: 15,
 };
-const finishedPollMs = 50;
 /** Never by way of the proxy, whatever else the environment says. */
 const local = ["localhost", "127.0.0.1", "::1"];
 
@@ -44,12 +45,7 @@ export class Companion {
   readonly #ending = Promise.withResolvers<number>();
   #running: RunningCommand | null = null;
 
-  /** `service`: the one of the node's snapshot that stands for the command. */
-  constructor(
-    parts: CompanionParts,
-    command: readonly string[],
-    readonly service: string,
-  ) {
+  constructor(parts: CompanionParts, command: readonly string[]) {
     this.#parts = parts;
     this.#command = command;
     this.ended = this.#ending.promise;
@@ -57,11 +53,11 @@ export class Companion {
 
   /** The node serves this. */
   start({ listeners }: Snapshot): void {
-    const { start, environment, error } = this.#parts;
+    const { start, environment, variables, error } = this.#parts;
     const outbound = listeners.find(({ name }) => name === "outbound");
     const proxied = outbound === undefined ? {} : proxyVariables(outbound.bind, environment);
     try {
-      this.#running = start(this.#command, proxied);
+      this.#running = start(this.#command, { ...proxied, ...variables });
     } catch (failure) {
       error(`clearway: cannot run ${this.#command[0]}: ${(failure as Error).message}`);
       this.#ending.resolve(notStartedCode);
@@ -70,18 +66,14 @@ export class Companion {
     void this.#running.ended.then((end) => this.#ending.resolve(exitCode(end)));
   }
 
+  /** Null before it runs, and when it could not be started. */
+  get pid(): number | null {
+    return this.#running?.pid ?? null;
+  }
+
   signal(name: SignalName): void {
     if (name === "SIGINT" && this.#parts.terminal === "shared") return;
     this.#running?.signal(name);
-  }
-
-  /** Resolves when it answers nobody any more: most programs end in the middle of an answer when they are asked to. */
-  async finished(requests: () => Promise<number>, timeoutMs: number): Promise<void> {
-    const { clock } = this.#parts;
-    const endsAtMs = clock.now() + timeoutMs;
-    while ((await requests()) > 0 && clock.now() < endsAtMs) {
-      await new Promise<void>((resolve) => clock.after(finishedPollMs, resolve));
-    }
   }
 
   /** Asks it to end, and ends it after `timeoutMs`. Returns its exit code; 0 when it never began. */
@@ -124,10 +116,4 @@ export function proxyVariables(
 
 function exitCode({ code, signal }: ProcessEnd): number {
   return code ?? signalledCode + (signalNumbers[signal ?? ""] ?? 0);
-}
-
-/** Under way, in all workers. */
-export function requestsTo(service: string, workers: readonly ReportedWorker[]): number {
-  const reports = workers.flatMap(({ report }) => report?.services ?? []);
-  return reports.reduce((sum, { name, requests }) => (name === service ? sum + requests : sum), 0);
 }

@@ -23,8 +23,10 @@ export interface Membership {
   warnings(): readonly string[];
   /** What whoever started the node is told of it, one line each. */
   notes(): readonly string[];
-  /** Asks that nothing more be sent here; resolves when that is known, or `timeoutMs` later. */
-  leave(timeoutMs: number): Promise<void>;
+  /** By which others of the mesh call this node; null while nobody does. */
+  readonly inboundListener: string | null;
+  /** Has those who call this node be told to call it no more. Resolves when they were, or `timeoutMs` later. */
+  leave(timeoutMs: number): Promise<"told" | "not told">;
   /** The node serves nothing any more. */
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 /** What a supervisor asks and a worker answers; plain data. A worker says hardly anything unasked, so nothing piles up. */
+import type { Callers, LeavingStage } from "../runtime/leaving.ts";
 import type { RuntimeReport } from "../runtime/report.ts";
 import type { ApplyResult } from "../runtime/runtime.ts";
 import type { Ejection, ServiceState, Snapshot } from "../snapshot.ts";
@@ -15,6 +16,10 @@ export interface Questions {
   /** Services that some worker wanted, and that there are not. */
   missing: { ask: readonly string[]; answer: null };
   report: { ask: null; answer: RuntimeReport };
+  /** The process that runs beside the node, and is to end with it; null when it has ended. */
+  command: { ask: number | null; answer: null };
+  /** Asked again and again while the callers of a listener are to go elsewhere. */
+  leave: { ask: { readonly listener: string; readonly stage: LeavingStage }; answer: Callers };
   /** The last question: the answer comes when all is finished and written. */
   drain: {
     ask: { readonly timeoutMs: number };

@@ -22,8 +22,9 @@ import { AdminAnswers } from "./admin-answers.ts";
 import { AdminServer, type PreparedMove } from "./admin-server.ts";
 import { Announcements, startFailure } from "./announcements.ts";
 import { CertificateWatch } from "./certificate-watch.ts";
-import { type Companion, requestsTo } from "./companion.ts";
+import type { Companion } from "./companion.ts";
 import type { ConfigSource } from "./config-source.ts";
+import { Departure } from "./departure.ts";
 import type { Resolver } from "./dns/resolver.ts";
 import { PluginGuard } from "./guard/plugin-guard.ts";
 import { rollbackHints } from "./guard/rollback-problems.ts";
@@ -66,6 +67,9 @@ export interface NodeOptions {
   readonly nodeId: string;
 }
 
+/** Of the time to drain, for the connections of an app to its sidecar: they end last. */
+const appConnectionsMs = 1_000;
+
 /** Runs until a signal ends it; returns the exit code. `first` were started before this code was loaded. */
 export async function runNode(
   parts: NodeParts,
@@ -90,6 +94,8 @@ class Supervisor {
   readonly #ports: ChosenPorts;
   readonly #startedAtMs: number;
   readonly #termination = new Termination();
+  /** Nobody waits for anything any more. */
+  readonly #cutOff = Promise.withResolvers<void>();
   #live: Snapshot | null = null;
   #resolved: unknown = null;
   #reloads: Reloads | null = null;
@@ -170,7 +176,11 @@ class Supervisor {
     }
     if (companion !== null && !this.#termination.stopping) {
       companion.start(this.#live!);
-      void companion.ended.then(() => this.#terminate("command"));
+      this.#pool.accompany(companion.pid);
+      void companion.ended.then(() => {
+        this.#pool.accompany(null);
+        this.#terminate("command");
+      });
     }
     await this.#termination.begun;
     return this.#end();
@@ -324,6 +334,7 @@ class Supervisor {
     if (this.#termination.hear(cause) === "in order") return;
     this.#parts.companion?.kill();
     this.#pool.kill();
+    this.#cutOff.resolve();
   }
 
   async #end(): Promise<number> {
@@ -334,10 +345,11 @@ class Supervisor {
     await this.#reloads?.close();
     const drainMs = this.#live?.drainMs ?? 0;
     const endsAtMs = clock.now() + drainMs;
+    const leftMs = () => Math.max(0, endsAtMs - clock.now());
     terminal.error(`clearway: draining (at most ${drainMs / 1000} s; a second signal ends it now)`);
-    await membership?.leave(drainMs);
-    const code = companion === null ? 0 : await this.#endCompanion(companion, endsAtMs);
-    await this.#pool.drain(Math.max(0, endsAtMs - clock.now()));
+    if (membership !== null) await Promise.race([this.#depart(membership, leftMs), this.#cutOff.promise]);
+    const code = companion === null ? 0 : await companion.end(this.#termination.signal, leftMs());
+    await this.#pool.drain(leftMs());
     this.#services.close();
     this.#certificates.close();
     await membership?.close();
@@ -346,10 +358,13 @@ class Supervisor {
     return code;
   }
 
-  async #endCompanion(companion: Companion, endsAtMs: number): Promise<number> {
-    const { clock } = this.#parts;
-    const requests = async () => requestsTo(companion.service, await this.#pool.report());
-    await companion.finished(requests, (endsAtMs - clock.now()) / 2);
-    return companion.end(this.#termination.signal, Math.max(0, endsAtMs - clock.now()));
+  /** The app calls others by this node until it has answered its own callers, and until it ends. */
+  async #depart(membership: Membership, leftMs: () => number): Promise<void> {
+    const { clock, companion } = this.#parts;
+    const leave: WorkerPool["leave"] = (listener, stage) => this.#pool.leave(listener, stage);
+    const departure = new Departure({ clock, membership, leave });
+    void companion?.ended.then(() => departure.refuse());
+    await departure.begin(leftMs() / 2);
+    await departure.finish(companion === null ? leftMs() - appConnectionsMs : leftMs() / 2);
   }
 }

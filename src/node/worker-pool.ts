@@ -1,6 +1,7 @@
 /** All workers of a node: what one of them must not have without the others, and what they are together. */
 
 import type { Clock } from "../machine.ts";
+import { allCallers, type Callers, type LeavingStage } from "../runtime/leaving.ts";
 import type { RuntimeReport } from "../runtime/report.ts";
 import type { ApplyProblem, ApplyResult } from "../runtime/runtime.ts";
 import type { Held } from "../runtime/slices.ts";
@@ -13,7 +14,7 @@ import { type SlotParts, type SlotState, WorkerSlot } from "./worker-slot.ts";
 /** Questions that a healthy worker answers at once. */
 const answerMs = 1000;
 
-export interface PoolParts extends Omit<SlotParts, "states" | "onWanted"> {
+export interface PoolParts extends Omit<SlotParts, "states" | "command" | "onWanted"> {
   /** Of services that callers want, those that there are not. */
   readonly find: FindServices;
 }
@@ -43,6 +44,7 @@ export class WorkerPool {
   readonly #log: Log;
   readonly #slots: readonly WorkerSlot[];
   #states: readonly ServiceState[] = [];
+  #command: number | null = null;
   /** Served by all. */
   #live: Snapshot | null = null;
   #replacing: Promise<void> | null = null;
@@ -55,6 +57,7 @@ export class WorkerPool {
     const slotParts: SlotParts = {
       ...parts,
       states: () => this.#states,
+      command: () => this.#command,
       onWanted: (service) => wanted.want(service),
     };
     this.#slots = first.map((process, index) => {
@@ -133,6 +136,12 @@ export class WorkerPool {
     for (const slot of this.#slots) slot.updateServices(states);
   }
 
+  /** The process beside the node; null when it has ended. */
+  accompany(pid: number | null): void {
+    this.#command = pid;
+    for (const slot of this.#slots) slot.accompany(pid);
+  }
+
   /** Services that callers wanted, and that there are not. */
   #servicesMissing(services: readonly string[]): void {
     for (const { process } of this.processes) void process.ask("missing", services, answerMs);
@@ -184,6 +193,12 @@ export class WorkerPool {
       report: (await process?.ask("report", null, answerMs)) ?? null,
     }));
     return Promise.all(asked);
+  }
+
+  /** Has the callers of the listener of this name go elsewhere; who is still there, in all workers that answer. */
+  async leave(listener: string, stage: LeavingStage): Promise<Callers> {
+    const asked = this.processes.map(({ process }) => process.ask("leave", { listener, stage }, answerMs));
+    return allCallers((await Promise.all(asked)).filter((answer) => answer !== null));
   }
 
   /** Resolves when all have finished their requests, or `timeoutMs` later, and have ended. */

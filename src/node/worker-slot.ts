@@ -28,6 +28,8 @@ export interface SlotParts {
   start(place: WorkerPlace): WorkerProcess;
   /** What every process is told before its first snapshot. */
   states(): readonly ServiceState[];
+  /** The process beside the node, should the supervisor be gone one day. */
+  command(): number | null;
   onMeasured(process: WorkerProcess, measured: MeterDelta): void;
   /** Endpoints that this worker took out by itself. */
   onEjections(process: WorkerProcess, ejections: readonly Ejection[]): void;
@@ -167,6 +169,11 @@ export class WorkerSlot {
     for (const process of this.#processes) process.updateServices(states);
   }
 
+  /** Null when it has ended. */
+  accompany(pid: number | null): void {
+    for (const process of this.#processes) void process.ask("command", pid, applySilenceMs);
+  }
+
   /** Resolves when the worker has finished its requests, or `timeoutMs` later, and has ended. */
   async drain(timeoutMs: number): Promise<{ readonly forced: number }> {
     this.#state = "draining";
@@ -232,6 +239,8 @@ export class WorkerSlot {
     process.onWanted = (service) => this.#parts.onWanted(service);
     const states = this.#parts.states();
     if (states.length > 0) process.updateServices(states);
+    const command = this.#parts.command();
+    if (command !== null) void process.ask("command", command, applySilenceMs);
     process.ended.then((end) => this.#ended(process, end));
   }
 

@@ -6,6 +6,7 @@ import { bothHeld } from "../runtime/slices.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { WorkerMeters } from "../telemetry/index.ts";
 import type { Appender } from "../types.ts";
+import { LeftCommand } from "./left-command.ts";
 import { createLog, errorText, type NodeLog } from "./log.ts";
 import type { Answer, Question, QuestionKind, Questions, Wanted } from "./messages.ts";
 import { ReceivedParts } from "./parts.ts";
@@ -39,8 +40,7 @@ export function runWorker(parts: WorkerParts): void {
   const fields = { process: "worker", worker: parts.number, pid: processes.pid };
   const log = createLog((line) => stderr.line(line), fields);
   surviveErrors(parts, log);
-  // A terminal's Ctrl-C and a service manager's SIGTERM reach every process of the node: the supervisor alone acts.
-  for (const name of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const) processes.onSignal(name, () => {});
+  ignoreSignals(processes);
 
   const turn = () => processes.endAfterBusy(turnCpuMsMax);
   turn();
@@ -50,6 +50,7 @@ export function runWorker(parts: WorkerParts): void {
   const runtime = parts.createRuntime({ ...parts, log, want });
   let live: Snapshot | null = null;
   const received = new ReceivedParts(parts.clock);
+  const command = new LeftCommand(processes);
   let droppedBefore = 0;
   const answers: Answers = {
     part: async (text) => received.add(text),
@@ -74,6 +75,8 @@ export function runWorker(parts: WorkerParts): void {
       return null;
     },
     report: async () => runtime.report(),
+    command: (pid) => command.is(pid),
+    leave: async ({ listener, stage }) => runtime.leave(listener, stage),
     async drain({ timeoutMs }) {
       const { forced } = await runtime.drain(timeoutMs);
       await appenders.flush();
@@ -85,9 +88,15 @@ export function runWorker(parts: WorkerParts): void {
   parent.onClosed(async () => {
     log.warn("the supervisor is gone; finishing");
     if (live !== null) await runtime.drain(live.drainMs);
+    await command.end();
     await appenders.flush();
     processes.exit(0);
   });
+}
+
+/** A terminal's Ctrl-C and a service manager's SIGTERM reach every process of the node: the supervisor alone acts. */
+function ignoreSignals(processes: Processes): void {
+  for (const name of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const) processes.onSignal(name, () => {});
 }
 
 /** An error that should not be is a refusal too: the runtime serves what it served. */

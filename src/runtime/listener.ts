@@ -9,6 +9,7 @@ import type { Answer } from "./failures.ts";
 import type { LiveListener } from "./generation.ts";
 import { DownstreamConnection, type RequestTaker } from "./http1/downstream.ts";
 import type { RequestOwner } from "./http1/request-owner.ts";
+import type { Callers, LeavingStage } from "./leaving.ts";
 import { end, isLong, standingProblem } from "./long-request.ts";
 import type { ConnectionCount } from "./node-memory/connection-count.ts";
 import { OccasionalNote } from "./occasional-note.ts";
@@ -43,6 +44,8 @@ export class Listener implements RequestTaker, GateKeeper {
   /** While what is not allowed any more waits for its answer: that may be one without end. */
   readonly #nextReview: Deadline;
   #socket: ListeningSocket | null = null;
+  #accepting: "yes" | "no" = "yes";
+  #requests = 0;
   #emptied: (() => void) | null = null;
 
   constructor(parts: ListenerParts, live: LiveListener) {
@@ -172,6 +175,7 @@ export class Listener implements RequestTaker, GateKeeper {
   }
 
   take(connection: DownstreamConnection): RequestOwner {
+    this.#requests++;
     const peer = this.peerOf(connection);
     if (peer.settled === "no") {
       const refusal = this.#refusal(peer);
@@ -227,15 +231,32 @@ export class Listener implements RequestTaker, GateKeeper {
     if (this.open.size === 0) this.#emptied?.();
   }
 
+  /** May be called again and again. */
+  leave(stage: LeavingStage): Callers {
+    if (stage !== "keep") this.draining = "yes";
+    if (stage === "refuse") this.#refuse();
+    const callers = [...this.open].filter(
+      (one) => !(one instanceof DownstreamConnection) || one.state === "head" || one.state === "busy",
+    );
+    return { requests: this.#requests, connections: callers.length };
+  }
+
   /** Accepts no more, closes what is idle, and resolves when the last connection ended. */
   drain(): Promise<void> {
     this.draining = "yes";
-    this.#socket?.stop();
-    for (const connection of this.open) connection.drain();
+    this.#refuse();
     if (this.open.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#emptied = resolve;
     });
+  }
+
+  /** Once: what is idle is not given its time anew. */
+  #refuse(): void {
+    if (this.#accepting === "no") return;
+    this.#accepting = "no";
+    this.#socket?.stop();
+    for (const connection of this.open) connection.drain();
   }
 
   /** Resets what is still open; returns how many that were. */

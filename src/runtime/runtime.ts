@@ -11,6 +11,7 @@ import { installGlobals } from "./fetch/globals.ts";
 import { filtersOf } from "./found-filters.ts";
 import type { GenerationParts } from "./generation.ts";
 import { HttpDate } from "./http-date.ts";
+import { allCallers, type Callers, type LeavingStage } from "./leaving.ts";
 import { Listener } from "./listener.ts";
 import type { NodeShare } from "./node-memory/index.ts";
 import type { HostNames } from "./proxy/host-names.ts";
@@ -60,6 +61,8 @@ export interface Runtime {
   /** Endpoints that outlier detection ejected here since the last call. */
   takeEjections(): readonly Ejection[];
   report(): RuntimeReport;
+  /** Has the callers of the listener of this name go elsewhere; may be called again and again. Returns who is still there. */
+  leave(listener: string, stage: LeavingStage): Callers;
   /** Stops accepting, lets requests end, and after `timeoutMs` resets what is left. */
   drain(timeoutMs: number): Promise<{ readonly forced: number }>;
 }
@@ -273,6 +276,12 @@ class WorkerRuntime implements Runtime {
       now: this.#deadlines.touch(),
       epochMs: this.#parts.clock.epochMs(),
     });
+  }
+
+  leave(listener: string, stage: LeavingStage): Callers {
+    const all = [...this.#listeners.values(), ...this.#leaving];
+    const named = all.filter(({ live }) => live.config.name === listener);
+    return allCallers(named.map((one) => one.leave(stage)));
   }
 
   async drain(timeoutMs: number): Promise<{ readonly forced: number }> {

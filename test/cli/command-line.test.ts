@@ -123,6 +123,14 @@ test("exec takes the command after --, with flags of its own", async () => {
   expect((await obey(`exec ${asked}`)).error).toContain("missing required argument 'command'");
 });
 
+test("a command need not say where it listens, a sidecar has to", async () => {
+  const without = asked.replace("--app 127.0.0.1:8080 ", "");
+  const { calls } = await obey(`exec ${without} -- node app.js`);
+  expect(calls).toEqual([["sidecar", [{ ...sidecar, app: null }, ["node", "app.js"]]]]);
+  const { error } = await obey(`sidecar ${without}`);
+  expect(error).toBe("clearway: required option '--app <host:port>' not specified\n");
+});
+
 test("check says in one line what a right config holds", async () => {
   const { code, out } = await obey("check -c a.yaml");
   expect({ code, out }).toEqual({ code: 0, out: "a.yaml is right: 1 listener, 2 routes, 3 services\n" });

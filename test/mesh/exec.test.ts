@@ -22,11 +22,12 @@ afterAll(async () => {
 });
 
 /** `code` runs in a process of its own. */
-async function exec(code: string, wish: { readonly service?: string; readonly app?: number } = {}) {
-  const { service = "payments", app = 9 } = wish;
+async function exec(code: string, wish: { readonly app?: number | "at PORT" } = {}) {
+  const service = "payments";
+  const app = wish.app === "at PORT" ? {} : { app: wish.app ?? 9 };
   const token = await coordinator.token(service);
   const command = [process.execPath, "-e", code];
-  const one = await startSidecar({ service, app, token, command, coordinator: coordinator.url });
+  const one = await startSidecar({ service, ...app, token, command, coordinator: coordinator.url });
   started.push(one);
   return one;
 }
@@ -38,7 +39,7 @@ function registered(sidecar: StartedSidecar) {
 }
 
 /** Answers on the port after a while, slowly under /slow, and ends in order when it is asked to. */
-const appCode = (port: number) => `
+const appCode = (port: number | "process.env.PORT") => `
   const server = Bun.serve({
     port: ${port}, hostname: "127.0.0.1",
     async fetch(request) {
@@ -111,6 +112,28 @@ describe("exec", () => {
     expect(payments.running.output()).toContain("the app ends");
     expect(registered(payments).at(-1)?.state).toBe("draining");
     await callerApp.close();
+  });
+
+  test("a command that nobody said an address of is told by PORT where to listen", async () => {
+    const one = await exec(appCode("process.env.PORT"), { app: "at PORT" });
+    await until(
+      () => registered(one).at(-1)?.state,
+      (state) => state === "healthy",
+    );
+    expect(await one.running.stop()).toBe(7);
+  });
+
+  test("a node that is killed takes its command with it", async () => {
+    const port = await freePort();
+    const one = await exec(appCode(port), { app: port });
+    await until(
+      () => registered(one).at(-1)?.state,
+      (state) => state === "healthy",
+    );
+    process.kill(one.running.pid, "SIGKILL");
+    // Until nobody holds its output any more.
+    await one.running.ended;
+    expect(one.running.output()).toContain("the app ends");
   });
 
   test("a command that ends by itself takes its node with it", async () => {

@@ -7,7 +7,8 @@ import { answers, type Running, startClearway, until } from "../program.ts";
 
 export interface SidecarWish {
   readonly service: string;
-  readonly app: number;
+  /** Without it a command listens where PORT says. */
+  readonly app?: number;
   readonly coordinator: string;
   readonly token?: string;
   readonly upstreams?: readonly string[];
@@ -40,7 +41,7 @@ export async function startSidecar(wish: SidecarWish): Promise<StartedSidecar> {
   const running = startClearway(
     [
       wish.command === undefined ? "sidecar" : "exec",
-      ...["--service", wish.service, "--app", `127.0.0.1:${wish.app}`],
+      ...["--service", wish.service, ...(wish.app === undefined ? [] : ["--app", `127.0.0.1:${wish.app}`])],
       ...["--coordinator", wish.coordinator, ...(folder === undefined ? ["--state", state] : [])],
       ...["--inbound", `127.0.0.1:${inbound}`, "--outbound", `127.0.0.1:${outbound}`],
       ...["--admin", `127.0.0.1:${admin}`],

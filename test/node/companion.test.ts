@@ -17,17 +17,13 @@ function accompanied(terminal: "shared" | "none" = "none") {
       clock,
       terminal,
       environment: {},
+      variables: {},
       error() {},
-      start: () => ({ ended: ended.promise, signal: (name) => signals.push(name) }),
+      start: () => ({ pid: 7, ended: ended.promise, signal: (name) => signals.push(name) }),
     },
     ["app"],
-    "payments:app",
   );
   return { clock, companion, signals, end: (end: ProcessEnd) => ended.resolve(end) };
-}
-
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe("Companion", () => {
@@ -53,24 +49,6 @@ describe("Companion", () => {
 
   test("one that was never started is no failure", async () => {
     expect(await accompanied().companion.end("SIGTERM", 1000)).toBe(0);
-  });
-
-  test("waits for requests to end, but not longer than it may", async () => {
-    const { clock, companion } = accompanied();
-    let requests = 2;
-    let finished = 0;
-    void companion.finished(async () => requests, 1_000).then(() => finished++);
-    void companion.finished(async () => 1, 300).then(() => finished++);
-    for (let passed = 0; passed < 400; passed += 50) {
-      await settled();
-      clock.advance(50);
-    }
-    await settled();
-    expect(finished).toBe(1);
-    requests = 0;
-    clock.advance(50);
-    await settled();
-    expect(finished).toBe(2);
   });
 });
 

@@ -95,7 +95,7 @@ export function fakeParts() {
   const start = (place: WorkerPlace) =>
     new WorkerProcess({ processes, clock, nodeId: "node", memory: null }, place);
   const say = (message: string, _fields?: LogFields) => void said.push(message);
-  const parts: Omit<SlotParts, "states"> & Pick<PoolParts, "find"> = {
+  const parts: Omit<SlotParts, "states" | "command"> & Pick<PoolParts, "find"> = {
     clock,
     log: { debug: say, info: say, warn: say, error: say },
     start,

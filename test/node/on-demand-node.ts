@@ -47,7 +47,8 @@ const quiet = {
   status: () => null,
   warnings: () => [],
   notes: () => [],
-  leave: async () => {},
+  inboundListener: null,
+  leave: async () => "told" as const,
   close: async () => {},
 };
 

@@ -229,3 +229,30 @@ test("WorkerPool drains all workers, and says how many connections it cut", asyn
   for (const child of children) await child.answer("drain", { forced: 2, measured });
   expect(await drained).toEqual({ forced: 6 });
 });
+
+test("WorkerPool counts the callers that are left in all workers that answer", async () => {
+  const { pool, children, clock } = await serving(3);
+  const left = pool.leave("inbound", "close");
+  expect(children.map((child) => child.asked("leave"))).toEqual(
+    Array(3).fill({ listener: "inbound", stage: "close" }),
+  );
+  await children[0]!.answer("leave", { requests: 5, connections: 1 });
+  await children[2]!.answer("leave", { requests: 7, connections: 2 });
+  clock.advance(1000);
+  expect(await left).toEqual({ requests: 12, connections: 3 });
+});
+
+test("WorkerPool tells every process what runs beside the node, those that start later too", async () => {
+  const { pool, children } = await serving(2);
+  pool.accompany(4711);
+  const replaced = pool.replace(1);
+  await turn();
+  expect(children.map((child) => child.asked("command"))).toEqual([4711, 4711, 4711]);
+  for (const child of children) await child.answer("command", null);
+  await children[2]!.accept();
+  await children[0]!.answer("drain", { forced: 0, measured });
+  expect(await replaced).toBeNull();
+  pool.accompany(null);
+  await turn();
+  expect(children[2]!.asked("command")).toBeNull();
+});

@@ -8,7 +8,8 @@ const exit = { code: 3, signal: null };
 function bench(states: readonly ServiceState[] = []) {
   const fake = fakeParts();
   const first = fake.start({ number: 2, seat: 1 });
-  const slot = new WorkerSlot({ ...fake.parts, states: () => states }, { number: 2, seats: [1, 65] }, first);
+  const parts = { ...fake.parts, states: () => states, command: () => null };
+  const slot = new WorkerSlot(parts, { number: 2, seats: [1, 65] }, first);
   const status = () => ({
     pid: slot.process?.pid ?? null,
     state: slot.state,

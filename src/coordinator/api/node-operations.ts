@@ -57,10 +57,15 @@ function presence({ clock, registry, feed }: ApiParts): readonly Operation[] {
       summary: "Registers, renews and removes the instances of a node",
       who: "node",
       body: wire.leaseRequest,
-      answer: jsonAnswer(wire.leaseAnswer, "How long that holds"),
-      run({ body, service }) {
+      answer: jsonAnswer(
+        wire.leaseAnswer,
+        "How long that holds. Of a draining instance: when its callers were told, or after a second",
+      ),
+      async run({ body, service }) {
         demandToken(service, body.node);
         registry.renew(service, body);
+        // Its node serves whoever comes until it hears this.
+        if (body.instances.some(({ state }) => state === "draining")) await feed.told(service);
         return Response.json({ leaseMs, renewEveryMs } satisfies LeaseAnswer);
       },
     }),

@@ -8,6 +8,7 @@ import { Tally } from "../tally.ts";
 import { feedLine } from "./feed-line.ts";
 import { type ServiceRules, serviceRules } from "./service-rules.ts";
 import { type FeedState, Subscription } from "./subscription.ts";
+import { Tellings } from "./tellings.ts";
 import { type Follower, NOTHING, Topic } from "./topic.ts";
 
 /** What happens within this goes out together. */
@@ -64,6 +65,7 @@ export class Feed {
   /** How many of them each service has. */
   readonly #nodesOf = new Tally();
   readonly #touched = new Set<Topic>();
+  readonly #tellings: Tellings;
   #cancelFlush: (() => void) | null = null;
   #notBeforeMs = 0;
   readonly #cancelBeat: () => void;
@@ -74,6 +76,7 @@ export class Feed {
   constructor(parts: FeedParts) {
     this.#parts = parts;
     this.#limits = parts.limits ?? feedLimits;
+    this.#tellings = new Tellings(parts.clock);
     this.#state = {
       meshLine: feedLine({ kind: "mesh", ...parts.mesh }),
       liveLine: feedLine({ kind: "live", version: 0 }),
@@ -107,6 +110,15 @@ export class Feed {
     const { clock } = this.#parts;
     const waitMs = Math.max(gatherMs, this.#notBeforeMs - clock.now());
     this.#cancelFlush ??= clock.after(waitMs, () => this.#flush());
+  }
+
+  /**
+   * Resolves when all that happened to the service until now is on its way to every node that uses it, or after a second:
+   * one that reads slowly holds nobody up. Whether a node acts on it already is not known here.
+   */
+  async told(service: string): Promise<void> {
+    const topic = this.#topics.get(service);
+    if (topic !== undefined) await this.#tellings.wait(topic, this.#touched.has(topic) ? "gathered" : "sent");
   }
 
   /** Another version holds; what it means for all nodes is told with it. */
@@ -145,6 +157,7 @@ export class Feed {
     if (before === undefined) this.#demandRoom(caller.service);
     before?.end();
     const subscription = new Subscription(caller, this.#state, {
+      heard: () => this.#tellings.heard(subscription),
       ended: () => this.#ended(key, subscription),
       abort,
     });
@@ -170,6 +183,7 @@ export class Feed {
   close(): void {
     this.#cancelBeat();
     this.#cancelFlush?.();
+    this.#tellings.close();
     for (const { subscription } of [...this.#subscriptions.values()]) subscription.end();
   }
 
@@ -192,6 +206,7 @@ export class Feed {
       topic.followers.delete(subscription);
       this.#forgetEmpty(topic);
     }
+    this.#tellings.heard(subscription);
   }
 
   #topic(service: string): Topic {
@@ -230,6 +245,7 @@ export class Feed {
       this.#forgetEmpty(topic);
     }
     for (const follower of woken) follower.wake();
+    for (const topic of topics) this.#tellings.sent(topic);
     this.#notBeforeMs = this.#parts.clock.now() + gatherMs + woken.size * gatherMsPerNode;
   }
 

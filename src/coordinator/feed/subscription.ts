@@ -20,6 +20,8 @@ export interface FeedState {
 }
 
 export interface FeedEnds {
+  /** It reads on: what it was sent before is on its way. */
+  heard(): void;
   /** Whom the feed is told to has ended it, or the coordinator has. */
   ended(): void;
   /** Ends its connection at once. */
@@ -78,6 +80,11 @@ export class Subscription implements Follower {
     this.#deliver();
   }
 
+  lacks(topic: Topic): boolean {
+    if (this.#ended === "yes") return false;
+    return this.#pending.has(topic) || this.#ready.length > 0 || this.#reader === null;
+  }
+
   beat(): void {
     this.#beat = "due";
     this.#deliver();
@@ -89,6 +96,7 @@ export class Subscription implements Follower {
       this.#reader = resolve;
       this.#readAtMs = this.#state.now();
       this.#deliver();
+      this.#ends.heard();
     });
   }
 

@@ -20,6 +20,8 @@ export interface Follower {
   /** There may be something to say about this, at the next `wake`. */
   mark(topic: Topic): void;
   wake(): void;
+  /** Whether something of this was not sent to it yet, or was and it has not read on. */
+  lacks(topic: Topic): boolean;
 }
 
 /** From a tag to the next one. */

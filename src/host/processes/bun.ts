@@ -108,7 +108,7 @@ function startCommand(
     env: { ...process.env, ...environment },
     stdio: ["inherit", "inherit", "inherit"],
   });
-  return { ended: endOf(child), signal: (name) => child.kill(name) };
+  return { pid: child.pid, ended: endOf(child), signal: (name) => child.kill(name) };
 }
 
 async function endOf(child: Subprocess): Promise<ProcessEnd> {

@@ -12,6 +12,7 @@ export function thisProcess(): Omit<Processes, "start" | "startApart"> {
     cores: availableParallelism(),
     usage: linuxUsage,
     runnable: linuxRunnable,
+    askToEnd,
     onSignal(name, run) {
       process.on(name, run);
     },
@@ -23,6 +24,14 @@ export function thisProcess(): Omit<Processes, "start" | "startApart"> {
     endWithParent: async () => {},
     exit: (code) => process.exit(code),
   };
+}
+
+function askToEnd(pid: number): void {
+  try {
+    process.kill(pid, "SIGTERM");
+  } catch {
+    // It is gone, or another user's.
+  }
 }
 
 function parentChannel(send: (message: unknown) => void): ParentChannel {

@@ -32,6 +32,8 @@ const meshPart = "mesh:";
 
 export class Gateway implements ConfigSource, Membership {
   readonly registry: Registry;
+  /** It has no instance that anybody of the mesh calls. */
+  readonly inboundListener = null;
   readonly #parts: GatewayParts;
   readonly #file: ConfigSource;
   #joined: { readonly as: MeshMembership; readonly member: MeshMember } | null = null;
@@ -177,10 +179,13 @@ export class Gateway implements ConfigSource, Membership {
     return [`identity ${identity}; its certificate ends at ${ends} and is renewed before`];
   }
 
-  /** It has no instance that anybody calls. */
-  async leave(): Promise<void> {
-    const left = this.#joined?.member.lease.leave();
-    await Promise.race([left, new Promise<void>((resolve) => this.#parts.clock.after(leaveMs, resolve))]);
+  async leave(): Promise<"told" | "not told"> {
+    const late = Promise.withResolvers<"not told">();
+    const cancel = this.#parts.clock.after(leaveMs, () => late.resolve("not told"));
+    const told = this.#joined?.member.lease.leave() ?? Promise.resolve("told" as const);
+    const left = await Promise.race([told, late.promise]);
+    cancel();
+    return left;
   }
 
   /** It has no instances, and is listed with what holds for its requests. */

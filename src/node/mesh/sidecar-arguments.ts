@@ -5,7 +5,7 @@ import { readCoordinatorUrls } from "../../coordinator-client/coordinator-urls.t
 import { parseIdentity } from "../../identity.ts";
 import type { Address } from "../../machine.ts";
 import type { Snapshot } from "../../snapshot.ts";
-import { addressText } from "../addresses.ts";
+import { addressText, type TryBind } from "../addresses.ts";
 import type { FindToken } from "./credentials-keeper.ts";
 import type { SidecarOptions } from "./sidecar.ts";
 import type { Upstream } from "./sidecar-snapshot.ts";
@@ -14,7 +14,8 @@ import { usedServicesMax } from "./used-services.ts";
 /** As written; see cli/sidecar.ts. */
 export interface WrittenSidecar {
   readonly service: string;
-  readonly app: string;
+  /** Null: where PORT of the environment says. */
+  readonly app: string | null;
   readonly coordinator: string;
   readonly version: string | null;
   readonly zone: string | null;
@@ -31,21 +32,54 @@ export interface WrittenSidecar {
 
 export interface ReadSidecar extends SidecarOptions {
   readonly coordinators: readonly string[];
+  /** What the environment of its command gets besides. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+export interface SidecarSurroundings {
+  readonly format: Snapshot["log"]["format"];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly tryBind: TryBind;
 }
 
 /** A text quotes what is wrong and says what was wanted. */
-export function readSidecarRole(
+export async function readSidecarRole(
   written: WrittenSidecar,
-  format: Snapshot["log"]["format"],
-): ReadSidecar | string {
+  surroundings: SidecarSurroundings,
+): Promise<ReadSidecar | string> {
   try {
-    return readSidecar(written, format);
+    return readSidecar(written, surroundings, await appOf(written.app, surroundings));
   } catch (error) {
     return (error as Error).message;
   }
 }
 
-function readSidecar(written: WrittenSidecar, format: Snapshot["log"]["format"]): ReadSidecar {
+/**
+ * A command that nobody said an address of is told by PORT where to listen, as platforms that run web apps do
+ * (12factor.net/port-binding).
+ */
+async function appOf(
+  written: string | null,
+  { environment, tryBind }: SidecarSurroundings,
+): Promise<Pick<ReadSidecar, "variables"> & { readonly app: Address }> {
+  if (written !== null) return { app: address("--app", written, endpointAddress()), variables: {} };
+  const host = "127.0.0.1";
+  const { PORT = "" } = environment;
+  if (PORT === "") {
+    const app = await tryBind({ host, port: 0 });
+    return { app, variables: "unixPath" in app ? {} : { PORT: String(app.port) } };
+  }
+  const port = /^[1-9]\d{0,4}$/.test(PORT) ? Number(PORT) : 0;
+  if (port >= 1 && port <= 65_535) return { app: { host, port }, variables: {} };
+  const wanted = "wanted a port from 1 to 65535, where the command listens; or say --app HOST:PORT";
+  throw new Error(`cannot read ${JSON.stringify(PORT)} in PORT: ${wanted}`);
+}
+
+function readSidecar(
+  written: WrittenSidecar,
+  { format }: SidecarSurroundings,
+  { app, variables }: Awaited<ReturnType<typeof appOf>>,
+): ReadSidecar {
   if (written.transparent === "yes") {
     throw new Error(
       "--transparent comes later: until then call through --upstream ports, or NAME.mesh by --outbound",
@@ -58,7 +92,7 @@ function readSidecar(written: WrittenSidecar, format: Snapshot["log"]["format"])
     throw new Error("--inbound cannot be a socket file: other machines have to reach it");
   const role = {
     service,
-    app: address("--app", written.app, endpointAddress()),
+    app,
     inbound,
     outbound: address("--outbound", written.outbound, bindAddress()),
     admin: address("--admin", written.admin, bindAddress()),
@@ -75,6 +109,7 @@ function readSidecar(written: WrittenSidecar, format: Snapshot["log"]["format"])
     version: written.version === null ? null : label("--version", written.version),
     advertised: written.advertise === null ? null : advertised(written.advertise),
     coordinators: readCoordinatorUrls(written.coordinator),
+    variables,
   };
 }
 

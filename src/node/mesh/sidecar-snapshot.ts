@@ -72,6 +72,9 @@ const appCheck: HealthCheckConfig = {
   unhealthy: 3,
 };
 
+/** Of the listener that the mesh calls. */
+export const inboundName = "inbound";
+
 /** What its app is called among the services of its snapshot; no service of a mesh can have this name. */
 export function appName(service: string): string {
   return `${service}:app`;
@@ -137,7 +140,7 @@ function inbound(facts: SidecarFacts): ListenerConfig {
     place,
   };
   return {
-    ...plainListener("inbound", role.inbound, place),
+    ...plainListener(inboundName, role.inbound, place),
     protocol: "https",
     tls: [certificate],
     callers: callee?.mtls === "permissive" ? "mesh-or-plain" : "mesh",

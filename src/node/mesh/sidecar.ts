@@ -17,7 +17,7 @@ import type { MeshStatus } from "./mesh-status.ts";
 import { openState } from "./open-state.ts";
 import { Outage } from "./outage.ts";
 import type { SettledRules } from "./settled-rules.ts";
-import { appName, type SidecarRole, sidecarSnapshot, subscribed } from "./sidecar-snapshot.ts";
+import { appName, inboundName, type SidecarRole, sidecarSnapshot, subscribed } from "./sidecar-snapshot.ts";
 
 export interface SidecarParts extends MemberParts {
   readonly openFolder: OpenPrivateFolder;
@@ -39,8 +39,8 @@ export interface SidecarOptions {
   readonly advertised: { readonly host: string; readonly port: number } | null;
 }
 
-/** After the coordinator knows: its feed gathers for 50 ms, and each caller's node as long. */
-const heardMs = 500;
+/** The coordinator answers when all callers were told, or after a second; one that takes longer is away. */
+export const tellMsMax = 2_000;
 const farewellMs = 1_000;
 /** Until it is asked again from which address of this machine the others reach it. */
 const addressRetryMs = 1_000;
@@ -188,7 +188,7 @@ export class Sidecar implements ConfigSource, Membership {
     this.#member!.served();
     this.#live.serves(version, this.#known(this.#member!));
     const first = this.#inbound === null;
-    this.#inbound = listeners.find(({ name }) => name === "inbound")!.bind;
+    this.#inbound = listeners.find(({ name }) => name === inboundName)!.bind;
     if (!first) return;
     const { role } = this.#options;
     const app = services.find(({ name }) => name === appName(role.service))!;
@@ -248,14 +248,21 @@ export class Sidecar implements ConfigSource, Membership {
     ];
   }
 
-  async leave(timeoutMs: number): Promise<void> {
-    const { clock } = this.#parts;
+  /** An app that never answered was never registered. */
+  get inboundListener(): string | null {
+    return this.#app === "answers" ? inboundName : null;
+  }
+
+  async leave(timeoutMs: number): Promise<"told" | "not told"> {
     this.#phase = "leaving";
     this.#appWatch.close();
-    if (this.#member === null || this.#app === "awaited") return;
-    const over = new Promise<"late">((resolve) => clock.after(timeoutMs, () => resolve("late")));
-    if ((await Promise.race([this.#register(), over])) !== "told") return;
-    await Promise.race([new Promise<void>((resolve) => clock.after(heardMs, resolve)), over]);
+    if (this.inboundListener === null) return "told";
+    const late = Promise.withResolvers<"not told">();
+    const waitMs = Math.min(timeoutMs, tellMsMax);
+    const cancel = this.#parts.clock.after(waitMs, () => late.resolve("not told"));
+    const callers = await Promise.race([this.#register(), late.promise]);
+    cancel();
+    return callers;
   }
 
   async #register(): Promise<"told" | "not told"> {

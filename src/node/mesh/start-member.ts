@@ -19,7 +19,6 @@ import { CoordinatorClient } from "./coordinator-client.ts";
 import { Gateway } from "./gateway.ts";
 import { Sidecar } from "./sidecar.ts";
 import { type ReadSidecar, tokenFinder } from "./sidecar-arguments.ts";
-import { appName } from "./sidecar-snapshot.ts";
 
 /** What any node in a mesh needs of the machine. */
 export interface MeshStartParts {
@@ -101,12 +100,11 @@ export function startSidecar(parts: SidecarStartParts, { read, given, command }:
       ? null
       : new Companion(
           {
-            ...{ clock, environment, start: startCommand },
+            ...{ clock, environment, variables: read.variables, start: startCommand },
             terminal: terminal.interactive.error ? "shared" : "none",
             error: (text) => terminal.error(text),
           },
           command,
-          appName(read.role.service),
         );
   return { source: sidecar, membership: sidecar, companion };
 }

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { apiOperations } from "../../../src/coordinator/api/api.ts";
 import { bodyBytesMax, documentBytesMax } from "../../../src/coordinator/api/operation.ts";
 import { hasStatus } from "../../../src/coordinator/api/statuses.ts";
-import { feedLimits } from "../../../src/coordinator/feed/feed.ts";
+import { feedLimits, gatherMs } from "../../../src/coordinator/feed/feed.ts";
 import type { CoordinatorProblem, FeedMessage } from "../../../src/mesh.ts";
 import { instance } from "../mesh-documents.ts";
 import { FakeParts } from "./fake-parts.ts";
@@ -46,6 +46,26 @@ describe("nodes", () => {
     const { response } = await fake.ask("/v1/leases", { as: "payments", body: lease("n1", "p1") });
     expect(await response.json()).toEqual({ leaseMs: 10_000, renewEveryMs: 3000 });
     expect(fake.registry.service("payments")?.size).toBe(1);
+  });
+
+  test("that drain are answered when those who use the service were told", async () => {
+    const { response } = await fake.ask("/v1/feed", { as: "storefront", body: listen("payments") });
+    const told = (response.body as ReadableStream<Uint8Array>).getReader();
+    await told.read();
+    const body = { node: "n1", instances: [{ ...instance("p1", "payments"), state: "draining" }] };
+    const statuses: number[] = [];
+    const asked = fake
+      .ask("/v1/leases", { as: "payments", body })
+      .then(({ status }) => statuses.push(status));
+    // Until the request was read.
+    while (fake.registry.size === 0) await new Promise((resolve) => setImmediate(resolve));
+    fake.clock.advance(gatherMs);
+    expect(Buffer.from((await told.read()).value ?? "").toString()).toContain('"state":"draining"');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(statuses).toEqual([]);
+    void told.read();
+    await asked;
+    expect(statuses).toEqual([200]);
   });
 
   test("that claim another's service are refused, by what the certificate says", async () => {

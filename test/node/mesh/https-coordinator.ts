@@ -29,6 +29,10 @@ export class HttpsCoordinator {
   readonly plugins = new Map<string, readonly PluginCode[]>();
   version = 1;
   lifeMs = 3_600_000;
+  /** Until then it knows nothing of a lease that it was told of, and does not answer. */
+  delay: (lease: LeaseRequest) => Promise<void> = async () => {};
+  /** Until then it tells nobody what a lease changed, and answers all the same. */
+  silence: Promise<void> = Promise.resolve();
   readonly #authority: Authority;
   readonly #intermediate: Authority;
   readonly #subscribers = new Set<Subscriber>();
@@ -117,6 +121,7 @@ export class HttpsCoordinator {
     if (path === "/v1/certificate") return Response.json(await this.#vouch(service, body.request));
     if (path === "/v1/leases") {
       this.leases.push(body);
+      await this.delay(body);
       this.#lease(service, body);
       return Response.json({ leaseMs: 10_000, renewEveryMs: 3_000 });
     }
@@ -133,7 +138,7 @@ export class HttpsCoordinator {
     );
     for (const one of instances) known.set(one.id, one);
     this.instances.set(service, known);
-    if (JSON.stringify([...known]) !== before) this.publish();
+    if (JSON.stringify([...known]) !== before) void this.silence.then(() => this.publish());
   }
 
   #feed(request: FeedRequest): ReadableStream<Uint8Array> {

@@ -1,7 +1,7 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { certificates } from "../../../src/host/certificates/node.ts";
 import type { PrivateFolder } from "../../../src/machine.ts";
-import { Sidecar } from "../../../src/node/mesh/sidecar.ts";
+import { Sidecar, tellMsMax } from "../../../src/node/mesh/sidecar.ts";
 import { Registry } from "../../../src/node/service-watch/registry.ts";
 import { Recorders } from "../../../src/testing/recorders.ts";
 import { SeededRandom } from "../../../src/testing/seeded-random.ts";
@@ -17,8 +17,11 @@ const mesh = { trustDomain: "store.example", egress: "deny", removed: [], roots:
 const kept = (value: unknown) => JSON.stringify({ format: 1, kept: value });
 const bind = (port: number) => ({ host: "127.0.0.1", port });
 
-/** Started again: it is somebody already, and knows its mesh. `find` says where this machine is reached. */
-async function sidecarWith(find: () => Promise<string>) {
+/**
+ * Started again: it is somebody already, and knows its mesh. `find` says where this machine is reached, `appProblem` why
+ * its app does not answer.
+ */
+async function sidecarWith(find: () => Promise<string>, appProblem: string | null = null) {
   const clock = new VirtualClock();
   const recorders = new Recorders(() => {});
   const fake = new FakeCoordinator();
@@ -39,7 +42,7 @@ async function sidecarWith(find: () => Promise<string>) {
       makeKey: never,
       tryFilters: async () => [],
       openFolder: async () => folder,
-      probe: async () => null,
+      probe: async () => appProblem,
       localAddress: find,
       findToken: never,
     },
@@ -60,7 +63,7 @@ async function sidecarWith(find: () => Promise<string>) {
     clock.advance(ms);
     await settled();
   };
-  return { sidecar, pass, leases: fake.leases };
+  return { sidecar, pass, fake, leases: fake.leases };
 }
 
 test("an app is registered when the machine knows where it is reached, although it did not when the app answered", async () => {
@@ -83,7 +86,7 @@ test("an app is registered when the machine knows where it is reached, although 
 
 test("a node leaves from where it was reached, also when the machine does not know it any more", async () => {
   let known = true;
-  const { sidecar, pass, leases } = await sidecarWith(async () => {
+  const { sidecar, leases } = await sidecarWith(async () => {
     if (known) return "10.0.0.7";
     throw new Error("getaddrinfo EAI_AGAIN coordinator.internal");
   });
@@ -91,8 +94,55 @@ test("a node leaves from where it was reached, also when the machine does not kn
   const left = sidecar.leave(30_000);
   await settled();
   expect(leases.at(-1)?.instances).toMatchObject([{ address: { host: "10.0.0.7" }, state: "draining" }]);
-  await pass(500);
-  await left;
+  expect(await left).toBe("told");
   await sidecar.close();
   expect(leases.at(-1)?.instances).toEqual([]);
+});
+
+describe("a sidecar that leaves", () => {
+  test("hears that its callers were told when the coordinator answers, however late within its time", async () => {
+    const { sidecar, pass, fake } = await sidecarWith(async () => "10.0.0.7");
+    await pass(0);
+    const gate = Promise.withResolvers<void>();
+    fake.gate = gate.promise;
+    const left = sidecar.leave(30_000);
+    await pass(tellMsMax - 100);
+    expect(fake.leases.at(-1)?.instances).toMatchObject([{ state: "draining" }]);
+    gate.resolve();
+    expect(await left).toBe("told");
+  });
+
+  test("does not wait for a coordinator that does not answer, or longer than it may", async () => {
+    for (const [mayMs, waitsMs] of [
+      [30_000, tellMsMax],
+      [700, 700],
+    ] as const) {
+      const { sidecar, pass, fake } = await sidecarWith(async () => "10.0.0.7");
+      await pass(0);
+      fake.gate = new Promise(() => {});
+      const left: string[] = [];
+      void sidecar.leave(mayMs).then((callers) => left.push(callers));
+      await settled();
+      await pass(waitsMs - 1);
+      expect(left).toEqual([]);
+      await pass(1);
+      expect(left).toEqual(["not told"]);
+    }
+  });
+
+  test("knows at once that nobody was told where no coordinator is", async () => {
+    const { sidecar, pass, fake } = await sidecarWith(async () => "10.0.0.7");
+    await pass(0);
+    fake.reachable = false;
+    expect(await sidecar.leave(30_000)).toBe("not told");
+  });
+
+  test("says by which listener it is called as long as its app was ever there", async () => {
+    const { sidecar, fake } = await sidecarWith(async () => "10.0.0.7", "connection refused");
+    expect(sidecar.inboundListener).toBeNull();
+    expect(await sidecar.leave(30_000)).toBe("told");
+    expect(fake.leases).toEqual([]);
+    const called = await sidecarWith(async () => "10.0.0.7");
+    expect(called.sidecar.inboundListener).toBe("inbound");
+  });
 });

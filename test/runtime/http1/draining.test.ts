@@ -147,6 +147,82 @@ describe("draining", () => {
   });
 });
 
+describe("callers that are to go elsewhere", () => {
+  test("are served as ever while they may stay, and counted", async () => {
+    const { proxy, client, port } = await setting({ onRequest: () => okAnswer });
+    expect(values(await client.exchange(get), "connection")).toEqual([]);
+    await client.exchange(get);
+    const other = await RawClient.open(port);
+    open.push({ stop: () => other.close() });
+    await other.exchange(get);
+    expect(proxy.runtime.leave("web", "keep")).toEqual({ requests: 3, connections: 2 });
+    expect(proxy.runtime.leave("another", "refuse")).toEqual({ requests: 0, connections: 0 });
+    expect(statusOf(await client.exchange(get))).toBe(200);
+  });
+
+  test("may come again, by another connection each time", async () => {
+    const { proxy, client, port, clock } = await setting({ onRequest: () => okAnswer });
+    await client.exchange(get);
+    proxy.runtime.leave("web", "close");
+    // What is idle stays: whoever has it may write to it at any moment.
+    clock.advance(nextRequestMs);
+    expect(values(await client.exchange(get), "connection")).toEqual(["close"]);
+    expect(await client.ended()).toBe("fin");
+    client.close();
+    for (let time = 0; time < 2; time++) {
+      const other = await RawClient.open(port);
+      const answer = await other.exchange(get);
+      expect([statusOf(answer), values(answer, "connection")]).toEqual([200, ["close"]]);
+      expect(await other.ended()).toBe("fin");
+      other.close();
+    }
+    expect(proxy.runtime.leave("web", "keep").requests).toBe(4);
+  });
+
+  test("are refused at the end, once idle ones had their time, however often that is said", async () => {
+    const { proxy, client, port, upstream, clock } = await setting({
+      onRequest: ({ start }) => (start.includes("/quick") ? okAnswer : null),
+    });
+    const idle = await RawClient.open(port);
+    open.push({ stop: () => idle.close() });
+    await idle.exchange(get.replace("/", "/quick"));
+    client.send(get);
+    await upstream.request(1);
+    expect(proxy.runtime.leave("web", "refuse")).toEqual({ requests: 2, connections: 2 });
+    expect(
+      await RawClient.open(port).then(
+        () => "open",
+        () => "refused",
+      ),
+    ).toBe("refused");
+    for (let passedMs = 0; passedMs < nextRequestMs; passedMs += 100) {
+      proxy.runtime.leave("web", "refuse");
+      clock.advance(100);
+    }
+    expect(await idle.ended()).toBe("fin");
+    idle.close();
+    expect(proxy.runtime.leave("web", "refuse").connections).toBe(1);
+    upstream.connections[0]!.send(okAnswer);
+    expect(values(await client.answer(), "connection")).toEqual(["close"]);
+    expect(proxy.runtime.leave("web", "refuse")).toEqual({ requests: 2, connections: 0 });
+    client.close();
+    expect(await proxy.runtime.drain(longMs)).toEqual({ forced: 0 });
+  });
+
+  test("a tunnel is nobody who could come again", async () => {
+    const { proxy, client } = await setting({
+      onRequest: (_request, connection) => {
+        connection.reading = "bytes";
+        return "HTTP/1.1 101 x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
+      },
+    });
+    client.send(`GET /tunnel HTTP/1.1\r\n${host}Connection: upgrade\r\nUpgrade: x\r\n\r\n`);
+    expect(statusOf(await client.answer())).toBe(101);
+    expect(proxy.runtime.leave("web", "refuse")).toEqual({ requests: 1, connections: 0 });
+    client.close();
+  });
+});
+
 describe("a reload that takes a listener away", () => {
   test("lets its requests end on it, while the new one serves", async () => {
     const { proxy, client, port, upstream } = await setting({});
