@@ -117,6 +117,7 @@ function guardedChain(middlewares: readonly Middleware[]): (request: Request) =>
     name: "bench",
     middleware: new FilterGuard(entry, { clock, meters, version: "" }, log).downstream(run),
     upstream: null,
+    repeats: false,
     stillAllows: null,
     blame: String as never,
     close: nothing,

@@ -108,6 +108,8 @@ export interface Rewrite {
   /** `*` stands for what the match's `*` took. */
   readonly path: string | null;
   readonly host: string | null;
+  /** Whose `*` that is, where it is not the route's own match. */
+  readonly match?: RouteMatch;
 }
 
 /** Where a share of a route's requests goes. */
@@ -116,6 +118,12 @@ export interface ForwardTarget {
   /** Of its endpoints only those of this version; null for all. */
   readonly version: string | null;
   readonly weight: number;
+  /**
+   * Rules of its own for this share, which all targets of a route have, or none: the routes among which such a request is
+   * matched once more; the last one takes what is left. Their filters stand inside of the outer route's, which are not
+   * repeated here.
+   */
+  readonly routes?: readonly RouteConfig[];
 }
 
 export type RouteAction =

@@ -1,5 +1,6 @@
 /** What `/snapshot` shows of filters: what each one cost, how often it failed, where it stands, which code it is. */
-import type { FilterEntry, Snapshot } from "../snapshot.ts";
+import { innerRoutes } from "../runtime/inner-routes.ts";
+import type { FilterEntry, RouteConfig, Snapshot } from "../snapshot.ts";
 import type { FilterTotals } from "../telemetry/index.ts";
 import type { Rollback } from "./guard/plugin-versions.ts";
 
@@ -61,16 +62,20 @@ function usesOf(live: Snapshot | null): Map<string, string[]> {
   };
   for (const listener of live?.listeners ?? []) {
     for (const entry of listener.filters) note(listener.name, entry);
-    for (const route of listener.routes)
-      for (const entry of route.filters) note(`${listener.name} ${route.name}`, entry);
+    for (const { name, filters } of listener.routes.flatMap(withInner))
+      for (const entry of filters) note(`${listener.name} ${name}`, entry);
   }
   return uses;
+}
+
+function withInner(route: RouteConfig): readonly RouteConfig[] {
+  return [route, ...innerRoutes(route)];
 }
 
 /** The first entry of a filter in the config. */
 export function firstEntry(live: Snapshot, name: string): FilterEntry | null {
   for (const { filters, routes } of live.listeners) {
-    const found = [filters, ...routes.map((route) => route.filters)]
+    const found = [filters, ...routes.flatMap(withInner).map((route) => route.filters)]
       .flat()
       .find((entry) => entry.name === name);
     if (found !== undefined) return found;

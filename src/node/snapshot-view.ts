@@ -2,7 +2,13 @@
 
 import type { Address } from "../machine.ts";
 import type { EndpointReport, ListenerReport, ServiceReport } from "../runtime/report.ts";
-import type { EndpointConfig, ListenerConfig, RouteConfig, ServiceConfig } from "../snapshot.ts";
+import type {
+  EndpointConfig,
+  ForwardTarget,
+  ListenerConfig,
+  RouteConfig,
+  ServiceConfig,
+} from "../snapshot.ts";
 import type { RouteTotals } from "../telemetry/index.ts";
 import { addressText } from "./addresses.ts";
 import { type FilterSources, filtersView } from "./filter-view.ts";
@@ -73,19 +79,30 @@ function listenerView(
   };
 }
 
-function routeView({ name, filters, action, place }: RouteConfig, total: RouteTotals | undefined): object {
+function routeView(route: RouteConfig, total: RouteTotals | undefined): object {
+  return {
+    ...plannedView(route),
+    requests: total?.requests ?? 0,
+    errors: total?.errors ?? 0,
+    p50Ms: total?.p50Ms ?? null,
+    p99Ms: total?.p99Ms ?? null,
+  };
+}
+
+function plannedView({ name, filters, action, place }: RouteConfig): object {
   return {
     name,
     place: `${place.file}:${place.line}`,
     filters: filters.map((filter) => filter.name),
     action: action.kind,
     services: action.kind === "forward" ? [...new Set(action.to.map(({ service }) => service))] : [],
-    to: action.kind === "forward" ? action.to : [],
-    requests: total?.requests ?? 0,
-    errors: total?.errors ?? 0,
-    p50Ms: total?.p50Ms ?? null,
-    p99Ms: total?.p99Ms ?? null,
+    to: action.kind === "forward" ? action.to.map(targetView) : [],
   };
+}
+
+/** What is counted of a service's own routes stands in the metrics, by route and service. */
+function targetView({ routes, ...target }: ForwardTarget): object {
+  return routes === undefined ? target : { ...target, routes: routes.map(plannedView) };
 }
 
 function serviceView(

@@ -28,9 +28,13 @@ export function compileChain(filters: readonly LiveFilter[], path: string | null
   return (request, end) => passFilters(route, request, end);
 }
 
-/** Null when none of the filters is an upstream one. The first in the list is the outermost. */
+/**
+ * Null when none of the filters is an upstream one. The first in the list is the outermost; but those that may send more
+ * than once are the innermost, also where lists of several owners were joined: what stands around them is sent once.
+ */
 export function wrapSend(filters: readonly LiveFilter[]): SendWrap | null {
-  const upstream = filters.flatMap((filter) => (filter.upstream === null ? [] : [filter.upstream]));
+  const inOrder = [...filters.filter(({ repeats }) => !repeats), ...filters.filter(({ repeats }) => repeats)];
+  const upstream = inOrder.flatMap((filter) => (filter.upstream === null ? [] : [filter.upstream]));
   const [first, ...rest] = upstream;
   if (first === undefined) return null;
   const inner = wrapAround(rest);

@@ -1,18 +1,19 @@
 /** A snapshot becomes a generation: services attached or made, filters created, chains folded. Nothing is bound here. */
-import type {
-  ForwardTarget,
-  ListenerConfig,
-  RouteConfig,
-  ServiceConfig,
-  ServiceState,
-  Snapshot,
-  SourcePlace,
-} from "../snapshot.ts";
+import type { ListenerConfig, RouteMatch, ServiceConfig, ServiceState, Snapshot } from "../snapshot.ts";
 import type { FilterRegistry } from "../types.ts";
-import { type Chain, compileChain, paramNames, type SendWrap, wrapSend } from "./chain.ts";
+import { CompileError, placed } from "./compile-error.ts";
+import {
+  create,
+  type FilterMaking,
+  isStanding,
+  liveRoute,
+  NO_SHARES,
+  NO_TARGETS,
+  surroundingsOf,
+} from "./compile-routes.ts";
 import type { ServiceParts } from "./endpoint.ts";
 import { Generation, type GenerationParts } from "./generation.ts";
-import { createFilters, type FilterParts, type LiveFilter } from "./live-filter.ts";
+import type { FilterParts, LiveFilter } from "./live-filter.ts";
 import type { LiveRoute } from "./live-route.ts";
 import { createMatcher } from "./match.ts";
 import { forwardProxy } from "./proxy/forward-proxy.ts";
@@ -20,7 +21,7 @@ import type { HostNames } from "./proxy/host-names.ts";
 import type { WantedServices } from "./proxy/wanted-services.ts";
 import { Service } from "./service.ts";
 import type { Steps } from "./slices.ts";
-import { SplitCandidates, type WeightedTarget } from "./split.ts";
+import type { WeightedTarget } from "./split.ts";
 import { MeshCallers } from "./tls/mesh-callers.ts";
 import { type ServerCertificate, ServerCertificates, serverCertificate } from "./tls/server-certificates.ts";
 
@@ -39,16 +40,6 @@ export interface CompileParts {
 export interface Compiled {
   readonly generation: Generation;
   readonly filters: readonly LiveFilter[];
-}
-
-/** Something in a snapshot that this worker cannot make live. */
-export class CompileError extends Error {
-  constructor(
-    readonly place: SourcePlace,
-    message: string,
-  ) {
-    super(message);
-  }
 }
 
 /** `running` serves now: of it goes on what did not change, services with their connections, certificates with their sessions. */
@@ -77,7 +68,6 @@ export function* compile(
         running,
         filterParts,
         filters,
-        targets: new Map(),
       });
   } catch (error) {
     discard({ generation, filters }, running);
@@ -99,61 +89,32 @@ export function discard({ generation, filters }: Compiled, serving: Generation |
 
 interface ListenerMaking extends FilterMaking, Pick<CompileParts, "services" | "names" | "wanted"> {
   readonly running: Generation | null;
-  /** Of routes to one service whatever its version, by its name: all of them share it. */
-  readonly targets: Map<string, readonly WeightedTarget[]>;
-}
-
-interface FilterMaking {
-  readonly filterParts: FilterParts;
-  /** All that were created so far. */
-  readonly filters: LiveFilter[];
-}
-
-/** Downstream and upstream filters, folded. */
-interface Folded {
-  readonly chain: Chain | null;
-  readonly wrap: SendWrap | null;
 }
 
 function* addListener(generation: Generation, config: ListenerConfig, making: ListenerMaking): Steps<void> {
   const { meters } = generation.parts;
   const createdBefore = making.filters.length;
-  const shared = create(config, config.name, making);
-  const plain = fold(shared, null);
-  const standing = shared.filter(isStanding);
-  const routes: LiveRoute[] = [];
+  const around = surroundingsOf(config.name, create(config, config.name, making));
+  const routeMaking = { ...making, generation, targets: new Map<string, readonly WeightedTarget[]>() };
+  const routes: { readonly match: RouteMatch; readonly value: LiveRoute }[] = [];
   for (const route of config.routes) {
-    const { filters, match } = route;
-    const own = filters.length === 0 ? [] : create(route, `${config.name}/${route.name}`, making);
-    const asListener = filters.length === 0 && paramNames(match.path).length === 0;
-    const folded = asListener ? plain : fold([...shared, ...own], match.path);
-    const meter = meters.route(config.name, route.name);
-    const { timeoutMs } = route;
-    const targets = targetsOf(route, generation, making.targets);
-    routes.push({
-      config: route,
-      name: route.name,
-      meter,
-      ...folded,
-      targets,
-      timeoutMs,
-      rewrites: rewrites(route),
-      standing: own.length === 0 ? standing : [...standing, ...own.filter(isStanding)],
-    });
+    routes.push({ match: route.match, value: yield* liveRoute(route, around, routeMaking) });
     yield;
   }
   const unmatched: LiveRoute = {
     config: null,
     name: "",
     meter: meters.route(config.name, ""),
-    chain: plain.chain,
+    chain: around.folded.chain,
     wrap: null,
-    targets: [],
+    targets: NO_TARGETS,
     timeoutMs: null,
     rewrites: "no",
-    standing,
+    standing: around.standing,
+    shares: NO_SHARES,
+    shareOf: null,
   };
-  const matcher = yield* createMatcher(routes.map((route) => ({ match: route.config!.match, value: route })));
+  const matcher = yield* createMatcher(routes);
   const certificates = yield* certificatesOf(config, generation, making.running);
   const callers = callersOf(config, generation);
   const running = making.running?.listeners.get(config.name)?.proxy ?? null;
@@ -161,10 +122,6 @@ function* addListener(generation: Generation, config: ListenerConfig, making: Li
   const pseudonym = pseudonymOf(config, generation);
   const reviews = making.filters.slice(createdBefore).some(isStanding) ? "yes" : "no";
   generation.addListener({ config, pseudonym, matcher, unmatched, certificates, callers, reviews, proxy });
-}
-
-function isStanding({ stillAllows }: LiveFilter): boolean {
-  return stillAllows !== null;
 }
 
 /**
@@ -203,67 +160,6 @@ function* certificatesOf(
     yield;
   }
   return new ServerCertificates(made);
-}
-
-/** What cannot be made is a problem at its place in the config. */
-function placed<Made>(config: { readonly place: SourcePlace }, make: () => Made): Made {
-  try {
-    return make();
-  } catch (error) {
-    throw new CompileError(config.place, error instanceof Error ? error.message : String(error));
-  }
-}
-
-function create(
-  owner: ListenerConfig | RouteConfig,
-  scope: string,
-  { filterParts, filters }: FilterMaking,
-): LiveFilter[] {
-  const created = placed(owner, () => createFilters(owner.filters, filterParts, scope));
-  filters.push(...created);
-  return created;
-}
-
-function fold(filters: readonly LiveFilter[], path: string | null): Folded {
-  return { chain: compileChain(filters, path), wrap: wrapSend(filters) };
-}
-
-function targetsOf(
-  route: RouteConfig,
-  { services }: Generation,
-  shared: ListenerMaking["targets"],
-): readonly WeightedTarget[] {
-  const { action } = route;
-  if (action.kind !== "forward") return NO_TARGETS;
-  const [only, ...more] = action.to;
-  const isShared = more.length === 0 && only!.version === null;
-  const known = isShared ? shared.get(only!.service) : undefined;
-  if (known !== undefined) return known;
-  const targets = action.to.map((target): WeightedTarget => {
-    const { service: name, version, weight } = target;
-    const service = services.get(name);
-    if (service === undefined) throw new CompileError(route.place, `no service is called "${name}"`);
-    if (version === null) return { ...service.destination(null), version, weight };
-    const candidates = new SplitCandidates(service, version, versionsBeside(target, action.to));
-    return { service, candidates, version, weight };
-  });
-  if (isShared) shared.set(only!.service, targets);
-  return targets;
-}
-
-const NO_TARGETS: readonly WeightedTarget[] = [];
-
-/** Versions of the same service that the route sends requests to as well. */
-function versionsBeside(target: ForwardTarget, all: readonly ForwardTarget[]): string[] {
-  const others = all.filter(({ service, version, weight }) => {
-    return service === target.service && version !== target.version && weight > 0;
-  });
-  return others.flatMap(({ version }) => version ?? []);
-}
-
-function rewrites({ action }: RouteConfig): "yes" | "no" {
-  if (action.kind !== "forward") return "no";
-  return action.rewrite.path === null && action.rewrite.host === null ? "no" : "yes";
 }
 
 /** The place in the file may move; everything else that differs makes it another service. */

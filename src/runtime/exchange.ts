@@ -26,6 +26,7 @@ import { applyPathPolicy } from "./path.ts";
 import type { Peer } from "./peer.ts";
 import type { ChangedRequest } from "./sending.ts";
 import type { Service } from "./service.ts";
+import { drawRoute } from "./shares.ts";
 import { chooseTarget } from "./split.ts";
 import { flushWires } from "./wire.ts";
 
@@ -188,7 +189,9 @@ export class Exchange implements RequestOwner, RequestHead, AttemptOwner, RunOwn
       this.attempts = 1;
       this.attempt.start();
     } else if (route.config === null) this.answer(this.unrouted);
-    else {
+    else if (route.shares.length > 0) {
+      this.follow(drawRoute(route.shares, this, this.parts.random) ?? this.peer.listener.unmatched);
+    } else {
       const local = localAnswer(route.config, this);
       this.status = local.head.status;
       this.connection.answer.whole(

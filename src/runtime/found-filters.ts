@@ -3,6 +3,7 @@ import type { FindFilters } from "../filter-lookup.ts";
 import type { CodeFault } from "../machine.ts";
 import type { FilterEntry, Snapshot, SourcePlace } from "../snapshot.ts";
 import type { FilterRegistry } from "../types.ts";
+import { innerRoutes } from "./inner-routes.ts";
 
 export interface FiltersOfSnapshot {
   readonly filters: FilterRegistry;
@@ -17,7 +18,10 @@ export async function filtersOf(snapshot: Snapshot, find: FindFilters): Promise<
   };
   for (const { filters, routes } of snapshot.listeners) {
     filters.forEach(note);
-    for (const route of routes) route.filters.forEach(note);
+    for (const route of routes) {
+      route.filters.forEach(note);
+      for (const inner of innerRoutes(route)) inner.filters.forEach(note);
+    }
   }
   const { filters, refused } = await find(new Set(first.keys()), {
     folder: snapshot.folder,

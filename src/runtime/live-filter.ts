@@ -11,6 +11,8 @@ export interface LiveFilter {
   readonly name: string;
   readonly middleware: Middleware | null;
   readonly upstream: UpstreamFilter | null;
+  /** Whether it may send more than once. */
+  readonly repeats: boolean;
   readonly stillAllows: NonNullable<Middleware["stillAllows"]> | null;
   /** Logs and counts what it threw, or what only the chain noticed, and returns it as an Error. */
   blame(thrown: unknown): Error;
@@ -85,16 +87,18 @@ function shapes(
   definition: FilterDefinition,
   guard: FilterGuard,
   { options, tools, mark }: Making,
-): Pick<LiveFilter, "middleware" | "upstream" | "stillAllows"> {
+): Pick<LiveFilter, "middleware" | "upstream" | "repeats" | "stillAllows"> {
   if (definition.middleware !== undefined) {
     const run = definition.middleware(options, tools);
     return {
       middleware: guard.downstream(mark === null ? run : markedMiddleware(run, mark)),
       upstream: null,
+      repeats: false,
       stillAllows: run.stillAllows ?? null,
     };
   }
   const run = definition.upstream(options, tools);
   const upstream = guard.upstream(mark === null ? run : markedUpstream(run, mark));
-  return { middleware: null, upstream, stillAllows: null };
+  const repeats = definition.repeats === true;
+  return { middleware: null, upstream, repeats, stillAllows: null };
 }

@@ -3,6 +3,7 @@ import type { RouteConfig } from "../snapshot.ts";
 import type { RouteMeter } from "../types.ts";
 import type { Chain, SendWrap } from "./chain.ts";
 import type { LiveFilter } from "./live-filter.ts";
+import type { Matcher } from "./match.ts";
 import type { WeightedTarget } from "./split.ts";
 
 /**
@@ -27,4 +28,15 @@ export interface LiveRoute {
   readonly rewrites: "yes" | "no";
   /** Of its own filters and those of its listener, the ones that say what may go on. */
   readonly standing: readonly LiveFilter[];
+  /** Empty unless services have routes of their own for their share: then this one has no chain, targets and time-out. */
+  readonly shares: readonly Share[];
+  /** Of whose share it takes requests; null for a route of the listener. */
+  readonly shareOf: string | null;
+}
+
+/** A service's share of a route's requests. */
+export interface Share {
+  readonly service: string;
+  readonly weight: number;
+  readonly routes: Matcher<LiveRoute>;
 }

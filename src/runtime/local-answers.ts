@@ -47,9 +47,9 @@ interface Rewritten {
 /** What a route's `rewrite` changes. */
 export function rewritten({ config, rewrites }: LiveRoute, request: RequestHead): Rewritten {
   if (rewrites === "no" || config?.action.kind !== "forward") return UNCHANGED;
-  const { path, host } = config.action.rewrite;
+  const { path, host, match = config.match } = config.action.rewrite;
   if (path === null) return { line: null, authority: host };
-  const target = rewritePath(path, starRemainder(config.match, request.path));
+  const target = rewritePath(path, starRemainder(match, request.path));
   const query = request.query === "" ? "" : `?${request.query}`;
   return { line: { method: request.method, target: target + query }, authority: host };
 }

@@ -2,10 +2,17 @@
 import type { RequestHead, RequestUnderWay } from "../types.ts";
 import type { LiveListener } from "./generation.ts";
 import type { DownstreamConnection } from "./http1/downstream.ts";
+import type { LiveRoute } from "./live-route.ts";
+import type { Service } from "./service.ts";
+import { routeInShare } from "./shares.ts";
 
 /** One that has no end yet: its connection carries no other before. */
 export interface LongRequest extends RequestUnderWay, RequestHead {
   readonly connection: DownstreamConnection;
+  /** That took it. */
+  readonly route: LiveRoute;
+  /** That was asked last. */
+  readonly service: Service | null;
   /** What its measurement will say. */
   reason: string | null;
 }
@@ -28,7 +35,10 @@ function callerProblem({ tls }: DownstreamConnection, { callers }: LiveListener)
 
 /** The filters of the route that would take it now: the one that took it may be gone, or be for others. */
 function filterProblem(request: LongRequest, { matcher, unmatched }: LiveListener): string | null {
-  const { standing } = matcher.find(request) ?? unmatched;
+  const route = matcher.find(request) ?? unmatched;
+  // Where the services had no rules of their own yet, it is in the share of the one that it went to.
+  const share = request.route.shareOf ?? request.service?.config.name ?? null;
+  const { standing } = routeInShare(route.shares, share, request) ?? route;
   for (const filter of standing) {
     try {
       if (filter.stillAllows?.(request) === false)

@@ -87,7 +87,11 @@ function isWell({ service, version }: WeightedTarget): boolean {
   return service.roster.ofVersion(version!).isWell;
 }
 
-function draw(targets: readonly WeightedTarget[], random: Random): WeightedTarget {
+/** One of them, by weight; one of weight 0 never. */
+export function draw<Each extends { readonly weight: number }>(
+  targets: readonly Each[],
+  random: Random,
+): Each {
   const total = targets.reduce((sum, target) => sum + target.weight, 0);
   let rest = random.fraction() * total;
   for (const target of targets) {

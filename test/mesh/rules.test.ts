@@ -61,7 +61,11 @@ async function startGateway(): Promise<void> {
     listeners: {
       web: {
         bind: `127.0.0.1:${gatewayPort}`,
-        routes: [{ match: { path: "/pay/*" }, to: "payments" }, { to: "products" }],
+        routes: [
+          { match: { path: "/pay/*" }, to: "payments" },
+          { match: { path: "/both/*" }, rewrite: { path: "/*" }, to: { payments: 1, products: 1 } },
+          { to: "products" },
+        ],
       },
     },
     services: { products: {}, payments: {} },
@@ -171,6 +175,37 @@ test("timeout, retry, mirror and fault are of the service that they stand at, an
   const faulty = await get("next", "/", { headers: { "x-fault": "1" } });
   expect(faulty).toMatchObject({ status: 418, reason: "fault" });
   expect((await get("next")).status).toBe(200);
+}, 60_000);
+
+test("a gateway's route to several services goes by each one's own rules", async () => {
+  const retry = "{ attempts: 3, when: [503], budget: 100%, perSecond: 10000 }";
+  const stamp = "{ headers: { response: { set: { x-rules: payments } } } }";
+  await applied({
+    payments: `{ allow: [{ from: "*" }], timeout: 300ms, retry: ${retry}, outbound: [${stamp}] }`,
+    products: '{ allow: [{ from: "*" }], split: { v2: 1 } }',
+  });
+  const stamped = async () => {
+    const answer = await throughGateway("/both/x");
+    return { ...answer, text: `${answer.text.split(" ")[0]}:${answer.headers.get("x-rules")}` };
+  };
+  const { "200 payments:payments": first = 0, "200 products-v2:null": second = 0 } = await answersOf(
+    60,
+    stamped,
+  );
+  expect(first + second).toBe(60);
+  // Four standard deviations of 60 draws with a chance of a half.
+  expect(Math.abs(first - 30)).toBeLessThan(16);
+
+  const asked = ({ app }: Member) => app.requests.filter(({ path }) => path === "/status/503").length;
+  const before = [asked(payments), asked(products[1]!)] as const;
+  const busy = await answersOf(20, () => throughGateway("/both/status/503"));
+  const { "503 payments": thrice = 0, "503 products-v2": once = 0 } = busy;
+  expect(thrice + once).toBe(20);
+  expect([asked(payments) - before[0], asked(products[1]!) - before[1]]).toEqual([3 * thrice, once]);
+
+  const slow = await Promise.all(Array.from({ length: 20 }, () => throughGateway("/both/slow?ms=1500")));
+  const outcomes = slow.map(({ status, reason, text }) => (status === 200 ? text.split(" ")[0] : reason));
+  expect([...new Set(outcomes)].toSorted()).toEqual(["products-v2", "upstream-timeout"]);
 }, 60_000);
 
 test("balancing and outlier detection are of the service too", async () => {

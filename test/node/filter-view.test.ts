@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { filtersView } from "../../src/node/filter-view.ts";
+import { filtersView, firstEntry } from "../../src/node/filter-view.ts";
 import type { FilterEntry, Snapshot } from "../../src/snapshot.ts";
 import { code } from "./guard/fake-plugins.ts";
 
@@ -10,7 +10,13 @@ const live = {
     {
       name: "web",
       filters: [entry("headers", 3)],
-      routes: [{ name: "/x", filters: [entry("./tenant.ts", 7)] }],
+      routes: [
+        {
+          name: "/x",
+          filters: [entry("./tenant.ts", 7)],
+          action: { kind: "forward", to: [{ routes: [{ name: "/x/y", filters: [entry("headers", 9)] }] }] },
+        },
+      ],
     },
   ],
 } as unknown as Snapshot;
@@ -36,7 +42,7 @@ test("filtersView shows calls, errors, time, version, places and earlier version
     {
       ...{ name: "headers", version: null, state: "serving", rollback: null },
       ...{ calls: 10, errors: 0, totalMs: 0.5, meanMs: 0.05, earlier: [] },
-      ...{ uses: 1, usedAt: ["web (a.yaml:3)"] },
+      ...{ uses: 2, usedAt: ["web (a.yaml:3)", "web /x/y (a.yaml:9)"] },
     },
     {
       ...{ name: "./tenant.ts", version: "a", state: "rolled-back" },
@@ -54,6 +60,14 @@ test("filtersView shows a filter that was never called, and at most 20 of its pl
   const [shown] = filtersView({ live: many, filterTotals: [], rollbacks: [] }) as { usedAt: string[] }[];
   expect(shown).toMatchObject({ calls: 0, meanMs: null, uses: 21 });
   expect(shown!.usedAt).toHaveLength(20);
+});
+
+test("firstEntry finds a filter in a service's own rules too", () => {
+  const inner = { name: "/x/y", filters: [entry("./inner.ts", 9)] };
+  const route = { name: "/x", filters: [], action: { kind: "forward", to: [{ routes: [inner] }] } };
+  const shared = { plugins: [], listeners: [{ name: "web", filters: [], routes: [route] }] };
+  expect(firstEntry(shared as unknown as Snapshot, "./inner.ts")?.place.line).toBe(9);
+  expect(firstEntry(shared as unknown as Snapshot, "./other.ts")).toBeNull();
 });
 
 test("filtersView shows nothing before the first config is live", () => {

@@ -55,7 +55,7 @@ export function testParts(given: Partial<FilterParts> = {}): TestParts {
   } as TestParts;
 }
 
-type Shape = Pick<FilterDefinition, "middleware" | "upstream">;
+type Shape = Pick<FilterDefinition, "middleware" | "upstream" | "repeats">;
 
 export interface Draft {
   readonly onError?: FilterEntry["onError"];

@@ -13,8 +13,11 @@ const snapshot = {
     {
       filters: [entry("headers", 3)],
       routes: [
-        { filters: [entry("npm:gone", 7), entry("hono/cors", 8)] },
-        { filters: [entry("npm:gone", 9), entry("headers", 10)] },
+        { filters: [entry("npm:gone", 7), entry("hono/cors", 8)], action: { kind: "respond" } },
+        {
+          filters: [entry("npm:gone", 9), entry("headers", 10)],
+          action: { kind: "forward", to: [{ routes: [{ filters: [entry("retry", 11)] }] }] },
+        },
       ],
     },
   ],
@@ -28,7 +31,10 @@ test("filtersOf finds each name once, from the snapshot's folder, and says where
     const refused = new Map([["npm:gone", { refused: "it is gone", hints: [] }]]);
     return { filters, refused, known: [], plugins: [] };
   });
-  expect(asked).toEqual([["headers", "npm:gone", "hono/cors"], { folder: "etc", code: { known: plugins } }]);
+  expect(asked).toEqual([
+    ["headers", "npm:gone", "hono/cors", "retry"],
+    { folder: "etc", code: { known: plugins } },
+  ]);
   expect(found.filters).toBe(filters);
   expect(found.problems).toEqual([
     { place: { file: "clearway.yaml", line: 7 }, message: 'cannot use the filter "npm:gone": it is gone' },

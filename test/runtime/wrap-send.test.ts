@@ -58,6 +58,28 @@ describe("wrapSend", () => {
     expect(changes).toEqual([{ service: "canary", timeoutMs: 5 }]);
   });
 
+  test("what may send more than once is the innermost, wherever it stands in the list", async () => {
+    const seen: string[] = [];
+    const noting =
+      (name: string, times: number): UpstreamFilter =>
+      async (_, send) => {
+        seen.push(name);
+        for (let time = 1; time < times; time++) await send();
+        return send();
+      };
+    const filters = makeFilters(
+      [
+        ["retry", { ...up(noting("retry", 2)), repeats: true }],
+        ["mirror", up(noting("mirror", 1))],
+        ["hedge", { ...up(noting("hedge", 1)), repeats: true }],
+        ["fault", up(noting("fault", 1))],
+      ],
+      testParts(),
+    );
+    await wrapSend(filters)!(call, async () => answer());
+    expect(seen).toEqual(["mirror", "fault", "retry", "hedge", "hedge"]);
+  });
+
   test("inner filters see which sending of the outer one it is", async () => {
     const attempts: number[] = [];
     const twice: UpstreamFilter = async (_, send) => {

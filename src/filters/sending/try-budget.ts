@@ -72,9 +72,10 @@ export class TryBudget {
   }
 }
 
-/** That of a route. */
+/** That of the route on which the filter stands; filters with the same `id` share one where their routes have one name. */
 export function routeBudget(tools: Tools, route: string, limits: BudgetLimits): TryBudget {
-  return new TryBudget(nodeCounter(tools, `budget ${route}`), tools.clock, limits);
+  const owner = tools.scope === "" ? route : tools.scope;
+  return new TryBudget(nodeCounter(tools, `budget ${owner}`), tools.clock, limits);
 }
 
 /** A node has room for the counters of some thousand routes; a worker of one with more counts for itself. */

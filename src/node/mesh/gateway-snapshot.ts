@@ -1,17 +1,10 @@
 /** What a gateway serves: its own file, and where that names a service of the mesh, what the mesh document says of it. */
 import { defaultLimits } from "../../config/limits.ts";
 import type { MeshService } from "../../mesh.ts";
-import type {
-  FilterEntry,
-  ListenerConfig,
-  RouteConfig,
-  RouteMatch,
-  ServiceConfig,
-  Snapshot,
-} from "../../snapshot.ts";
+import type { ForwardTarget, Rewrite, RouteConfig, ServiceConfig, Snapshot } from "../../snapshot.ts";
 import type { MeshKnowledge } from "./mesh-view.ts";
 import type { OwnCredentials } from "./node-state.ts";
-import { unavailable } from "./sidecar-snapshot.ts";
+import { anything, unavailable } from "./sidecar-snapshot.ts";
 import { calledService, pluginsOf, rulesOf, withNewestRoots, withOthers } from "./used-services.ts";
 
 export interface GatewayFacts {
@@ -33,12 +26,17 @@ export function gatewaySnapshot({ file, credentials: obtained, knowledge, refuse
   const { trustDomain, identity } = credentials;
   const used = withOthers(registeredServices(file), knowledge);
   const rules = (name: string) => rulesOf(knowledge, name);
+  const registered = new Map(file.services.map(({ name, registry }) => [name, registry]));
+  const registryOf = (service: string) => registered.get(service) ?? null;
   const here = new Set(file.services.map(({ name, registry }) => registry ?? name));
   const others = used.filter((name) => !here.has(name)).flatMap((name) => rules(name) ?? []);
   return {
     ...file,
     mesh: { trustDomain, identity, removed: knowledge?.mesh.removed ?? [] },
-    listeners: file.listeners.map((listener) => withMeshRoutes(listener, file, { rules, refused })),
+    listeners: file.listeners.map((listener) => ({
+      ...listener,
+      routes: listener.routes.map((route) => withRules(route, { rules, refused, registryOf })),
+    })),
     services: [
       ...file.services.map((service) => meshService(service, rules(service.registry ?? ""), credentials)),
       ...others.map((other) => calledService(other, credentials)),
@@ -91,117 +89,95 @@ function meshService(
   };
 }
 
-function same(left: unknown, right: unknown): boolean {
-  return JSON.stringify(left) === JSON.stringify(right);
-}
-
 // ---- routes ----
 
 interface MeshRules {
   rules(name: string): MeshService | null;
   readonly refused: GatewayFacts["refused"];
+  /** What the mesh calls a service of the file; null for one that is none of the mesh's. */
+  registryOf(service: string): string | null;
 }
 
-function withMeshRoutes(
-  listener: ListenerConfig,
-  { services }: Pick<Snapshot, "services">,
-  { rules, refused }: MeshRules,
-): ListenerConfig {
-  const registered = new Map(services.map(({ name, registry }) => [name, registry]));
-  const routes = listener.routes.flatMap((route) => {
-    const only = onlyTarget(route);
-    const registry = only === null ? null : (registered.get(only) ?? null);
-    const refusal = registry === null ? undefined : refused.get(registry);
-    if (refusal !== undefined) {
-      const why = `this node refuses the mesh document's rules of ${registry}: ${refusal}`;
-      return [{ ...unavailable(why, route.place), name: route.name, match: route.match }];
-    }
-    const found = registry === null ? null : rules(registry);
-    if (only === null || found === null || found.callee === null) return [route];
-    return found.caller.routes.flatMap(
-      (theirs) => joined(route, theirs, { name: only, registry: found.name }) ?? [],
-    );
-  });
-  return { ...listener, routes };
+/**
+ * The file's routes say which services get a request; then it goes by what the mesh document says of the one that it goes
+ * to: docs/decisions/gateway-routes.md.
+ */
+function withRules(route: RouteConfig, mesh: MeshRules): RouteConfig {
+  const { action } = route;
+  if (action.kind !== "forward") return route;
+  const ruled = action.to.map((target) => ({ target, rules: rulesFor(target, route, mesh) }));
+  if (ruled.every(({ rules }) => rules === null)) return route;
+  const [first, ...more] = ruled;
+  const [one, ...others] = first!.rules ?? [];
+  if (more.length === 0 && others.length === 0 && one?.action.kind === "forward") return inOne(route, one);
+  const to = ruled.map(({ target, rules }) => ({ ...target, routes: rules ?? [alone(route, target)] }));
+  return { ...route, action: { ...action, to } };
 }
 
-/** The one service that a route sends to, of whatever version; null for others: their file says how they are shared. */
-export function onlyTarget({ action }: RouteConfig): string | null {
-  if (action.kind !== "forward" || action.to.length !== 1) return null;
-  const [target] = action.to;
-  return target!.version === null ? target!.service : null;
+/** By which routes the target's share of the requests goes; null where the mesh document has no word in it. */
+function rulesFor(
+  { service }: ForwardTarget,
+  route: RouteConfig,
+  { rules, refused, registryOf }: MeshRules,
+): readonly RouteConfig[] | null {
+  const registry = registryOf(service);
+  if (registry === null) return null;
+  const refusal = refused.get(registry);
+  if (refusal !== undefined) {
+    const why = `this node refuses the mesh document's rules of ${registry}: ${refusal}`;
+    return [{ ...unavailable(why, route.place), name: route.name }];
+  }
+  const found = rules(registry);
+  return found?.caller.routes.map((theirs) => joined(route, theirs, { name: service, registry })) ?? null;
 }
 
-/** What matches both, with the filters of both; null where nothing does. */
+/** A service of which the file says all. */
+function alone(own: RouteConfig, target: ForwardTarget): RouteConfig {
+  const action = { kind: "forward", to: [target], rewrite: rewriteOf(own) } as const;
+  return { ...own, match: anything, filters: [], action };
+}
+
+/** A route of the document as it holds within the file's: what the file says goes before. */
 function joined(
   own: RouteConfig,
   theirs: RouteConfig,
   called: { readonly name: string; readonly registry: string },
-): RouteConfig | null {
-  const match = bothMatch(own.match, theirs.match);
-  if (match === null || own.action.kind !== "forward") return null;
-  const unconditional = same(match, own.match);
-  const { action } = theirs;
-  // A route of the document may answer by itself.
-  if (action.kind !== "forward") return { ...theirs, match, name: `${own.name}/${theirs.name}` };
-  const to = action.to.map((target) =>
-    target.service === called.registry ? { ...target, service: called.name } : target,
-  );
+): RouteConfig {
+  const { match, filters, action, timeoutMs } = theirs;
+  const conditions = match.methods.length + match.headers.length + match.query.length;
+  const isRest = match.path === null && conditions === 0;
+  const to = (target: ForwardTarget) =>
+    target.service === called.registry ? { ...target, service: called.name } : target;
   return {
-    ...own,
-    name: unconditional ? own.name : `${own.name}/${theirs.name}`,
-    match,
-    filters: bothFilters(own.filters, theirs.filters),
-    timeoutMs: ownTimeout(own) ? own.timeoutMs : theirs.timeoutMs,
-    action: { ...own.action, to },
+    ...theirs,
+    name: isRest ? own.name : `${own.name}/${theirs.name}`,
+    filters: filters.filter(({ name }) => own.filters.every((one) => one.name !== name)),
+    timeoutMs: ownTimeout(own) ? own.timeoutMs : timeoutMs,
+    action:
+      action.kind === "forward"
+        ? { ...action, to: action.to.map(to), rewrite: bothRewrites(rewriteOf(own), rewriteOf(theirs)) }
+        : action,
   };
+}
+
+/** One route says all: nothing is left to be chosen when a request comes. */
+function inOne(own: RouteConfig, only: RouteConfig): RouteConfig {
+  const { filters, timeoutMs, action } = only;
+  return { ...own, filters: [...own.filters, ...filters], timeoutMs, action };
 }
 
 /** Whether its file says it: at the route itself, or as a limit that is no default. */
-export function ownTimeout({ timeoutMs, timeoutSource }: RouteConfig): boolean {
+function ownTimeout({ timeoutMs, timeoutSource }: RouteConfig): boolean {
   return timeoutSource === "written" || timeoutMs !== defaultLimits.routeTimeoutMs;
 }
 
-function bothMatch(own: RouteMatch, theirs: RouteMatch): RouteMatch | null {
-  const path = bothPaths(own.path, theirs.path);
-  if (path === "none") return null;
-  const methods = bothMethods(own.methods, theirs.methods);
-  if (methods === "none") return null;
-  return {
-    host: own.host,
-    path,
-    methods,
-    headers: [...own.headers, ...theirs.headers],
-    query: [...own.query, ...theirs.query],
-  };
+/** With the match whose `*` it means, which is not the one of the route that it becomes a part of. */
+function rewriteOf({ action, match }: RouteConfig): Rewrite {
+  if (action.kind !== "forward") return { path: null, host: null };
+  return action.rewrite.path === null ? action.rewrite : { ...action.rewrite, match };
 }
 
-/** The narrower of two paths of which one contains the other; of others no single path says what both match. */
-function bothPaths(own: string | null, theirs: string | null): string | null {
-  if (own === null || theirs === null || own === theirs) return own ?? theirs;
-  if (containsPath(own, theirs)) return theirs;
-  return containsPath(theirs, own) ? own : "none";
-}
-
-export function containsPath(wide: string, narrow: string): boolean {
-  if (!wide.endsWith("/*") || wide.includes(":")) return false;
-  const prefix = wide.slice(0, -1);
-  return narrow.startsWith(prefix) || narrow === prefix.slice(0, -1);
-}
-
-function bothMethods(own: readonly string[], theirs: readonly string[]): readonly string[] | "none" {
-  if (own.length === 0 || theirs.length === 0) return [...own, ...theirs];
-  const common = own.filter((method) => theirs.includes(method));
-  return common.length === 0 ? "none" : common;
-}
-
-/** Filters that may send more than once come last, so that what stands before them is sent once. */
-const repeating = ["retry", "hedge"];
-
-/** The route's own, then the document's, unless the route has one of that name. */
-function bothFilters(own: readonly FilterEntry[], theirs: readonly FilterEntry[]): readonly FilterEntry[] {
-  const added = theirs.filter(({ name }) => own.every((one) => one.name !== name));
-  const repeats = ({ name }: FilterEntry) => repeating.includes(name);
-  const once = (entry: FilterEntry) => !repeats(entry);
-  return [...own.filter(once), ...added.filter(once), ...own.filter(repeats), ...added.filter(repeats)];
+function bothRewrites(own: Rewrite, theirs: Rewrite): Rewrite {
+  const path = own.path === null ? theirs : own;
+  return { ...path, host: own.host ?? theirs.host };
 }

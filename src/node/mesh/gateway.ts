@@ -14,8 +14,7 @@ import { type Known, LiveDocument } from "./live-document.ts";
 import { type MemberParts, MeshMember } from "./mesh-member.ts";
 import type { MeshStatus } from "./mesh-status.ts";
 import { openState } from "./open-state.ts";
-import { unappliedRules } from "./unapplied-rules.ts";
-import { rulesOf, withOthers } from "./used-services.ts";
+import { withOthers } from "./used-services.ts";
 
 export interface GatewayParts extends Omit<MemberParts, "coordinator"> {
   readonly openFolder: OpenPrivateFolder;
@@ -40,8 +39,6 @@ export class Gateway implements ConfigSource, Membership {
   /** Services of the mesh that the file named last. */
   #named: readonly string[] = [];
   readonly #live = new LiveDocument((version) => this.#joined?.member.lease.live(version));
-  /** Of the mesh document, what does not hold for routes of the file. */
-  #unapplied: readonly Problem[] = [];
   #state: "starting" | "running" | "closed" = "starting";
   #changed: () => void = () => {};
   /** Of the mesh, what was loaded last, or would have been but for what was refused. */
@@ -75,7 +72,6 @@ export class Gateway implements ConfigSource, Membership {
     const { knowledge, refused } = await member.settle();
     const made = inputs({ own: credentials, knowledge });
     this.#live.loaded(version, { document: knowledge?.version ?? 0, inputs: made });
-    this.#unapplied = unappliedRules(snapshot, (name) => rulesOf(knowledge, name));
     const files = new Map([...loaded.reading.files, [meshPart, made] as const]);
     return {
       ...loaded,
@@ -162,14 +158,11 @@ export class Gateway implements ConfigSource, Membership {
   }
 
   problems(): readonly Problem[] {
-    return [...(this.#joined?.member.problems() ?? []), ...this.#unapplied];
+    return this.#joined?.member.problems() ?? [];
   }
 
   warnings(): readonly string[] {
-    const unapplied = this.#unapplied.map(
-      ({ file, line, message, hints }) => `${file}:${line}: ${message}; ${hints.join("; ")}`,
-    );
-    return [...(this.#joined?.member.warnings() ?? []), ...unapplied];
+    return this.#joined?.member.warnings() ?? [];
   }
 
   notes(): readonly string[] {

@@ -214,7 +214,7 @@ function plainListener(name: string, bind: Address, place: SourcePlace): Listene
   };
 }
 
-const anything: RouteConfig["match"] = { host: null, path: null, methods: [], headers: [], query: [] };
+export const anything: RouteConfig["match"] = { host: null, path: null, methods: [], headers: [], query: [] };
 
 function forwardTo(service: string): RouteConfig["action"] {
   return {

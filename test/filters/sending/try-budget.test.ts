@@ -43,13 +43,18 @@ describe("a budget of tries", () => {
 
   test("is one for all workers and generations of a route, and another for another route", () => {
     const memory = new NodeMemory(privateMemory(), new SeededRandom(1));
-    const budgetOf = (worker: number, route: string) => {
+    const budgetOf = (worker: number, route: string, scope = `web/${route}`) => {
       const share = memory.share(worker);
-      return routeBudget(testTools({ shared: (key) => share.counter(key) }), route, limits);
+      return routeBudget(testTools({ scope, shared: (key) => share.counter(key) }), route, limits);
     };
     const [left, right] = [budgetOf(0, "orders"), budgetOf(1, "orders")];
     for (let request = 0; request < 100; request++) left.addRequest();
-    expect(taken(budgetOf(0, "users"), 100)).toBe(10);
+    for (const other of [
+      budgetOf(0, "users"),
+      budgetOf(0, "orders", "other/orders"),
+      budgetOf(0, "orders", ""),
+    ])
+      expect(taken(other, 100)).toBe(10);
     expect(taken(right, 5)).toBe(5);
     expect(taken(budgetOf(1, "orders"), 100)).toBe(5 + 20);
   });

@@ -4,7 +4,14 @@ import type { MeshService } from "../../../src/mesh.ts";
 import { gatewaySnapshot, registeredServices } from "../../../src/node/mesh/gateway-snapshot.ts";
 import type { MeshKnowledge } from "../../../src/node/mesh/mesh-view.ts";
 import type { OwnCredentials } from "../../../src/node/mesh/node-state.ts";
-import type { FilterEntry, RouteConfig, RouteMatch, ServiceConfig, Snapshot } from "../../../src/snapshot.ts";
+import type {
+  FilterEntry,
+  Rewrite,
+  RouteConfig,
+  RouteMatch,
+  ServiceConfig,
+  Snapshot,
+} from "../../../src/snapshot.ts";
 import { filterEntry, meshService, route, serviceConfig } from "./nouns.ts";
 
 const credentials: OwnCredentials = {
@@ -36,13 +43,35 @@ const registered = (name: string, changed: Partial<ServiceConfig> = {}) =>
   serviceConfig(name, { registry: name, ...changed });
 
 function made(routes: readonly RouteConfig[], services: readonly ServiceConfig[], ...mesh: MeshService[]) {
+  return madeWith(new Map(), { routes, services, mesh });
+}
+
+interface Given {
+  readonly routes: readonly RouteConfig[];
+  readonly services: readonly ServiceConfig[];
+  readonly mesh: readonly MeshService[];
+}
+
+function madeWith(refused: ReadonlyMap<string, string>, { routes, services, mesh }: Given) {
   const file = { listeners: [{ name: "web", routes }], services, plugins: [] } as unknown as Snapshot;
   return gatewaySnapshot({
-    refused: new Map(),
+    refused,
     file,
     credentials,
     knowledge: mesh.length === 0 ? null : knowing(...mesh),
   });
+}
+
+/** A weight for each service. */
+function sharing(to: Readonly<Record<string, number>>, rewrite: Rewrite = { path: null, host: null }) {
+  const targets = Object.entries(to).map(([service, weight]) => ({ service, version: null, weight }));
+  return { kind: "forward", to: targets, rewrite } as const;
+}
+
+/** By service, its own routes within this one. */
+function within({ action }: RouteConfig): Readonly<Record<string, readonly RouteConfig[] | undefined>> {
+  if (action.kind !== "forward") return {};
+  return Object.fromEntries(action.to.map(({ service, routes }) => [service, routes]));
 }
 
 const routesOf = (snapshot: Snapshot) => snapshot.listeners[0]!.routes;
@@ -79,7 +108,7 @@ describe("gatewaySnapshot", () => {
     });
   });
 
-  test("the document's filters follow the route's own, but for those that it has, and what repeats is last", () => {
+  test("the document's filters follow the route's own, but for those that it has", () => {
     const own = [filterEntry("headers"), filterEntry("hedge"), filterEntry("mirror", { to: "own" })];
     const theirs = [filterEntry("fault"), filterEntry("mirror", { to: "theirs" }), filterEntry("retry")];
     const snapshot = made(
@@ -88,8 +117,8 @@ describe("gatewaySnapshot", () => {
       told("payments", route("payments", { filters: theirs })),
     );
     const { filters } = routesOf(snapshot)[0]!;
-    expect(namesOf(filters)).toEqual(["headers", "mirror", "fault", "hedge", "retry"]);
-    expect(filters[1]!.options).toEqual({ to: "own" });
+    expect(namesOf(filters)).toEqual(["headers", "hedge", "mirror", "fault", "retry"]);
+    expect(filters[2]!.options).toEqual({ to: "own" });
   });
 
   test("the document's time-out holds unless the file sets one, and its split is among versions", () => {
@@ -114,24 +143,130 @@ describe("gatewaySnapshot", () => {
     expect(defaultLimits.routeTimeoutMs).toBe(route("x").timeoutMs);
   });
 
-  test("a document's routes are those parts of the file's that match both", () => {
+  test("a document's routes take the requests of the file's route apart once more, and take none of another's", () => {
     const matching = (name: string, match: Partial<RouteMatch>) =>
       route("payments", { name, match: { ...any, ...match } });
     const beta = [{ name: "x-beta", match: { kind: "present" as const } }];
     const theirs = told(
       "payments",
       matching("beta", { headers: beta }),
-      matching("refunds", { path: "/api/refunds/*" }),
-      matching("other", { path: "/other" }),
-      matching("puts", { methods: ["PUT"] }),
+      matching("cards", { path: "/users/7/*" }),
+      { ...matching("puts", { methods: ["PUT"] }), timeoutMs: 70, filters: [filterEntry("retry")] },
       matching("rest", {}),
     );
-    const own = matching("api", { host: "shop.example", path: "/api/*", methods: ["GET", "POST"] });
-    const routes = routesOf(made([own], [registered("payments")], theirs));
-    expect(routes.map(({ name, match }) => [name, match.host, match.path, match.headers.length])).toEqual([
-      ["api/beta", "shop.example", "/api/*", 1],
-      ["api/refunds", "shop.example", "/api/refunds/*", 0],
-      ["api", "shop.example", "/api/*", 0],
+    const own = { ...matching("api", { path: "/users/:id/cards" }), filters: [filterEntry("jwt")] };
+    const [only, ...more] = routesOf(made([own], [registered("payments")], theirs));
+    expect(more).toEqual([]);
+    expect(only).toMatchObject({ name: "api", match: own.match, filters: own.filters });
+    expect(
+      within(only!).payments?.map(({ name, match, filters, timeoutMs }) => [
+        ...[name, match.path, match.methods.length, match.headers.length],
+        ...[namesOf(filters), timeoutMs],
+      ]),
+    ).toEqual([
+      ["api/beta", null, 0, 1, [], 15_000],
+      ["api/cards", "/users/7/*", 0, 0, [], 15_000],
+      ["api/puts", null, 1, 0, ["retry"], 70],
+      ["api", null, 0, 0, [], 15_000],
+    ]);
+  });
+
+  test("a route that shares its requests goes by each service's own rules, whoever else it names", () => {
+    const retry = [filterEntry("retry"), filterEntry("mirror", { to: "theirs" })];
+    const theirs = told("payments", route("payments", { filters: retry, timeoutMs: 2_000 }));
+    const own = route("all", {
+      filters: [filterEntry("jwt"), filterEntry("mirror", { to: "own" })],
+      action: sharing({ payments: 9, local: 1 }),
+    });
+    const services = [registered("payments"), serviceConfig("local")];
+    const [shared] = routesOf(made([own], services, theirs));
+    expect(shared).toMatchObject({
+      name: "all",
+      filters: own.filters,
+      action: sharing({ payments: 9, local: 1 }),
+    });
+    const { payments, local } = within(shared!);
+    expect(payments).toMatchObject([
+      { name: "all", filters: [{ name: "retry" }], timeoutMs: 2_000, action: sharing({ payments: 1 }) },
+    ]);
+    expect(local).toMatchObject([
+      { name: "all", match: any, filters: [], timeoutMs: 15_000, action: sharing({ local: 1 }) },
+    ]);
+  });
+
+  test("a route that shares its requests keeps its own time-out for all", () => {
+    const theirs = told("payments", route("payments", { timeoutMs: 2_000 }));
+    const own = route("all", { timeoutMs: 700, action: sharing({ payments: 1, orders: 1 }) });
+    const services = [registered("payments"), registered("orders")];
+    const [shared] = routesOf(made([own], services, theirs, told("orders", route("orders"))));
+    const timeouts = Object.values(within(shared!)).flatMap((routes) =>
+      routes?.map(({ timeoutMs }) => timeoutMs),
+    );
+    expect(timeouts).toEqual([700, 700]);
+  });
+
+  test("a route whose services the mesh says nothing of stays as the file has it", () => {
+    const own = route("all", { action: sharing({ payments: 1, orders: 1 }) });
+    expect(routesOf(made([own], [registered("payments"), registered("orders")]))).toEqual([own]);
+    const local = [serviceConfig("payments"), serviceConfig("orders")];
+    expect(routesOf(made([own], local, meshService("payments")))).toEqual([own]);
+  });
+
+  test("a service outside the mesh has its rules at the gateway too", () => {
+    const theirs = { ...told("taxes", route("taxes", { timeoutMs: 2_000 })), callee: null };
+    expect(routesOf(made([route("taxes")], [registered("taxes")], theirs))).toMatchObject([
+      { timeoutMs: 2_000 },
+    ]);
+  });
+
+  test("the share of a service whose rules this node refuses is answered so, and no other", () => {
+    const refused = new Map([["payments", "there is no stamp"]]);
+    const services = [registered("payments"), registered("orders")];
+    const mesh = [told("payments"), told("orders", route("orders"))];
+    const routes = [route("all", { action: sharing({ payments: 1, orders: 1 }) }), route("payments")];
+    const [shared, alone] = routesOf(madeWith(refused, { routes, services, mesh }));
+    const answer = {
+      action: { kind: "respond", status: 503, body: expect.stringContaining("there is no stamp") },
+    };
+    expect(within(shared!).payments).toMatchObject([answer]);
+    expect(within(shared!).orders).toMatchObject([{ action: sharing({ orders: 1 }) }]);
+    expect(within(alone!).payments).toMatchObject([{ name: "payments", ...answer }]);
+  });
+
+  test("a document's answer is given behind the route's own filters", () => {
+    const action = { kind: "redirect", scheme: null, host: null, path: "/new/*", status: 302 } as const;
+    const own = route("payments", { match: { ...any, path: "/api/*" }, filters: [filterEntry("jwt")] });
+    const [only] = routesOf(
+      made([own], [registered("payments")], told("payments", route("payments", { action }))),
+    );
+    expect(only!.filters).toEqual(own.filters);
+    expect(within(only!).payments).toMatchObject([{ name: "payments", match: any, filters: [], action }]);
+  });
+
+  test("the file's rewrite goes before the document's, each with the match whose star it means", () => {
+    const api = { ...any, path: "/api/*" };
+    const old = { ...any, path: "/old/*" };
+    const theirs = told(
+      "payments",
+      route("payments", {
+        name: "old",
+        match: old,
+        action: sharing({ payments: 1 }, { path: "/new/*", host: "b" }),
+      }),
+      route("payments"),
+    );
+    const rewrites = (rewrite: Rewrite) => {
+      const own = route("payments", { match: api, action: sharing({ payments: 1 }, rewrite) });
+      const [only] = routesOf(made([own], [registered("payments")], theirs));
+      return within(only!).payments?.map(({ action }) => action.kind === "forward" && action.rewrite);
+    };
+    expect(rewrites({ path: "/*", host: null })).toEqual([
+      { path: "/*", host: "b", match: api },
+      { path: "/*", host: null, match: api },
+    ]);
+    expect(rewrites({ path: null, host: "a" })).toEqual([
+      { path: "/new/*", host: "a", match: old },
+      { path: null, host: "a" },
     ]);
   });
 
