@@ -43,9 +43,12 @@ export class CoordinatorConnection {
     this.#limits = limits;
   }
 
-  /** Each of them, from the one that answered last, until one does. */
+  /**
+   * Each of them, from the one that answered last, until one does. Where none does, what may go well later is said before
+   * what will not.
+   */
   async each<Answer>(ask: (url: string) => Promise<Answer>): Promise<Answer> {
-    let first: unknown = null;
+    const faults: unknown[] = [];
     for (let tries = 0; tries < this.#urls.length; tries++) {
       const index = (this.#index + tries) % this.#urls.length;
       try {
@@ -54,22 +57,22 @@ export class CoordinatorConnection {
         return answer;
       } catch (error) {
         if (error instanceof CoordinatorFault && error.again === "never") throw error;
-        first ??= error;
+        faults.push(error);
       }
     }
-    throw first;
+    const isElsewhere = (error: unknown) => error instanceof CoordinatorFault && error.again === "elsewhere";
+    throw faults.find((error) => !isElsewhere(error)) ?? faults[0];
   }
 
   /** Who is there says which root is its own; PEM of the one that is meant. */
   async pinnedRoot(url: string, wantedFingerprint: string): Promise<string> {
     const asking = { method: "GET", path: "/v1/root", body: null, own: null, token: null } as const;
     const { roots } = await this.#call<{ readonly roots?: unknown }>(url, { ...asking, ca: null });
-    const found = (await fingerprints(String(roots))).find(
-      ({ fingerprint }) => fingerprint === wantedFingerprint,
-    );
+    if (typeof roots !== "string") throw strange(url, "without a root certificate");
+    const found = (await fingerprints(roots)).find(({ fingerprint }) => fingerprint === wantedFingerprint);
     if (found !== undefined) return found.certificate;
     const message = `${url} is not the coordinator that this token is for: its root certificate is another one`;
-    throw new CoordinatorFault("unknown", message, "later");
+    throw new CoordinatorFault("token-foreign", message, "elsewhere");
   }
 
   call<Answer>(url: string, asking: Asking): Promise<Answer> {
@@ -88,7 +91,7 @@ export class CoordinatorConnection {
     const cancel = this.#parts.clock.after(this.#limits.answerMs, () => leaving.abort());
     try {
       const response = await this.#answered(url, asking, leaving);
-      return JSON.parse(await boundedText(response, this.#limits.answerBytesMax)) as Answer;
+      return answerIn<Answer>(url, await boundedText(response, this.#limits.answerBytesMax));
     } catch (error) {
       throw error instanceof CoordinatorFault ? error : this.#unreachable(url, error, leaving.signal);
     } finally {
@@ -118,7 +121,9 @@ export class CoordinatorConnection {
         { ca, serverName: coordinatorHost, own },
       );
       if (response.ok) return response;
-      throw refusal(url, response.status, await boundedText(response, answerBytesMax));
+      const text = await boundedText(response, answerBytesMax);
+      // Whoever it is proved nothing yet: its words are nobody's.
+      throw ca === null ? strange(url, `with ${response.status}`) : refusal(url, response.status, text);
     } catch (error) {
       throw error instanceof CoordinatorFault ? error : this.#unreachable(url, error, leaving.signal);
     } finally {
@@ -164,7 +169,19 @@ function refusal(url: string, status: number, text: string): CoordinatorFault {
   } catch {
     // Not a coordinator's words.
   }
-  return new CoordinatorFault("unknown", `${url} answered ${status}, and not as a coordinator does`, "later");
+  return strange(url, `with ${status}`);
+}
+
+function answerIn<Answer>(url: string, text: string): Answer {
+  try {
+    return JSON.parse(text) as Answer;
+  } catch {
+    throw strange(url, "with what is no JSON");
+  }
+}
+
+function strange(url: string, how: string): CoordinatorFault {
+  return new CoordinatorFault("unknown", `${url} answers ${how}, and not as a coordinator does`, "later");
 }
 
 const words: Readonly<Record<string, string>> = {

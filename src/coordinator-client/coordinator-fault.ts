@@ -3,11 +3,14 @@ export class CoordinatorFault extends Error {
   override readonly name = "CoordinatorFault";
 
   constructor(
-    /** The coordinator's own code, or `unreachable` where it said nothing, `unknown` where it is somebody else. */
+    /**
+     * The coordinator's own code, all about tokens begin with `token-`; or `unreachable` where it said nothing, `unknown` where
+     * it is somebody else.
+     */
     readonly reason: string,
     message: string,
-    /** Whether the same may go well later. */
-    readonly again: "later" | "never",
+    /** Whether the same may go well later, with another coordinator alone, or never. */
+    readonly again: "later" | "elsewhere" | "never",
   ) {
     super(message);
   }

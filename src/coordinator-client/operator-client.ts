@@ -1,7 +1,7 @@
 /** Asks a coordinator what only its operators may. */
 import { type AnswerLimits, type ConnectionParts, CoordinatorConnection } from "./coordinator-connection.ts";
 import { CoordinatorFault } from "./coordinator-fault.ts";
-import { rootFingerprint } from "./root-fingerprint.ts";
+import { rootFingerprint } from "./token-claims.ts";
 
 /** A mesh document has the code of its plugins in it, and is checked before the answer comes. */
 const limits: AnswerLimits = { answerMs: 30_000, answerBytesMax: 64 * 1024 * 1024 };
@@ -36,8 +36,7 @@ export class OperatorClient {
   async #ask<Answer>(method: "GET" | "POST" | "PUT", path: string, body: object | null): Promise<Answer> {
     const wanted = rootFingerprint(this.#token);
     if (wanted === null) {
-      const message =
-        "this is no operator's token: the coordinator writes one to .clearway/operator.token at its first start";
+      const message = "this is no operator's token; it may have been cut when it was copied";
       throw new CoordinatorFault("token-malformed", message, "never");
     }
     return this.#connection.each(async (url) => {

@@ -9,17 +9,6 @@ export interface FingerprintedRoot {
   readonly certificate: string;
 }
 
-/** Claim `root` of a join token (RFC 7519), which only its coordinator can verify; null when it is none. */
-export function rootFingerprint(token: string): string | null {
-  const [, payload = ""] = token.split(".");
-  try {
-    const { root } = JSON.parse(Buffer.from(payload, "base64url").toString()) as { readonly root?: unknown };
-    return typeof root === "string" && root !== "" ? root : null;
-  } catch {
-    return null;
-  }
-}
-
 export async function fingerprints(roots: string): Promise<readonly FingerprintedRoot[]> {
   const blocks = [...roots.matchAll(certificateBlock)].slice(0, certificatesMax);
   return Promise.all(

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { requestCertificate } from "../../src/certificate-request.ts";
 import { defaultLimits } from "../../src/config/limits.ts";
 import { Authority } from "../../src/coordinator/identity/authority.ts";
@@ -95,7 +97,7 @@ describe("operator's client", () => {
   test("says nothing to a coordinator of another mesh", async () => {
     const { url, seen } = await serve(other, other.authority.roots);
     const { reason, message } = await faultOf(clientOf(token, url).get("/v1/versions"));
-    expect(reason).toBe("unknown");
+    expect(reason).toBe("token-foreign");
     expect(message).toContain(`${url} is not the coordinator that this token is for`);
     expect(seen.map(({ path }) => path)).toEqual(["/v1/root"]);
   });
@@ -163,9 +165,34 @@ describe("operator's client", () => {
       async () => new Response("hello", { status: 418 }),
     );
     const fault = await faultOf(clientOf(token, strange.url).get("/v1/versions"));
-    expect(fault.message).toContain("answered 418, and not as a coordinator does");
+    expect(fault.message).toContain("answers with 418, and not as a coordinator does");
     const { message } = await faultOf(clientOf("hello", strange.url).get("/v1/versions"));
     expect(message).toContain("no operator's token");
+  });
+
+  test("passes on no word of who has not proved to be the coordinator, and says what answers there", async () => {
+    const clearScreen = "\u001b[2J";
+    const answers = [
+      [200, "<html></html>", "with what is no JSON"],
+      [200, "{}", "without a root certificate"],
+      [403, JSON.stringify({ reason: "token-expired", message: clearScreen }), "with 403"],
+    ] as const;
+    const { certificate: cert, key } = await mesh.authority.issueServer({
+      dns: [],
+      addresses: ["127.0.0.1"],
+    });
+    for (const [status, text, how] of answers) {
+      const page = createServer({ cert, key }, (_, response) => response.writeHead(status).end(text));
+      await new Promise<void>((resolve) => page.listen(0, "127.0.0.1", resolve));
+      running.push(async () => page.closeAllConnections());
+      const url = `https://127.0.0.1:${(page.address() as AddressInfo).port}`;
+      const { reason, message, again } = await faultOf(clientOf(token, url).get("/v1/versions"));
+      expect({ reason, message, again }).toEqual({
+        ...{ reason: "unknown", again: "later" },
+        message: `${url} answers ${how}, and not as a coordinator does`,
+      });
+      page.close();
+    }
   });
 
   test("waits for an answer no longer than it may", async () => {

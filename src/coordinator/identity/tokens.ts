@@ -127,10 +127,7 @@ export class Tokens {
     const use = { tokenId, user, usesMax: uses, forgetEpochMs: expiresEpochMs + rememberedMs };
     if ((await store.useToken(use, clock.epochMs())) === "used") return;
     const times = uses === 1 ? "once" : `${uses} times`;
-    throw new Refusal(
-      "token-used-up",
-      `the join token was used ${times}, as often as it may be; make another one`,
-    );
+    throw new Refusal("token-used-up", `the join token was used ${times}, as often as it may be`);
   }
 
   /** Whom an operator's token names. Throws a Refusal. */
@@ -181,10 +178,7 @@ function demandOurs(token: string, rootFingerprint: string): void {
 
 function refusalOf(error: unknown, audience: string): unknown {
   if (error instanceof errors.JWTExpired) {
-    return new Refusal(
-      "token-expired",
-      `the token expired at ${secondsText(error.payload.exp)}; make another one`,
-    );
+    return new Refusal("token-expired", `the token expired at ${secondsText(error.payload.exp)}`);
   }
   if (error instanceof errors.JWTClaimValidationFailed && error.claim === "aud") {
     const wanted = audience === joinAudience ? "a join token" : "an operator's token";

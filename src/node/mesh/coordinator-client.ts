@@ -4,7 +4,7 @@ import {
   CoordinatorConnection,
 } from "../../coordinator-client/coordinator-connection.ts";
 import { readLines } from "../../coordinator-client/json-lines.ts";
-import { rootFingerprint } from "../../coordinator-client/root-fingerprint.ts";
+import { rootFingerprint } from "../../coordinator-client/token-claims.ts";
 import type {
   Credentials,
   FeedMessage,
@@ -29,8 +29,7 @@ export class CoordinatorClient implements Coordinator {
   async join(request: JoinRequest): Promise<Credentials> {
     const wanted = rootFingerprint(request.token);
     if (wanted === null) {
-      const message =
-        "this is no join token of a coordinator: `clearway token create` prints one on its last line";
+      const message = "this is no join token; it may have been cut when it was copied";
       throw new CoordinatorFault("token-invalid", message, "never");
     }
     return this.#connection.each(async (url) => {

@@ -1,4 +1,5 @@
 /** Who this node is: joined once with a token, and from then on renewed in time, by the certificate that still holds. */
+import { joiningService } from "../../coordinator-client/token-claims.ts";
 import { identityText, parseIdentity } from "../../identity.ts";
 import type { Certificates, Clock, Random } from "../../machine.ts";
 import type { Credentials, JoinRequest, RenewalRequest } from "../../mesh.ts";
@@ -75,7 +76,8 @@ export class CredentialsKeeper {
 
   /**
    * From the state folder when they still hold, else by joining, which is tried again as long as the coordinator says
-   * nothing; `isOver` ends that. Throws NoCredentials, or a CoordinatorFault that no second try helps against.
+   * nothing; `isOver` ends that. Throws NoCredentials, or a CoordinatorFault that no second try helps against. A token of
+   * another service is not sent, and stays unused.
    */
   async obtain(findToken: FindToken, isOver: () => boolean): Promise<void> {
     const { clock, state, service } = this.#parts;
@@ -100,14 +102,19 @@ export class CredentialsKeeper {
   async #join(findToken: FindToken, kept: OwnCredentials | null, isOver: () => boolean): Promise<void> {
     const { clock, random, log, state, service, join, makeKey } = this.#parts;
     const token = await findToken();
+    const ended =
+      kept === null ? "" : `the certificate kept there ended at ${timeText(kept.expiresEpochMs)}; `;
+    const create = `with \`clearway token create --service ${service}\``;
     if (token === null) {
-      const ended =
-        kept === null ? "" : `the certificate kept there ended at ${timeText(kept.expiresEpochMs)}; `;
-      const create = `clearway token create --service ${service}`;
       throw new NoCredentials(
-        `${ended}it needs a join token: make one with \`${create}\`, and give it in CLEARWAY_JOIN_TOKEN or with --token-file`,
+        `${ended}it needs a join token: make one ${create}, and give it in CLEARWAY_JOIN_TOKEN or with --token-file`,
       );
     }
+    const refused = (why: string) => new NoCredentials(`${ended}${why}; make another one ${create}`);
+    const named = joiningService(token);
+    // The coordinator would count it as used.
+    if (named !== null && named !== service)
+      throw refused(`the join token is for ${JSON.stringify(named)}, not for ${service}`);
     const backoff = new Backoff(random, joinRetryMs.first, joinRetryMs.max);
     // The same each time: where only the answer was lost, the token's use was counted for this key.
     const { key, request } = await makeKey();
@@ -119,7 +126,8 @@ export class CredentialsKeeper {
         this.#hold(own);
         return;
       } catch (error) {
-        if (!(error instanceof CoordinatorFault) || error.again === "never") throw error;
+        if (!(error instanceof CoordinatorFault)) throw error;
+        if (error.again !== "later") throw error.reason.startsWith("token-") ? refused(error.message) : error;
         if (error.message !== said)
           log.warn("joining the mesh fails, and is tried again", { problem: error.message });
         said = error.message;

@@ -94,6 +94,16 @@ describe("CoordinatorClient", () => {
     expect(away.message).toBe(`cannot reach the coordinator at ${nowhere}: connection refused`);
   });
 
+  test("passes a coordinator of another mesh by for its own, and waits for its own as long as that is away", async () => {
+    const { request } = await requestCertificate();
+    const token = await coordinator.token("payments");
+    const nowhere = `https://127.0.0.1:${await freePort()}`;
+    const joining = (...urls: string[]) => client(...urls).join({ token, request });
+    expect((await joining(other.url, coordinator.url)).identity).toBe("spiffe://store.example/payments");
+    expect(await fault(joining(other.url, nowhere))).toMatchObject({ reason: "unreachable", again: "later" });
+    expect(await fault(joining(other.url))).toMatchObject({ reason: "token-foreign", again: "elsewhere" });
+  });
+
   test("reads a feed as it comes, until it is closed or the coordinator is gone", async () => {
     const own = await joined();
     const kinds = async (messages: AsyncIterable<FeedMessage>) => {

@@ -135,10 +135,36 @@ describe("CredentialsKeeper", () => {
     await pass(10_000, 1_000);
     await joining;
     expect(keeper.own.identity).toBe(identity);
-    const refused = keeping();
-    refused.fail(new CoordinatorFault("token-used-up", "this token was used", "never"));
-    await expect(refused.obtain()).rejects.toThrow("this token was used");
-    expect(refused.calls.join).toBe(1);
+    for (const [reason, again] of [
+      ["token-used-up", "never"],
+      ["token-foreign", "elsewhere"],
+    ] as const) {
+      const refused = keeping();
+      refused.fail(new CoordinatorFault(reason, "this token is none", again));
+      await expect(refused.obtain()).rejects.toThrow(
+        "this token is none; make another one with `clearway token create --service payments`",
+      );
+      expect(refused.calls.join).toBe(1);
+    }
+  });
+
+  test("a token that does not help a node whose certificate ended: it says both", async () => {
+    const first = keeping();
+    await first.obtain();
+    const again = keeping({ kept: { ...first.stored.at(-1)!, expiresEpochMs: Date.now() - 1 } });
+    again.fail(new CoordinatorFault("token-expired", "the token expired", "never"));
+    await expect(again.obtain()).rejects.toThrow(
+      /^the certificate kept there ended at \S+; the token expired; make another one with/,
+    );
+  });
+
+  test("a token of another service is not sent", async () => {
+    const { obtain, calls } = keeping();
+    const claims = Buffer.from(JSON.stringify({ sub: "accounts", uses: 1 })).toString("base64url");
+    await expect(obtain(`head.${claims}.signature`)).rejects.toThrow(
+      'the join token is for "accounts", not for payments',
+    );
+    expect(calls.join).toBe(0);
   });
 
   test("refuses a certificate of another authority, service, key or number of names, and one of an authority", async () => {
