@@ -171,11 +171,11 @@ async function sidecar(given: SidecarArguments, command: readonly string[] | nul
   const { openPrivateFolder: openFolder, secureFetch: fetch } = host;
   const { startCommand } = processes;
   if (openFolder === null || fetch === null || startCommand === null) return needsBun(verb);
-  const [{ readSidecarRole }, { startSidecar }, { certificates }, { localAddress }] = await Promise.all([
+  const [{ readSidecarRole }, { startSidecar }, { certificates }, routes] = await Promise.all([
     import("./node/mesh/sidecar-arguments.ts"),
     import("./node/mesh/start-member.ts"),
     import("./host/certificates/node.ts"),
-    import("./host/datagrams/local-address.ts"),
+    import("./host/datagrams/routes.ts"),
   ]);
   const format = terminal.interactive.error ? "text" : "json";
   const read = await readSidecarRole(given, { format, environment, tryBind: host.tryBind });
@@ -184,7 +184,7 @@ async function sidecar(given: SidecarArguments, command: readonly string[] | nul
     return 1;
   }
   return serveNode(verb, 1, async ({ stderr, terminal: patient, probe }) => {
-    const own = { clock, random, files, certificates, localAddress, environment };
+    const own = { clock, random, files, certificates, routes, environment };
     const mesh = { openFolder, fetch, tryFilters: tryMeshFilters };
     return startSidecar(
       { ...own, ...mesh, probe, stderr, pid: processes.pid, terminal: patient, startCommand },

@@ -74,7 +74,7 @@ function withOptions(command: Command, app: Option): Command {
     .requiredOption("--coordinator <url>", "https://HOST:PORT; several with commas between")
     .option("--version <version>", "of the instance, for splits")
     .option("--zone <zone>", "where it stands: its own zone's instances are called first")
-    .option("--inbound <host:port>", "where the mesh calls it", "0.0.0.0:4143")
+    .option("--inbound <host:port>", "where the mesh calls it; [::]:4143 for IPv6 too", "0.0.0.0:4143")
     .option(
       "--outbound <host:port>",
       "where it calls others: Host NAME.mesh, or as an HTTP proxy",

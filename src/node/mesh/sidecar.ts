@@ -22,8 +22,8 @@ import { appName, inboundName, type SidecarRole, sidecarSnapshot, subscribed } f
 export interface SidecarParts extends MemberParts {
   readonly openFolder: OpenPrivateFolder;
   readonly probe: Probe;
-  /** The address of this machine under which the coordinator, and so the others, reach it. */
-  localAddress(): Promise<string>;
+  /** The address of this machine under which others reach it when it listens on all of them, `0.0.0.0` or `::`. */
+  ownAddress(listensOn: string): Promise<string>;
   readonly findToken: FindToken;
 }
 
@@ -291,7 +291,7 @@ export class Sidecar implements ConfigSource, Membership {
     if (bound.host !== "0.0.0.0" && bound.host !== "::") return bound;
     this.#cancelRetry();
     try {
-      this.#reachedAt = { host: await this.#parts.localAddress(), port: bound.port };
+      this.#reachedAt = { host: await this.#parts.ownAddress(bound.host), port: bound.port };
       this.#addressOutage.worked();
     } catch (error) {
       this.#addressOutage.failed(faultText(error));

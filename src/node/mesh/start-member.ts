@@ -17,6 +17,7 @@ import type { TryFilters } from "../plugins/filters-trial.ts";
 import { Registry } from "../service-watch/registry.ts";
 import { CoordinatorClient } from "./coordinator-client.ts";
 import { Gateway } from "./gateway.ts";
+import { ownAddress, type Routes } from "./own-address.ts";
 import { Sidecar } from "./sidecar.ts";
 import { type ReadSidecar, tokenFinder } from "./sidecar-arguments.ts";
 
@@ -38,8 +39,7 @@ export interface SidecarStartParts extends MeshStartParts {
   readonly probe: Probe;
   readonly terminal: Terminal;
   readonly startCommand: CompanionParts["start"];
-  /** The address of this machine from which it reaches that one. */
-  localAddress(host: string, port: number): Promise<string>;
+  readonly routes: Routes;
 }
 
 export interface SidecarStart {
@@ -86,10 +86,14 @@ export function startSidecar(parts: SidecarStartParts, { read, given, command }:
       registry: new Registry(),
       makeKey,
       coordinator: new CoordinatorClient(parts, coordinators),
-      localAddress: () =>
-        parts.localAddress(
-          coordinator.hostname.replace(/^\[|\]$/g, ""),
-          coordinator.port === "" ? httpsPort : Number(coordinator.port),
+      ownAddress: (listensOn) =>
+        ownAddress(
+          parts.routes,
+          {
+            host: coordinator.hostname.replace(/^\[|\]$/g, ""),
+            port: coordinator.port === "" ? httpsPort : Number(coordinator.port),
+          },
+          listensOn,
         ),
       findToken: tokenFinder(given, environment, (path) => files.read(path)),
     },

@@ -43,7 +43,7 @@ async function sidecarWith(find: () => Promise<string>, appProblem: string | nul
       tryFilters: async () => [],
       openFolder: async () => folder,
       probe: async () => appProblem,
-      localAddress: find,
+      ownAddress: find,
       findToken: never,
     },
     {
