@@ -82,6 +82,7 @@ describe("a sidecar that cannot start", () => {
       [["--coordinator", "http://10.0.0.1"], 'cannot read "http://10.0.0.1"'],
       [["--upstream", "127.0.0.1:9101"], "wanted SERVICE=HOST:PORT"],
       [["--service", "a/b"], 'cannot read "a/b" after --service: wanted the name of a service'],
+      [["--zone", "eu west"], 'cannot read "eu west" after --zone: wanted a name of at most 63'],
       [["--drain", "30"], 'cannot read "30" after --drain: wanted a duration'],
       [["--inbound", "unix:/run/a.sock"], "--inbound cannot be a socket file"],
       [["--transparent"], "--transparent comes later"],

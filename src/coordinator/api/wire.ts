@@ -1,5 +1,6 @@
 /** What the API reads and answers, as schemas: requests are checked by them, and OpenAPI is made from them. */
 import { z } from "zod";
+import { partName } from "../../config/grammar/values.ts";
 import { parseIdentity } from "../../identity.ts";
 import type {
   ApplyAnswer,
@@ -25,7 +26,7 @@ const node = z
   .string()
   .regex(/^[\w.:-]{1,128}$/)
   .describe("What the node calls itself, the same after a restart");
-const label = z.string().min(1).max(64).nullable();
+const label = partName.nullable();
 const epochMs = z.number().describe("Milliseconds since 1970");
 const version = z.int().min(1);
 const base = z

@@ -1,6 +1,6 @@
 /** What a sidecar is told on its command line -> what it is, or what is wrong in one line. */
 import { bindAddress, endpointAddress } from "../../config/address.ts";
-import { deadline } from "../../config/grammar/values.ts";
+import { deadline, partName } from "../../config/grammar/values.ts";
 import { readCoordinatorUrls } from "../../coordinator-client/coordinator-urls.ts";
 import { parseIdentity } from "../../identity.ts";
 import type { Address } from "../../machine.ts";
@@ -156,9 +156,11 @@ function serviceName(text: string, flag: string): string {
   throw new Error(`cannot read ${JSON.stringify(text)} after ${flag}: ${wanted}`);
 }
 
+/** As the mesh document and configs write them: what they cannot name nobody could choose. */
 function label(flag: string, text: string): string {
-  if (text.length >= 1 && text.length <= 64) return text;
-  throw new Error(`cannot read ${JSON.stringify(text)} after ${flag}: wanted 1 to 64 characters`);
+  const read = partName.safeParse(text);
+  if (read.success) return read.data;
+  throw new Error(`cannot read ${JSON.stringify(text)} after ${flag}: ${read.error.issues[0]?.message}`);
 }
 
 function advertised(text: string): { readonly host: string; readonly port: number } {

@@ -233,7 +233,10 @@ describe("what is read", () => {
     expect(await response.json()).toMatchObject({
       message: expect.stringContaining('"instances.0.weight"') as string,
     });
-    for (const one of [{ id: "a b" }, { service: ".." }, { address: { unixPath: "/run/x" } }, { more: 1 }]) {
+    // What an operator's terminal would obey, and what no document could name, is no version and no zone.
+    const labels = [{ version: "\u001b[2J" }, { version: "v 1" }, { zone: "" }];
+    const others = [{ id: "a b" }, { service: ".." }, { address: { unixPath: "/run/x" } }, { more: 1 }];
+    for (const one of [...labels, ...others]) {
       const instances = [{ ...wrong.instances[0], ...one }];
       const asked = fake.ask("/v1/leases", { as: "payments", body: { node: "n1", instances } });
       expect(await refusal(asked)).toBe("400 body-invalid");
