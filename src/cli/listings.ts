@@ -1,4 +1,7 @@
-/** What `clearway get` lists: each asks the coordinator, and makes of the answer rows for people, or JSON as it came. */
+/**
+ * What `clearway get` lists: each asks the coordinator, and makes of the answer rows for people, or JSON for programs
+ * (docs/operations.md says its fields).
+ */
 import type { DocumentVersion, Instance, VersionSummary } from "../mesh.ts";
 import { flow } from "./difference-text.ts";
 import type { OperatorCalls } from "./operator.ts";
@@ -15,9 +18,11 @@ export interface ListingFacts {
 
 export interface Listing {
   readonly head: readonly string[];
+  /** The columns that only `-o wide` shows: without them a row has its place in a narrow terminal. */
+  readonly wide: readonly string[];
   readonly rows: readonly (readonly string[])[];
   /** What is said when there is no row. */
-  readonly none: string;
+  none(): string | Promise<string>;
   readonly json: unknown;
   /** Whether there is something that somebody has to look at. */
   readonly alarm: "yes" | "no";
@@ -43,6 +48,8 @@ export interface ListedNode {
   readonly version: number | null;
   readonly uses: readonly string[] | null;
 }
+
+type ListedInstance = Instance & { readonly node: string };
 
 interface ListedIdentity {
   readonly identity: string;
@@ -88,50 +95,56 @@ async function services({ calls, name }: ListingFacts): Promise<Listing> {
   });
   return {
     head: ["SERVICE", "WHERE", "MTLS", "INSTANCES", "HEALTHY", "DRAINING"],
+    wide: [],
     rows: list.map(({ service, where, mtls, instances, healthy, draining }) => [
       ...[service, where, mtls ?? "-"],
       ...[instances, healthy, draining].map(String),
     ]),
-    none: none("service", name),
+    none: () => none("service", name),
     json: { services: list },
     alarm: "no",
   };
 }
 
-async function instances({ calls, name }: ListingFacts): Promise<Listing> {
+async function instances(facts: ListingFacts): Promise<Listing> {
+  const { calls, name } = facts;
   const query = name === null ? "" : `?service=${encodeURIComponent(name)}`;
-  const answer = await calls.get<{
-    readonly instances: readonly (Instance & { readonly node: string })[];
-  }>(`/v1/instances${query}`);
+  const answer = await calls.get<{ readonly instances: readonly ListedInstance[] }>(`/v1/instances${query}`);
+  const key = ({ service, id }: ListedInstance) => `${service}/${id}`;
+  const list = answer.instances.toSorted((one, other) => (key(one) < key(other) ? -1 : 1));
   return {
-    head: ["SERVICE", "INSTANCE", "ADDRESS", "STATE", "VERSION", "ZONE", "WEIGHT", "NODE"],
-    rows: answer.instances.map((one) => [
-      ...[one.service, one.id, addressText(one.address), one.state],
-      ...[one.version ?? "-", one.zone ?? "-", String(one.weight), one.node],
+    head: ["SERVICE", "ADDRESS", "STATE", "VERSION", "ZONE", "WEIGHT", "NODE", "INSTANCE"],
+    wide: ["WEIGHT", "NODE", "INSTANCE"],
+    rows: list.map((one) => [
+      ...[one.service, addressText(one.address), one.state, one.version ?? "-", one.zone ?? "-"],
+      ...[String(one.weight), one.node, one.id],
     ]),
-    none: name === null ? none("instance", null) : `${name} has no instance`,
-    json: answer,
+    none: () => noneOf(facts, "instance", "a node registers its app when that answers"),
+    json: { instances: list },
     alarm: "no",
   };
 }
 
-async function nodes({ calls, name }: ListingFacts): Promise<Listing> {
+async function nodes(facts: ListingFacts): Promise<Listing> {
+  const { calls, name } = facts;
   const answer = await calls.get<{ readonly nodes: readonly ListedNode[] }>("/v1/nodes");
   const list = answer.nodes.filter(({ service }) => named(name)(service));
   return {
     head: ["SERVICE", "NODE", "DOCUMENT", "INSTANCES", "LEASE", "LISTENS", "USES"],
+    wide: ["USES"],
     rows: list.map(({ service, node, version, instances: count, leaseLeftMs, uses }) => [
       ...[service, node, version === null ? "-" : String(version), String(count)],
       leaseLeftMs === null ? "-" : `${shortTime(leaseLeftMs)} left`,
       ...(uses === null ? ["no", "-"] : ["yes", uses.join(", ") || "-"]),
     ]),
-    none: name === null ? none("node", null) : `${name} has no node`,
+    none: () => noneOf(facts, "node", "a sidecar or a gateway is one when it has joined"),
     json: { nodes: list },
     alarm: "no",
   };
 }
 
-async function identities({ calls, name, nowEpochMs, expiringMs }: ListingFacts): Promise<Listing> {
+async function identities(facts: ListingFacts): Promise<Listing> {
+  const { calls, name, nowEpochMs, expiringMs } = facts;
   const [answer, present] = await Promise.all([
     calls.get<{ readonly identities: readonly ListedIdentity[] }>("/v1/identities"),
     calls.get<{ readonly nodes: readonly ListedNode[] }>("/v1/nodes"),
@@ -157,14 +170,15 @@ async function identities({ calls, name, nowEpochMs, expiringMs }: ListingFacts)
           ({ state, expiresEpochMs }) => state === "in use" && expiresEpochMs - nowEpochMs <= expiringMs,
         );
   return {
-    head: ["IDENTITY", "NODE", "EXPIRES IN", "EXPIRES", "STATE"],
-    rows: list.map(({ identity, node, expiresEpochMs, state }) => [
-      ...[identity, node ?? "-", shortTime(expiresEpochMs - nowEpochMs)],
-      ...[new Date(expiresEpochMs).toISOString(), state],
+    head: ["IDENTITY", "NODE", "SERIAL", "EXPIRES", "EXPIRES IN", "STATE"],
+    wide: ["SERIAL", "EXPIRES"],
+    rows: list.map(({ identity, node, serial, expiresEpochMs, state }) => [
+      ...[identity, node ?? "-", serial, new Date(expiresEpochMs).toISOString()],
+      ...[shortTime(expiresEpochMs - nowEpochMs), state],
     ]),
-    none:
+    none: () =>
       expiringMs === null
-        ? none("identity", name)
+        ? noneOf(facts, "identity", "a node gets one when it joins")
         : `no identity in use ends within ${shortTime(expiringMs)}`,
     json: { identities: list },
     alarm: expiringMs !== null && list.length > 0 ? "yes" : "no",
@@ -177,12 +191,13 @@ async function versions({ calls, name, nowEpochMs }: ListingFacts): Promise<List
   const list = answer.versions.filter(({ version }) => name === null || String(version) === name);
   return {
     head: ["VERSION", "APPLIED", "BY", "WHAT"],
+    wide: [],
     rows: list.map(({ version, appliedEpochMs, by, restores }) => [
       version === newest?.version ? `${version} (holds)` : String(version),
       ...[`${shortTime(nowEpochMs - appliedEpochMs)} ago`, by],
       restores === null ? "applied" : `rolled back to ${restores}`,
     ]),
-    none: noVersion(name, answer.versions.at(-1)?.version ?? 0),
+    none: () => noVersion(name, answer.versions.at(-1)?.version ?? 0),
     json: { versions: list },
     alarm: "no",
   };
@@ -207,17 +222,16 @@ async function policy({ calls, name }: ListingFacts): Promise<Listing> {
     const ruled = (kind: string, list: readonly WrittenRule[]) =>
       list.map(({ from, method = null, path = null }) => ({ service, rule: kind, from, method, path }));
     const passing = [...ruled(allow === undefined ? "default" : "allow", standing), ...ruled("audit", audit)];
-    return passing.length > 0
-      ? passing
-      : ruled(allow === undefined ? "default" : "allow", [{ from: "nobody" }]);
+    return passing.length > 0 ? passing : ruled(allow === undefined ? "default" : "allow", [{ from: [] }]);
   });
   return {
     head: ["SERVICE", "RULE", "FROM", "METHOD", "PATH"],
+    wide: [],
     rows: rules.map(({ service, rule, from, method, path }) => [
-      ...[service, rule, typeof from === "string" ? from : flow(from)],
+      ...[service, rule, callersText(from)],
       ...[method === null ? "any" : flow(method), path ?? "any"],
     ]),
-    none: none("service of the mesh", name),
+    none: () => none("service of the mesh", name),
     json: { policy: rules },
     alarm: "no",
   };
@@ -256,6 +270,21 @@ function named(name: string | null): (service: string) => boolean {
 
 function none(noun: string, name: string | null): string {
   return name === null ? `there is no ${noun} yet` : `there is no ${noun} named ${name}`;
+}
+
+/** `how`: where one comes from. */
+async function noneOf({ calls, name }: ListingFacts, noun: string, how: string): Promise<string> {
+  if (name === null) return `${none(noun, null)}: ${how}`;
+  const known = (await written(calls))?.services ?? {};
+  if (!Object.hasOwn(known, name)) return none("service", name);
+  return known[name]!.mtls === undefined
+    ? `${name} is outside the mesh: no node stands beside it`
+    : `${name} has no ${noun} yet: ${how}`;
+}
+
+function callersText(from: unknown): string {
+  if (Array.isArray(from) && from.length === 0) return "nobody";
+  return typeof from === "string" ? from : flow(from);
 }
 
 function addressText(address: Instance["address"]): string {

@@ -2,7 +2,7 @@
 import type { Clock } from "../machine.ts";
 import type { ListedNode } from "./listings.ts";
 import type { OperatorCalls } from "./operator.ts";
-import { counted } from "./table.ts";
+import { counted, shortId } from "./table.ts";
 
 /** Nodes switch within a second; one that is slow is named, not waited for. */
 const patienceMs = 3_000;
@@ -40,7 +40,7 @@ function linesOf(version: number, connected: readonly ListedNode[], behind: read
   if (connected.length === 0) return [];
   if (behind.length === 0) return [`live on all ${counted(connected.length, "connected node")}`];
   const names = behind.slice(0, namedMax).map(({ service, node, version: has }) => {
-    return `${service}/${node} (${has === null ? "said nothing yet" : `has ${has}`})`;
+    return `${service}/${shortId(node)} (${has === null ? "said nothing yet" : `has ${has}`})`;
   });
   const more = behind.length > namedMax ? ` and ${behind.length - namedMax} more` : "";
   const live = `${connected.length - behind.length} of ${counted(connected.length, "connected node")}`;

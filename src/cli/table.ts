@@ -21,6 +21,14 @@ export async function columns(
     .join("\n");
 }
 
+const drawnId = /^[0-9a-f]{32}$/;
+const idDigitsShown = 8;
+
+/** Of an id that a node drew for itself the first digits, which tell it from others; any other text as it is. */
+export function shortId(text: string): string {
+  return drawnId.test(text) ? `${text.slice(0, idDigitsShown)}…` : text;
+}
+
 /** `3d 4h`, `5h 12m`, `4m`, `12s`: the two largest units. */
 export function shortTime(milliseconds: number): string {
   const seconds = Math.floor(Math.abs(milliseconds) / 1000);
