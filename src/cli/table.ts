@@ -1,23 +1,19 @@
-const edges = ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left"] as const;
-const inside = ["bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid"] as const;
-const none = Object.fromEntries([...edges, ...inside].map((name) => [name, ""]));
-
-/** Columns of text, two spaces apart; without rows the head alone. */
-export async function columns(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-): Promise<string> {
-  // Every verb's file is read at every start, also that of a node.
-  const { default: Table } = await import("cli-table3");
-  const table = new Table({
-    chars: { ...none, middle: "  " },
-    style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
-  });
-  table.push([...head], ...rows.map((row) => [...row]));
-  return table
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd())
+/**
+ * Columns of text, two spaces apart; without rows the head alone. A character is taken to be one column wide: what is listed
+ * are names. (cli-table3 takes 40 s for 5,000 rows of eight cells.)
+ */
+export function columns(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [head, ...rows];
+  const widths = head.map((_, column) =>
+    lines.reduce((width, line) => Math.max(width, line[column]?.length ?? 0), 0),
+  );
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
     .join("\n");
 }
 

@@ -49,7 +49,7 @@ function advisedFault(error: unknown, { source }: FoundToken): unknown {
   if (reason === "unreachable") return advise("is it running there? --coordinator URL names another place");
   if (!reason.startsWith("token-")) return error;
   const held =
-    source === tokenVariable ? `, the coordinator keeps the one that holds in ${operatorTokenFile}` : "";
+    source === tokenVariable ? `; the coordinator keeps the one that holds in ${operatorTokenFile}` : "";
   return advise(`it was read from ${source}${held}`);
 }
 

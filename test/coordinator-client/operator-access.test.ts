@@ -46,6 +46,6 @@ test("operator is told what to do when nobody answers, and where a token came fr
   const cut = "this is no operator's token; it may have been cut when it was copied; it was read from";
   expect(await said({}, "a.b.c", nobody)).toBe(`${cut} .clearway/operator.token`);
   expect(await said({ CLEARWAY_TOKEN: "a.b.c" }, "", nobody)).toBe(
-    `${cut} CLEARWAY_TOKEN, the coordinator keeps the one that holds in .clearway/operator.token`,
+    `${cut} CLEARWAY_TOKEN; the coordinator keeps the one that holds in .clearway/operator.token`,
   );
 });

@@ -79,7 +79,7 @@ export const importTable: Readonly<Record<string, Allowed>> = {
   },
   "host/": { ours: [...nouns, "database.ts"], packages: ["node:", "bun:", "bun"] },
   "dashboard/": { ours: [], packages: ["preact", "@preact/signals", "uplot", "@dagrejs/dagre"] },
-  "cli/": { ours: nouns, packages: ["commander", "picocolors", "cli-table3"] },
+  "cli/": { ours: nouns, packages: ["commander", "picocolors"] },
   "main-demo.ts": {
     ours: [...nouns, "units.ts", "cli/", "coordinator-client/", "demo/", "host/"],
     packages: [],
