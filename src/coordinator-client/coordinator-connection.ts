@@ -190,6 +190,9 @@ const words: Readonly<Record<string, string>> = {
   ConnectionClosed: "it closed the connection",
   ECONNRESET: "it closed the connection",
   FailedToOpenSocket: "there is no way to its host",
+  ENETUNREACH: "there is no way to its host",
+  EHOSTUNREACH: "there is no way to its host",
   ENOTFOUND: "its name has no address",
+  EAI_AGAIN: "its name cannot be looked up now",
   EPROTO: "what answers there speaks no TLS",
 };

@@ -170,6 +170,23 @@ describe("operator's client", () => {
     expect(message).toContain("no operator's token");
   });
 
+  test("says in words why nobody can be reached, and not in the runtime's", async () => {
+    const words = {
+      ENETUNREACH: "there is no way to its host",
+      EHOSTUNREACH: "there is no way to its host",
+      ENOTFOUND: "its name has no address",
+      EAI_AGAIN: "its name cannot be looked up now",
+    };
+    for (const [code, why] of Object.entries(words)) {
+      const fetch = async () => {
+        throw Object.assign(new TypeError(`${code}: Was there a typo in the url or port?`), { code });
+      };
+      const client = new OperatorClient({ clock: systemClock, fetch }, { urls: ["https://a:1"], token });
+      const { message } = await faultOf(client.get("/v1/versions"));
+      expect(message).toBe(`cannot reach the coordinator at https://a:1: ${why}`);
+    }
+  });
+
   test("passes on no word of who has not proved to be the coordinator, and says what answers there", async () => {
     const clearScreen = "\u001b[2J";
     const answers = [
