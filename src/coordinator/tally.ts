@@ -6,14 +6,17 @@ export class Tally {
     return this.#counts.get(name) ?? 0;
   }
 
-  add(name: string): void {
-    this.#counts.set(name, this.of(name) + 1);
+  add(name: string, count = 1): void {
+    this.#set(name, this.of(name) + count);
   }
 
-  /** One that was added. */
-  remove(name: string): void {
-    const left = this.of(name) - 1;
-    if (left > 0) this.#counts.set(name, left);
+  /** So many that were added. */
+  remove(name: string, count = 1): void {
+    this.#set(name, this.of(name) - count);
+  }
+
+  #set(name: string, count: number): void {
+    if (count > 0) this.#counts.set(name, count);
     else this.#counts.delete(name);
   }
 }

@@ -27,9 +27,22 @@ export interface FeedLimits {
   readonly perService: number;
   /** Of one node. */
   readonly services: number;
+  /**
+   * Names that neither the mesh document nor the registry has, of all nodes of one service together: nodes may listen before
+   * the first document, but what is kept for a name must not grow with what somebody makes up.
+   */
+  readonly unknownPerService: number;
+  /** So many a node may name whatever the others of its service name. */
+  readonly unknownAlways: number;
 }
 
-export const feedLimits: FeedLimits = { subscribers: 5000, perService: 2000, services: 1000 };
+export const feedLimits: FeedLimits = {
+  subscribers: 5000,
+  perService: 2000,
+  services: 1000,
+  unknownPerService: 20_000,
+  unknownAlways: 10,
+};
 
 export interface FeedMesh {
   readonly trustDomain: string;
@@ -53,17 +66,23 @@ export interface FeedReadings {
   readonly cutOff: number;
 }
 
+interface Subscribed {
+  readonly subscription: Subscription;
+  readonly endsAtMs: number;
+  /** Of the names that it listens to, as counted when it came or when a document did. */
+  unknown: number;
+}
+
 export class Feed {
   readonly #parts: FeedParts;
   readonly #limits: FeedLimits;
   readonly #topics = new Map<string, Topic>();
   #rules: ReadonlyMap<string, ServiceRules> = new Map();
-  readonly #subscriptions = new Map<
-    string,
-    { readonly subscription: Subscription; readonly endsAtMs: number }
-  >();
+  readonly #subscriptions = new Map<string, Subscribed>();
   /** How many of them each service has. */
   readonly #nodesOf = new Tally();
+  /** And how many unknown names they listen to. */
+  readonly #unknownOf = new Tally();
   readonly #touched = new Set<Topic>();
   readonly #tellings: Tellings;
   #cancelFlush: (() => void) | null = null;
@@ -135,6 +154,7 @@ export class Feed {
       topic.rules = this.#rulesOf(topic.service);
       for (const follower of topic.followers) follower.mark(topic);
     }
+    for (const subscribed of this.#subscriptions.values()) this.#countAgain(subscribed);
     this.#wakeAll();
   }
 
@@ -153,9 +173,11 @@ export class Feed {
     const key = `${caller.service}/${caller.node}`;
     const names = new Set(services);
     if (names.size > this.#limits.services) throw tooMany(names.size, this.#limits.services, "services");
-    const before = this.#subscriptions.get(key)?.subscription;
+    const unknown = this.#unknownAmong(names);
+    const before = this.#subscriptions.get(key);
     if (before === undefined) this.#demandRoom(caller.service);
-    before?.end();
+    this.#demandRoomForNames(caller.service, { unknown, before: before?.unknown ?? 0 });
+    before?.subscription.end();
     const subscription = new Subscription(caller, this.#state, {
       heard: () => this.#tellings.heard(subscription),
       ended: () => this.#ended(key, subscription),
@@ -168,8 +190,9 @@ export class Feed {
       subscription.follow(topic, tags ?? { rules: NOTHING, instances: NOTHING });
     }
     const endsAtMs = this.#parts.clock.now() + ageMs * (1 + this.#parts.random.fraction());
-    this.#subscriptions.set(key, { subscription, endsAtMs });
+    this.#subscriptions.set(key, { subscription, endsAtMs, unknown });
     this.#nodesOf.add(caller.service);
+    this.#unknownOf.add(caller.service, unknown);
     return subscription;
   }
 
@@ -197,10 +220,39 @@ export class Feed {
     }
   }
 
+  #demandRoomForNames(service: string, { unknown, before }: { unknown: number; before: number }): void {
+    const { unknownPerService, unknownAlways } = this.#limits;
+    const inAll = this.#unknownOf.of(service) - before + unknown;
+    if (unknown <= unknownAlways || inAll <= unknownPerService) return;
+    throw tooMany(
+      inAll,
+      unknownPerService,
+      `names that the mesh does not have, named by the nodes of "${service}" (${unknown} of them by this one)`,
+    );
+  }
+
+  #unknownAmong(names: Iterable<string>): number {
+    let count = 0;
+    for (const name of names)
+      if (!this.#rules.has(name) && this.#parts.registry.service(name) === undefined) count += 1;
+    return count;
+  }
+
+  #countAgain(subscribed: Subscribed): void {
+    const { service } = subscribed.subscription.caller;
+    this.#unknownOf.remove(service, subscribed.unknown);
+    subscribed.unknown = this.#unknownAmong(
+      [...subscribed.subscription.topics].map((topic) => topic.service),
+    );
+    this.#unknownOf.add(service, subscribed.unknown);
+  }
+
   #ended(key: string, subscription: Subscription): void {
-    if (this.#subscriptions.get(key)?.subscription === subscription) {
+    const subscribed = this.#subscriptions.get(key);
+    if (subscribed?.subscription === subscription) {
       this.#subscriptions.delete(key);
       this.#nodesOf.remove(subscription.caller.service);
+      this.#unknownOf.remove(subscription.caller.service, subscribed.unknown);
     }
     for (const topic of subscription.topics) {
       topic.followers.delete(subscription);

@@ -14,6 +14,8 @@ export const gatherMs = 100;
 const retryMs = 5000;
 /** Of one write: a database that is asked for more holds the coordinator up. */
 const batchMax = 1000;
+/** Nodes that one line of the log names. */
+const namedMax = 10;
 
 export interface KeeperParts {
   readonly store: Pick<Store, "changeInstances" | "listInstances">;
@@ -47,11 +49,20 @@ export class InstanceKeeper {
     return this.#failures;
   }
 
-  /** Fills the registry with what the store has. */
+  /** Fills the registry with what the store has, as far as there is room; the store forgets the rest. */
   async load(): Promise<void> {
     const stored = await this.#parts.store.listInstances();
     for (const { node, instance } of stored) this.#kept.set(instance.id, keptText(node, instance));
-    this.#registry.load(stored);
+    const left = this.#registry.load(stored);
+    if (left.length === 0) return;
+    // Whatever of it a node still has it says within a renewal, and then it is kept like all others.
+    for (const { instance } of left) this.changed({ service: instance.service, ids: [instance.id] });
+    const nodes = [...new Set(left.map(({ node, instance }) => `${instance.service}/${node}`))];
+    this.#parts.log.warn("the store has more instances than there may be: some are left out", {
+      instances: left.length,
+      nodes: nodes.length,
+      first: nodes.slice(0, namedMax).join(", "),
+    });
   }
 
   changed({ service, ids }: RegistryChange): void {

@@ -6,6 +6,7 @@
 import type { Clock } from "../../machine.ts";
 import type { Instance, LeaseRequest } from "../../mesh.ts";
 import { Refusal } from "../refusal.ts";
+import type { StoredInstance } from "../store/store.ts";
 import { Tally } from "../tally.ts";
 import { type RegisteredInstance, registeredInstance, ServiceInstances } from "./service-instances.ts";
 
@@ -89,17 +90,27 @@ export class Registry {
     this.#expired = expired;
   }
 
-  /** Instances that a store kept: whether their nodes live is unknown, so each gets one lease's time to say so. */
-  load(stored: readonly { readonly node: string; readonly instance: Instance }[]): void {
-    const nodes = new Map<string, { service: string; node: string; instances: Instance[] }>();
-    for (const { node, instance } of stored) {
-      const { service } = instance;
-      const key = holderKey(service, node);
-      const found = nodes.get(key) ?? { service, node, instances: [] };
-      found.instances.push(instance);
+  /**
+   * Instances that a store kept: whether their nodes live is unknown, so each gets one lease's time to say so. Returns those
+   * that there is no room for, the last ones of the order given: a process that ended between two writes may have left more
+   * than there were, and the limits may have been larger.
+   */
+  load(stored: readonly StoredInstance[]): readonly StoredInstance[] {
+    const nodes = new Map<string, StoredInstance[]>();
+    for (const one of stored) {
+      const key = holderKey(one.instance.service, one.node);
+      const found = nodes.get(key) ?? [];
+      found.push(one);
       nodes.set(key, found);
     }
-    for (const { service, node, instances } of nodes.values()) this.renew(service, { node, instances });
+    return [...nodes.values()].flatMap((all) => this.#loadNode(all));
+  }
+
+  #loadNode(all: readonly StoredInstance[]): readonly StoredInstance[] {
+    const { node, instance } = all[0]!;
+    const kept = all.slice(0, this.#roomFor(instance.service));
+    this.renew(instance.service, { node, instances: kept.map((one) => one.instance) });
+    return all.slice(kept.length);
   }
 
   /**
@@ -176,9 +187,21 @@ export class Registry {
   }
 
   #demandRoom(service: string): void {
+    const refusal = this.#noRoomForNode(service);
+    if (refusal !== null) throw refusal;
+  }
+
+  #noRoomForNode(service: string): Refusal | null {
     const { nodes, nodesPerService } = this.#limits;
-    if (this.#nodesOf.of(service) >= nodesPerService) throw tooManyNodes(`of "${service}"`, nodesPerService);
-    if (this.#holders.size >= nodes) throw tooManyNodes("in the mesh", nodes);
+    if (this.#nodesOf.of(service) >= nodesPerService) return tooManyNodes(`of "${service}"`, nodesPerService);
+    return this.#holders.size >= nodes ? tooManyNodes("in the mesh", nodes) : null;
+  }
+
+  /** Instances that one node more may have. */
+  #roomFor(service: string): number {
+    if (this.#noRoomForNode(service) !== null) return 0;
+    const { perNode, perService, inAll } = this.#limits;
+    return Math.min(perNode, perService - (this.#services.get(service)?.size ?? 0), inAll - this.size);
   }
 
   #apply(service: string, { key, put, gone }: Difference): void {

@@ -12,7 +12,7 @@ import { instance, meshService } from "../mesh-documents.ts";
 import { ListeningNode } from "./listening-node.ts";
 
 const mesh = { trustDomain: "store.example", egress: "allow", removed: [], roots: "PEM" } as const;
-const limits = { subscribers: 3, perService: 3, services: 4 };
+const limits = { subscribers: 3, perService: 3, services: 4, unknownPerService: 12, unknownAlways: 1 };
 
 let clock: VirtualClock;
 let registry: Registry;

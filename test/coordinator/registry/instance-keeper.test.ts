@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "bun:test";
 import { gatherMs, InstanceKeeper } from "../../../src/coordinator/registry/instance-keeper.ts";
-import { leaseMs, Registry } from "../../../src/coordinator/registry/registry.ts";
+import { leaseMs, Registry, registryLimits } from "../../../src/coordinator/registry/registry.ts";
 import { MemoryStore } from "../../../src/coordinator/store/memory.ts";
 import { type InstancesChange, StoreFailure } from "../../../src/coordinator/store/store.ts";
 import { Recorders } from "../../../src/testing/recorders.ts";
@@ -31,8 +31,8 @@ beforeEach(() => {
   [registry, keeper] = start();
 });
 
-function start(): [Registry, InstanceKeeper] {
-  const made = new Registry({ clock, changed: (change) => kept.changed(change) });
+function start(limits = registryLimits): [Registry, InstanceKeeper] {
+  const made = new Registry({ clock, limits, changed: (change) => kept.changed(change) });
   const kept = new InstanceKeeper({ store, clock, log: recorders.log }, made);
   return [made, kept];
 }
@@ -156,4 +156,85 @@ test("with a store that is full registering goes on; it is said, counted, and to
   expect(keeper.problem).toBeNull();
   expect(await storedIds()).toEqual(["p1"]);
   expect(recorders.logged.at(-1)?.message).toBe("instances are stored again");
+});
+
+const some = (of: string, count: number, service = "payments") =>
+  Array.from({ length: count }, (_, at) => instance(`${of}-${at}`, service));
+
+test("a process that was killed between two writes may leave more instances of a node than it may have: the next one starts all the same", async () => {
+  const renewAll = (ids: string) => {
+    registry.renew("payments", { node: "few", instances: some(`few-${ids}`, 25) });
+    for (let node = 0; node < 10; node++) {
+      registry.renew("payments", { node: `n${node}`, instances: some(`n${node}-${ids}`, 100) });
+    }
+  };
+  renewAll("first");
+  await pass(gatherMs);
+  await pass(gatherMs);
+  renewAll("second");
+  // What is killed writes one batch and no more.
+  const write = store.changeInstances.bind(store);
+  let writes = 0;
+  store.changeInstances = async (change) => {
+    writes += 1;
+    if (writes === 1) await write(change);
+    else await new Promise(() => {});
+  };
+  await pass(gatherMs);
+  store.changeInstances = write;
+  registry.close();
+  const countOf = async (node: string) =>
+    (await store.listInstances()).filter((one) => one.node === node).length;
+  expect(await countOf("n4")).toBeGreaterThan(100);
+
+  const [again, kept] = start();
+  await kept.load();
+  const nodes = again.nodes().map(({ node, instances }) => [node, instances]);
+  expect(nodes).toContainEqual(["n4", 100]);
+  expect(nodes).toHaveLength(11);
+  expect(recorders.logged).toMatchObject([
+    {
+      level: "warn",
+      message: "the store has more instances than there may be: some are left out",
+      fields: { nodes: 1, first: "payments/n4" },
+    },
+  ]);
+  await pass(gatherMs);
+  expect(await countOf("n4")).toBe(100);
+  // The node lives, and says what it has.
+  again.renew("payments", { node: "n4", instances: some("n4-second", 100) });
+  await pass(gatherMs);
+  expect((await storedIds()).filter((id) => id.startsWith("n4-"))).toEqual(
+    some("n4-second", 100)
+      .map(({ id }) => id)
+      .sort(),
+  );
+});
+
+test("where the limits are smaller than they were what fits is kept, the same at each start, and the store forgets the rest", async () => {
+  for (const node of ["a", "b", "c"]) {
+    registry.renew("payments", { node, instances: some(`p-${node}`, 3) });
+    registry.renew("accounts", { node, instances: some(`a-${node}`, 1, "accounts") });
+  }
+  await keeper.close();
+  const limits = { perNode: 2, perService: 3, inAll: 5, nodes: 4, nodesPerService: 3 };
+  const keptAt = async (given: typeof limits) => {
+    const [again, kept] = start(given);
+    await kept.load();
+    const ids = again.services().flatMap((name) => [...again.service(name)!.all()]);
+    return { kept, ids: ids.map(({ instance: { id } }) => id) };
+  };
+  const left = ["a-a-0", "a-b-0", "a-c-0", "p-a-0", "p-a-1"];
+  expect((await keptAt(limits)).ids).toEqual(left);
+  expect((await keptAt({ ...limits, nodes: 2 })).ids).toEqual(["a-a-0", "a-b-0"]);
+  expect((await keptAt({ ...limits, nodesPerService: 1 })).ids).toEqual(["a-a-0", "p-a-0", "p-a-1"]);
+  expect((await keptAt({ ...limits, inAll: 50, nodes: 50 })).ids).toEqual([...left, "p-b-0"]);
+  const { kept } = await keptAt(limits);
+  expect(recorders.logged.at(-1)?.fields).toEqual({
+    instances: 7,
+    nodes: 3,
+    first: "payments/a, payments/b, payments/c",
+  });
+  await kept.close();
+  expect(await storedIds()).toEqual(left);
 });
