@@ -180,8 +180,11 @@ export interface Files {
   list(folder: string): Promise<string[]>;
   /** Absolute, with every symbolic link followed. */
   realPath(path: string): Promise<string>;
-  /** Calls back after anything in this folder (not below it) changed; the returned function ends that. */
-  watch(folder: string, changed: () => void): () => void;
+  /**
+   * Calls back after anything in this folder (not below it) changed; the returned function ends that. `written` is the
+   * name of what is there as before and was written to; null when names may have come or gone, and where nobody knows.
+   */
+  watch(folder: string, changed: (written: string | null) => void): () => void;
 }
 
 /** A folder of one process: nobody else uses it as long as this one lives, and no other user may look into it. */

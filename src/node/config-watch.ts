@@ -14,6 +14,9 @@ const pollMs = 5000;
 /** Watched folders; further ones are only polled. */
 const foldersMax = 256;
 
+/** By folder, the names there of files that were read; none where only the folder was listed. */
+type NamesRead = ReadonlyMap<string, ReadonlySet<string>>;
+
 export interface ConfigWatch {
   /** What a change is measured against from now on; its folders are watched from now on. */
   follow(reading: Reading): Promise<void>;
@@ -27,8 +30,9 @@ export function watchConfig(files: Files, clock: Clock, changed: () => void): Co
 class FolderWatch implements ConfigWatch {
   readonly #files: Files;
   readonly #clock: Clock;
-  readonly #changed: () => void;
+  readonly #tell: () => void;
   readonly #watches = new Map<string, () => void>();
+  #names: NamesRead = new Map();
   readonly #stopPolling: () => void;
   #reading: Reading = { files: new Map(), folders: new Map() };
   /** What was told of and is not followed yet, because what reads it takes its time: it is not told twice. */
@@ -41,16 +45,18 @@ class FolderWatch implements ConfigWatch {
   constructor(files: Files, clock: Clock, changed: () => void) {
     this.#files = files;
     this.#clock = clock;
-    this.#changed = changed;
+    this.#tell = changed;
     this.#stopPolling = clock.every(pollMs, () => this.#check("watch anew"));
   }
 
   async follow(reading: Reading): Promise<void> {
+    const expected = this.#told ?? this.#reading;
     this.#reading = reading;
     this.#told = null;
-    await this.#watchFolders();
-    // What happened between the reading and the watch is told by no event.
-    this.#event();
+    const begun = await this.#watchFolders();
+    // What happened to a file between its reading and its watch was told by no event; nor was it where events were
+    // measured against something else than this reading.
+    if (begun > 0 || !sameReading(expected, reading)) this.#event();
   }
 
   close(): void {
@@ -58,6 +64,11 @@ class FolderWatch implements ConfigWatch {
     this.#stopPolling();
     this.#cancelCheck();
     this.#unwatch();
+  }
+
+  /** A log that is written beside the config is nothing to wait for, nor a reason to read that again. */
+  #happened(folder: string, written: string | null): void {
+    if (written === null || this.#names.get(folder)?.has(written) === true) this.#event();
   }
 
   #event(): void {
@@ -78,44 +89,57 @@ class FolderWatch implements ConfigWatch {
       if (this.#closed) return;
       const known = this.#reading;
       const now = await readAgain(this.#files, known);
-      if (this.#closed || known !== this.#reading || sameReading(this.#told ?? known, now)) return;
+      if (this.#closed) return;
+      // Another reading is followed since: what there is now is to be measured against that.
+      if (known !== this.#reading) return this.#event();
+      if (sameReading(this.#told ?? known, now)) return;
       this.#told = now;
       if (then === "watch anew") this.#unwatch();
       await this.#watchFolders();
-      this.#changed();
+      this.#tell();
     });
   }
 
-  /** Also the folders that links lead to, as they stand now. */
-  async #watchFolders(): Promise<void> {
-    const wanted = await this.#folders();
-    if (this.#closed) return;
+  /** Also the folders that links lead to, as they stand now. Returns how many watches are new. */
+  async #watchFolders(): Promise<number> {
+    const wanted = await this.#namesRead();
+    if (this.#closed) return 0;
+    this.#names = wanted;
     for (const [folder, stop] of this.#watches) {
       if (wanted.has(folder)) continue;
       stop();
       this.#watches.delete(folder);
     }
-    for (const folder of wanted) {
+    let begun = 0;
+    for (const folder of wanted.keys()) {
       if (this.#watches.has(folder) || this.#watches.size === foldersMax) continue;
       try {
         this.#watches.set(
           folder,
-          this.#files.watch(folder, () => this.#event()),
+          this.#files.watch(folder, (written) => this.#happened(folder, written)),
         );
+        begun += 1;
       } catch {
         // It is not there, or the system allows no more watches: the poll still sees its files.
       }
     }
+    return begun;
   }
 
-  async #folders(): Promise<Set<string>> {
-    const folders = new Set<string>(this.#reading.folders.keys());
-    for (const path of this.#reading.files.keys()) folders.add(folderOf(path));
-    const real = await Promise.allSettled(
-      [...this.#reading.files.keys()].map((path) => this.#files.realPath(path)),
-    );
-    for (const result of real) if (result.status === "fulfilled") folders.add(folderOf(result.value));
-    return folders;
+  async #namesRead(): Promise<NamesRead> {
+    const names = new Map<string, Set<string>>();
+    for (const folder of this.#reading.folders.keys()) names.set(folder, new Set());
+    const paths = [...this.#reading.files.keys()];
+    const real = await Promise.allSettled(paths.map((path) => this.#files.realPath(path)));
+    for (const result of real) if (result.status === "fulfilled") paths.push(result.value);
+    for (const path of paths) {
+      const folder = folderOf(path);
+      const known = names.get(folder);
+      const name = path.slice(path.lastIndexOf("/") + 1);
+      if (known === undefined) names.set(folder, new Set([name]));
+      else known.add(name);
+    }
+    return names;
   }
 
   #unwatch(): void {

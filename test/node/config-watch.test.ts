@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/host/clock/node.ts";
 import { systemFiles } from "../../src/host/files/node.ts";
+import type { Files } from "../../src/machine.ts";
 import { type ConfigWatch, watchConfig } from "../../src/node/config-watch.ts";
 import { type Reading, readAgain, recordReads, sameContents, sameReading } from "../../src/node/readings.ts";
 import { VirtualClock } from "../virtual-clock.ts";
@@ -108,36 +109,117 @@ test("watchConfig polls where the system tells nothing", async () => {
   await told.promise;
 });
 
-test("watchConfig waits for the end of a burst of events, and not for ever", async () => {
-  const clock = new VirtualClock();
-  let event = () => {};
-  let reads = 0;
-  const files = {
+/** One file, and a system that tells what a test says. */
+class ToldFiles {
+  reads = 0;
+  text = "first";
+  /** What a reading waits for. */
+  ready: Promise<void> = Promise.resolve();
+  readonly clock = new VirtualClock();
+  readonly files: Files = {
     ...systemFiles,
     read: async () => {
-      reads += 1;
-      return "same";
+      this.reads += 1;
+      const { text } = this;
+      await this.ready;
+      return text;
     },
-    realPath: async (path: string) => path,
-    watch: (_folder: string, changed: () => void) => {
-      event = changed;
+    realPath: async (path) => path,
+    watch: (_folder, changed) => {
+      this.happened = changed;
       return () => {};
     },
   };
-  watch = watchConfig(files, clock, () => {});
-  await watch.follow({ files: new Map([["/a/clearway.yaml", '="same"']]), folders: new Map() });
-  clock.advance(100);
-  await Bun.sleep(0);
-  expect(reads).toBe(1);
-  for (let index = 0; index < 19; index += 1) {
-    event();
-    clock.advance(50);
+  happened: (written: string | null) => void = () => {};
+  told = 0;
+
+  static async followed(): Promise<ToldFiles> {
+    const one = new ToldFiles();
+    watch = watchConfig(one.files, one.clock, () => {
+      one.told += 1;
+    });
+    await one.follow("first");
+    await one.pass(100);
+    // What may have happened before it was watched.
+    expect(one.reads).toBe(1);
+    return one;
   }
-  expect(reads).toBe(1);
-  event();
-  clock.advance(50);
+
+  async follow(text: string): Promise<void> {
+    await watch!.follow({
+      files: new Map([["/a/clearway.yaml", `=${JSON.stringify(text)}`]]),
+      folders: new Map(),
+    });
+  }
+
+  async pass(timeMs: number): Promise<void> {
+    this.clock.advance(timeMs);
+    await Bun.sleep(0);
+  }
+}
+
+test("watchConfig waits for the end of a burst of events, and not for ever", async () => {
+  const one = await ToldFiles.followed();
+  for (let index = 0; index < 19; index += 1) {
+    one.happened(null);
+    one.clock.advance(50);
+  }
+  expect(one.reads).toBe(1);
+  one.happened(null);
+  await one.pass(50);
+  expect(one.reads).toBe(2);
+});
+
+test("watchConfig neither waits for nor reads again because of a log that is written beside the config", async () => {
+  const one = await ToldFiles.followed();
+  one.happened("access.log");
+  await one.pass(1000);
+  expect(one.reads).toBe(1);
+  one.text = "second";
+  one.happened("clearway.yaml");
+  one.clock.advance(90);
+  one.happened("access.log");
+  await one.pass(10);
+  expect({ reads: one.reads, told: one.told }).toEqual({ reads: 2, told: 1 });
+});
+
+test("watchConfig reads nothing again when what is followed is what it told of", async () => {
+  const one = await ToldFiles.followed();
+  one.text = "second";
+  one.happened(null);
+  await one.pass(100);
+  expect({ reads: one.reads, told: one.told }).toEqual({ reads: 2, told: 1 });
+  await one.follow("second");
+  await one.pass(1000);
+  expect({ reads: one.reads, told: one.told }).toEqual({ reads: 2, told: 1 });
+});
+
+test("watchConfig tells again when what is followed was read between two saves", async () => {
+  const one = await ToldFiles.followed();
+  one.text = "second";
+  one.happened(null);
+  await one.pass(100);
+  // Read after another save, before one that brought back what was told.
+  await one.follow("third");
+  await one.pass(100);
+  expect({ reads: one.reads, told: one.told }).toEqual({ reads: 3, told: 2 });
+});
+
+test("watchConfig loses no save that it reads while what it told of begins to be followed", async () => {
+  const one = await ToldFiles.followed();
+  one.text = "second";
+  one.happened(null);
+  await one.pass(100);
+  const slow = Promise.withResolvers<void>();
+  one.ready = slow.promise;
+  one.text = "third";
+  one.happened(null);
+  await one.pass(100);
+  await one.follow("second");
+  slow.resolve();
   await Bun.sleep(0);
-  expect(reads).toBe(2);
+  await one.pass(100);
+  expect({ reads: one.reads, told: one.told }).toEqual({ reads: 4, told: 2 });
 });
 
 const hasChanged = async (reading: Reading) => !sameReading(reading, await readAgain(systemFiles, reading));
