@@ -288,6 +288,11 @@ export interface Processes {
    * Does nothing where the host cannot.
    */
   endWithParent(): Promise<void>;
+  /**
+   * Has the system give this thread a processor as soon as it has something to do, before others there have finished
+   * their turn, for shorter turns of its own. Its share stays what it is. Does nothing where the host cannot.
+   */
+  shortenTimeSlice(): Promise<void>;
   /** Ends this process at once. */
   exit(code: number): never;
 }

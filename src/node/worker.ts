@@ -42,9 +42,7 @@ export function runWorker(parts: WorkerParts): void {
   surviveErrors(parts, log);
   ignoreSignals(processes);
 
-  const turn = () => processes.endAfterBusy(turnCpuMsMax);
-  turn();
-  parts.clock.every(turnPeriodMs, turn);
+  shareProcessor(parts);
 
   const want = (service: string) => parent.send({ kind: "wanted", service } satisfies Wanted);
   const runtime = parts.createRuntime({ ...parts, log, want });
@@ -97,6 +95,14 @@ export function runWorker(parts: WorkerParts): void {
 /** A terminal's Ctrl-C and a service manager's SIGTERM reach every process of the node: the supervisor alone acts. */
 function ignoreSignals(processes: Processes): void {
   for (const name of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const) processes.onSignal(name, () => {});
+}
+
+function shareProcessor({ clock, processes }: WorkerParts): void {
+  // With the supervisor, too: requests are not to wait until it has read a new config.
+  void processes.shortenTimeSlice();
+  const turn = () => processes.endAfterBusy(turnCpuMsMax);
+  turn();
+  clock.every(turnPeriodMs, turn);
 }
 
 /** An error that should not be is a refusal too: the runtime serves what it served. */

@@ -1,4 +1,5 @@
 /** What test/host/processes.test.ts starts: with a verb it is a child, which echoes; without one, a parent of such. */
+import { readFileSync } from "node:fs";
 import { bunProcesses } from "../../src/host/processes/bun.ts";
 import { systemTerminal } from "../../src/host/terminal/node.ts";
 
@@ -27,6 +28,11 @@ if (verb === "echo") {
   processes.parent!.send("alive");
   await Bun.sleep(1);
   for (;;);
+} else if (verb === "slice") {
+  const before = scheduling();
+  await processes.shortenTimeSlice();
+  processes.parent!.send({ before, after: scheduling() });
+  processes.parent!.onClosed(() => processes.exit(0));
 } else if (verb === "loop") {
   await processes.endWithParent();
   processes.parent!.send("looping");
@@ -37,6 +43,12 @@ if (verb === "echo") {
 } else if (verb === "parent") {
   const child = processes.start(["echo"], () => console.log(`child ${child.pid}`));
   child.send("hello");
+}
+
+/** Of the main thread, as proc(5) has it; what this kernel does not tell is missing. */
+function scheduling(): Record<string, number> {
+  const lines = readFileSync("/proc/self/sched", "utf8").matchAll(/^(se\.slice|policy|prio) *: *(\d+)$/gm);
+  return Object.fromEntries([...lines].map(([, name, value]) => [name, Number(value)]));
 }
 
 function spend(cpuMs: number): void {

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bunProcesses } from "../../src/host/processes/bun.ts";
+import { behind } from "../../src/host/processes/priority.ts";
 import { gone } from "../node/test-node.ts";
 
 const program = join(import.meta.dir, "child-program.ts");
@@ -41,6 +42,16 @@ test("processes.endAfterBusy ends an endless loop, and not a process that calls 
   cleanups.push(child.kill);
   expect(await said.promise).toBe("alive");
   expect(await child.ended).toEqual({ code: null, signal: "SIGPROF" });
+});
+
+test("processes.shortenTimeSlice asks for the shortest slice, under the same policy and niceness", async () => {
+  const said = Promise.withResolvers<unknown>();
+  const child = behind(processes.start(["slice"], said.resolve));
+  cleanups.push(child.kill);
+  const { before, after } = (await said.promise) as Record<"before" | "after", Record<string, number>>;
+  expect(before.policy).toBe(0);
+  // Kernels before 6.12 tell no slice, and have one for all.
+  expect(after).toEqual("se.slice" in before ? { ...before, "se.slice": 100_000 } : before);
 });
 
 test("a child hears at once that its parent was killed", () => outlivesNot("parent"));

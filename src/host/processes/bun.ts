@@ -29,6 +29,9 @@ export function bunProcesses(entry: string) {
     async endWithParent() {
       if (process.platform === "linux") await endWithParent();
     },
+    async shortenTimeSlice() {
+      if (process.platform === "linux") await shortenTimeSlice();
+    },
   } satisfies HostProcesses;
 }
 
@@ -46,6 +49,14 @@ async function endWithParent(): Promise<void> {
     (await import("./parent-death.ts")).endWithParent();
   } catch {
     // Another C library: a loop goes on until its processor time is used up.
+  }
+}
+
+async function shortenTimeSlice(): Promise<void> {
+  try {
+    (await import("./time-slice.ts")).shortenTimeSlice();
+  } catch {
+    // Another C library: requests wait for whoever computes.
   }
 }
 

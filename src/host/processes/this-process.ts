@@ -22,6 +22,7 @@ export function thisProcess(): Omit<Processes, "start" | "startApart"> {
     },
     endAfterBusy: () => {},
     endWithParent: async () => {},
+    shortenTimeSlice: async () => {},
     exit: (code) => process.exit(code),
   };
 }
