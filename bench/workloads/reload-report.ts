@@ -43,7 +43,7 @@ export function report(rows: readonly ReloadRow[]): Report {
     notes: [
       `${requestsPerSecond.toLocaleString("en")} requests a second on 16 keep-alive connections; the config is replaced every ${intervalMs} ms, or when the last one is live if that takes longer`,
       "failed: anything but the wanted status and body, byte for byte; closed: connections that the proxy closed",
-      "live: from the save to the first answer by the new config, the median; max is of one request",
+      "live: from the save to the first answer by the new config, the median; max is of one request; which config is live is asked every 5 ms, on a new connection, in both phases",
       `of steady: p99 over that of the same process and round without reloads, ${verdictOfReloads(rows)}`,
       "nginx is told by SIGHUP, HAProxy's master by SIGUSR2, Caddy by a POST to its admin, Envoy and Clearway see the file",
     ],

@@ -26,7 +26,7 @@ import { intervalMs, type Phase, type ReloadRow, report, requestsPerSecond } fro
 /** Each round; of Clearway there are a thousand in nine rounds. */
 const reloadsWanted = { clearway: { full: 112, quick: 10 }, peer: { full: 30, quick: 10 } };
 const warmMs = { full: 2_000, quick: 500 };
-/** Asked that often whether a config is live, and for that long. */
+/** Asked that often which config is live; for each of them, and for an answer, so long. */
 const pollMs = 5;
 const liveMsMax = 5_000;
 const connections = 16;
@@ -131,19 +131,27 @@ async function measure(variant: Variant, { options, round, backendPort }: Measur
   }
 }
 
-async function load({ subject }: Scene, during: () => Promise<void>): Promise<LoadResult> {
+/** In every phase it is asked which config is live: what that costs tells no phase from another. */
+async function load({ subject }: Scene, during: (asked: Asked) => Promise<unknown>): Promise<LoadResult> {
   const wanted = { status: 200, body: smallBody };
   const generator = startLoad({ port: subject.port, path: "/small", connections, requestsPerSecond, wanted });
-  await during();
-  return await generator.stop();
+  const asked = startAsking(subject.port);
+  let result: LoadResult;
+  try {
+    await during(asked);
+  } finally {
+    await asked.stop();
+    result = await generator.stop();
+  }
+  return result;
 }
 
 async function reloading(scene: Scene, reloads: number) {
   const live = new Histogram();
-  const result = await load(scene, async () => {
+  const result = await load(scene, async (asked) => {
     for (let reload = 0; reload < reloads; reload++) {
       const nextAt = performance.now() + intervalMs;
-      live.add((await save(scene)) * 1000);
+      live.add((await save(scene, asked)) * 1000);
       await sleep(Math.max(0, nextAt - performance.now()));
     }
   });
@@ -152,7 +160,7 @@ async function reloading(scene: Scene, reloads: number) {
 }
 
 /** Saves the next generation as an editor does, tells the proxy, and returns how long it took to be live. */
-async function save(scene: Scene): Promise<number> {
+async function save(scene: Scene, asked: Asked): Promise<number> {
   const { subject, backendPort, way } = scene;
   const { port, adminPort: admin, configPath, folder } = subject;
   const generation = ++scene.generation;
@@ -164,7 +172,7 @@ async function save(scene: Scene): Promise<number> {
   const savedAt = performance.now();
   await way.tell(subject, text);
   for (;;) {
-    const seen = await generationOf(port);
+    const seen = await asked.next();
     const passedMs = performance.now() - savedAt;
     if (seen === String(generation)) return passedMs;
     if (passedMs > liveMsMax) {
@@ -172,14 +180,42 @@ async function save(scene: Scene): Promise<number> {
         `generation ${generation} was not live after ${liveMsMax} ms: found "${seen}"\n${subject.running?.log()}`,
       );
     }
-    await sleep(pollMs);
   }
+}
+
+interface Asked {
+  /** The generation that the next answer names; null when there was none. */
+  next(): Promise<string | null>;
+  stop(): Promise<void>;
+}
+
+/** Asks what serves, again and again. */
+function startAsking(port: number): Asked {
+  let state: "asking" | "stopped" = "asking";
+  let next = Promise.withResolvers<string | null>();
+  const ask = async () => {
+    while (state === "asking") {
+      const seen = await generationOf(port);
+      next.resolve(seen);
+      next = Promise.withResolvers();
+      await sleep(pollMs);
+    }
+  };
+  const ended = ask();
+  return {
+    next: () => next.promise,
+    stop() {
+      state = "stopped";
+      return ended;
+    },
+  };
 }
 
 /** On a connection of its own: one that is kept may belong to a process that was replaced. Null when it was refused. */
 async function generationOf(port: number): Promise<string | null> {
   try {
-    const answer = await fetch(`http://127.0.0.1:${port}/generation`, { keepalive: false });
+    const signal = AbortSignal.timeout(liveMsMax);
+    const answer = await fetch(`http://127.0.0.1:${port}/generation`, { keepalive: false, signal });
     return await answer.text();
   } catch {
     return null;
