@@ -61,11 +61,11 @@ export function checkFields<Shape extends z.ZodRawShape>(
     report.add(spotOf(part), part.path, { message: `cannot read ${quoted(plainOf(node))}: wanted a map` });
     return { some, complete: false } as never;
   }
-  const known = Object.keys(schema.shape);
+  const { fields, known } = fieldsOf(schema);
   let complete = true;
-  for (const [name, field] of Object.entries(schema.shape)) {
+  for (const [name, field] of fields) {
     if (except.includes(name)) continue;
-    const checked = checkField(name, field as z.ZodType, { part, report, known });
+    const checked = checkField(name, field, { part, report, known });
     if (checked.ok) some[name] = checked.value;
     else complete = false;
   }
@@ -77,6 +77,24 @@ export function checkFields<Shape extends z.ZodRawShape>(
     }
   }
   return { some, complete } as never;
+}
+
+interface SchemaFields {
+  readonly fields: readonly (readonly [name: string, field: z.ZodType])[];
+  /** Their names. */
+  readonly known: readonly string[];
+}
+
+/** By schema: there are few, and thousands of routes are read by one. */
+const fieldsBefore = new WeakMap<z.ZodObject, SchemaFields>();
+
+function fieldsOf(schema: z.ZodObject): SchemaFields {
+  const before = fieldsBefore.get(schema);
+  if (before !== undefined) return before;
+  const fields = Object.entries(schema.shape) as [string, z.ZodType][];
+  const made = { fields, known: fields.map(([name]) => name) };
+  fieldsBefore.set(schema, made);
+  return made;
 }
 
 /** The entries of a list; none when nothing was written, null when it is no list. */
@@ -98,16 +116,25 @@ export function checkList(
   return null;
 }
 
+/** What fields are that were not written, as most fields of most routes: by schema, and only what nobody can change. */
+const absentBefore = new WeakMap<z.ZodType, Checked<unknown>>();
+
 function checkField(
   name: string,
   field: z.ZodType,
-  within: { part: Part; report: Report; known: string[] },
+  within: { part: Part; report: Report; known: readonly string[] },
 ): Checked<unknown> {
   const { part, report, known } = within;
   const child = childOf(part, name);
   if (child !== null) return check(field, child, report);
+  const before = absentBefore.get(field);
+  if (before !== undefined) return before;
   const absent = field.safeParse(undefined, { error: wantedMessage });
-  if (absent.success) return { ok: true, value: absent.data };
+  if (absent.success) {
+    const checked = { ok: true, value: absent.data } as const;
+    if (typeof checked.value !== "object") absentBefore.set(field, checked);
+    return checked;
+  }
   if (isMisspelt(name, part, known)) return { ok: false };
   const wanted = absent.error.issues[0]?.message ?? "";
   report.add(part.key, [...part.path, name], { message: `cannot find \`${name}\` here: ${wanted}` });

@@ -87,13 +87,12 @@ export function hiddenHints({ origin }: LocatedScalar): string[] {
 /** The part under one key of a map or at one index of a list; null when there is none. */
 export function childOf(part: Part, step: string | number): Part | null {
   const { node } = part;
-  const path = [...part.path, step];
   if (node.kind === "map") {
     const entry = node.entries.get(String(step));
-    return entry === undefined ? null : { node: entry.node, path, key: entry.key };
+    return entry === undefined ? null : { node: entry.node, path: [...part.path, step], key: entry.key };
   }
   const item = node.kind === "list" ? node.items[Number(step)] : undefined;
-  return item === undefined ? null : { node: item, path, key: item.range };
+  return item === undefined ? null : { node: item, path: [...part.path, step], key: item.range };
 }
 
 /** Every entry of a map, or nothing when it is none. */
