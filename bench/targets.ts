@@ -22,7 +22,8 @@ const reasons = {
   bodies: "Bun copies what a socket received into a buffer of its own before our code sees it",
   latency:
     "one thread serves and collects garbage: pauses of 0.3 to 2 ms hold up all requests that are due meanwhile; docs/performance.md, The slowest hundredth",
-  reload: "the worker that serves also reads and compiles the new config, in slices of 2 ms",
+  reload:
+    "the supervisor reads and checks each config on the worker's core, some 6 ms of CPU; docs/performance.md, A reload",
 } as const;
 
 export interface Target {
