@@ -33,6 +33,7 @@ services:
   taxes:
     endpoints: [taxes.example:443]
     tls: {}
+    routes: [{ rewrite: { host: taxes.example } }]
 \`\`\`
 
 A service with neither \`endpoints\` nor \`dns\` is one of the mesh: its instances register. The others are outside; callers reach

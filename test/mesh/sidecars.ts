@@ -3,7 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, freePorts } from "../free-ports.ts";
-import { answers, type Running, startClearway, until } from "../program.ts";
+import { answers, program, type Running, start, until } from "../program.ts";
 
 export interface SidecarWish {
   readonly service: string;
@@ -16,6 +16,8 @@ export interface SidecarWish {
   readonly state?: string;
   /** Where it is started; nobody tells it a state folder then. */
   readonly folder?: string;
+  /** What stands in front of the program's own command, and becomes that. */
+  readonly within?: readonly string[];
   readonly command?: readonly string[];
   readonly more?: readonly string[];
 }
@@ -38,8 +40,10 @@ export async function startSidecar(wish: SidecarWish): Promise<StartedSidecar> {
   const state = wish.state ?? join(parent, wish.service);
   const upstreams: Record<string, string> = {};
   for (const name of wish.upstreams ?? []) upstreams[name] = `127.0.0.1:${await freePort()}`;
-  const running = startClearway(
+  const running = start(
     [
+      ...(wish.within ?? []),
+      ...program,
       wish.command === undefined ? "sidecar" : "exec",
       ...["--service", wish.service, ...(wish.app === undefined ? [] : ["--app", `127.0.0.1:${wish.app}`])],
       ...["--coordinator", wish.coordinator, ...(folder === undefined ? ["--state", state] : [])],

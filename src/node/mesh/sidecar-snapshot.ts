@@ -12,7 +12,7 @@ import type {
   Snapshot,
   SourcePlace,
 } from "../../snapshot.ts";
-import type { MeshKnowledge } from "./mesh-view.ts";
+import { type MeshKnowledge, ruleState } from "./mesh-view.ts";
 import type { OwnCredentials } from "./node-state.ts";
 import {
   calledService,
@@ -154,7 +154,7 @@ function outbound(facts: SidecarFacts, called: readonly string[]): ListenerConfi
   const routes = called.flatMap((name) => {
     const rules = rulesOf(knowledge, name);
     const host = meshHost(name);
-    if (rules === null) return [under(host, name, unavailable(missing(facts, name), placeOf(role)))];
+    if (rules === null) return [under(host, name, notCallable(facts, name, placeOf(role)))];
     return rules.caller.routes.map((route) => under(host, name, route));
   });
   return {
@@ -168,7 +168,7 @@ function upstreamListener({ service, bind }: Upstream, facts: SidecarFacts): Lis
   const { role, knowledge } = facts;
   const rules = rulesOf(knowledge, service);
   const place = rules?.place ?? placeOf(role);
-  const routes = rules?.caller.routes ?? [unavailable(missing(facts, service), place)];
+  const routes = rules?.caller.routes ?? [notCallable(facts, service, place)];
   return { ...plainListener(`upstream-${service}`, bind, place), routes };
 }
 
@@ -224,6 +224,12 @@ function forwardTo(service: string): RouteConfig["action"] {
   };
 }
 
+/** In the place of the routes of a service that has none. */
+function notCallable(facts: SidecarFacts, service: string, place: SourcePlace): RouteConfig {
+  const isMissing = !facts.refused.has(service) && ruleState(facts.knowledge, service) === "missing";
+  return unavailable(missing(facts, service), place, isMissing ? "no-such-service" : "service-unknown");
+}
+
 /** Why there is nothing to serve under the name of a service. */
 function missing({ knowledge, refused }: SidecarFacts, service: string): string {
   if (knowledge === null) {
@@ -231,18 +237,31 @@ function missing({ knowledge, refused }: SidecarFacts, service: string): string 
   }
   const refusal = refused.get(service);
   if (refusal !== undefined) return `this node refuses the mesh document's rules of ${service}: ${refusal}`;
-  return rulesOf(knowledge, service) === null
-    ? `the mesh document has no service ${service}: add it under services, and apply it`
+  const state = ruleState(knowledge, service);
+  if (state === "unheard") return `this node has not heard of ${service} from its coordinator yet`;
+  return state === "missing"
+    ? notInDocument(service)
     : `the mesh document says that ${service} is outside the mesh (endpoints or dns): no sidecar stands beside it`;
 }
 
+export function notInDocument(service: string): string {
+  return `the mesh document has no service ${service}: add it under services, and apply it`;
+}
+
+/** The second: nobody in the mesh knows more. Of the first this node may, in a while. */
+const unavailableStatus = { "service-unknown": 503, "no-such-service": 502 } as const;
+
 /** Better than a port where nobody answers: it says what to do. */
-export function unavailable(why: string, place: SourcePlace): RouteConfig {
+export function unavailable(
+  why: string,
+  place: SourcePlace,
+  reason: keyof typeof unavailableStatus = "service-unknown",
+): RouteConfig {
   const action: RouteConfig["action"] = {
     kind: "respond",
-    status: 503,
-    headers: [["x-clearway-reason", "service-unknown"]],
-    body: `service-unknown: ${why}\n`,
+    status: unavailableStatus[reason],
+    headers: [["x-clearway-reason", reason]],
+    body: `${reason}: ${why}\n`,
   };
   return { name: "unavailable", match: anything, filters: [], timeoutMs: inboundTimeoutMs, action, place };
 }

@@ -14,10 +14,18 @@ import type { FindToken } from "./credentials-keeper.ts";
 import { type Known, LiveDocument } from "./live-document.ts";
 import { type MemberParts, MeshMember } from "./mesh-member.ts";
 import type { MeshStatus } from "./mesh-status.ts";
+import { ruleState } from "./mesh-view.ts";
 import { openState } from "./open-state.ts";
 import { Outage } from "./outage.ts";
 import type { SettledRules } from "./settled-rules.ts";
-import { appName, inboundName, type SidecarRole, sidecarSnapshot, subscribed } from "./sidecar-snapshot.ts";
+import {
+  appName,
+  inboundName,
+  notInDocument,
+  type SidecarRole,
+  sidecarSnapshot,
+  subscribed,
+} from "./sidecar-snapshot.ts";
 
 export interface SidecarParts extends MemberParts {
   readonly openFolder: OpenPrivateFolder;
@@ -236,7 +244,25 @@ export class Sidecar implements ConfigSource, Membership {
     const { app } = this.#options.role;
     const waits = this.#app === "awaited" ? [`the app at ${addressText(app)} has not answered yet`] : [];
     const unknown = this.#addressOutage.warning();
-    return [...waits, ...(unknown === null ? [] : [unknown]), ...(this.#member?.warnings() ?? [])];
+    return [
+      ...waits,
+      ...this.#missing(),
+      ...(unknown === null ? [] : [unknown]),
+      ...(this.#member?.warnings() ?? []),
+    ];
+  }
+
+  /** Services that its command line names, and the mesh document has not. */
+  #missing(): readonly string[] {
+    const { service, upstreams } = this.#options.role;
+    const knowledge = this.#member?.knowledge ?? null;
+    const named = [
+      ["--service", service],
+      ...upstreams.map((upstream) => ["--upstream", upstream.service] as const),
+    ] as const;
+    return named
+      .filter(([, name]) => ruleState(knowledge, name) === "missing")
+      .map(([flag, name]) => `${flag} ${name}: ${notInDocument(name)}`);
   }
 
   notes(): readonly string[] {

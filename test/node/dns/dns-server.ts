@@ -35,6 +35,7 @@ export class DnsServer {
   /** Whether SRV answers bring the addresses of their targets. */
   additional: "yes" | "no" = "yes";
   readonly port: number;
+  readonly server: { readonly host: string; readonly port: number };
   readonly asked: Asked[] = [];
   readonly #failing: Pick<Asked, "name" | "type">[] = [];
   readonly #zone = new Map<string, readonly Entry[]>();
@@ -42,7 +43,9 @@ export class DnsServer {
   readonly #tcp: Server;
 
   private constructor(udp: Socket, tcp: Server) {
-    this.port = udp.address().port;
+    const { address: host, port: bound } = udp.address();
+    this.port = bound;
+    this.server = { host, port: bound };
     this.#udp = udp;
     this.#tcp = tcp;
     udp.on("message", (bytes, { port, address }) => {
@@ -63,23 +66,19 @@ export class DnsServer {
   }
 
   /** Without a port on one that no connection takes while the server is away. */
-  static async start(port?: number): Promise<DnsServer> {
+  static async start(port?: number, host = "127.0.0.1"): Promise<DnsServer> {
     const wanted = port ?? (await freePort());
     const tcp = createServer();
     await new Promise<void>((resolve, reject) => {
       tcp.once("error", reject);
-      tcp.listen(wanted, "127.0.0.1", resolve);
+      tcp.listen(wanted, host, resolve);
     });
     const udp = createSocket("udp4");
     await new Promise<void>((resolve, reject) => {
       udp.once("error", reject);
-      udp.bind(wanted, "127.0.0.1", resolve);
+      udp.bind(wanted, host, resolve);
     });
     return new DnsServer(udp, tcp);
-  }
-
-  get server(): { readonly host: string; readonly port: number } {
-    return { host: "127.0.0.1", port: this.port };
   }
 
   /** The name has these records and no others; with none it exists all the same. */

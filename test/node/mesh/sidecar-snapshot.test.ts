@@ -50,6 +50,12 @@ function knowing(...services: MeshService[]): MeshKnowledge {
   };
 }
 
+/** The coordinator was asked for it, and has none. */
+function lacking(service: string, knowledge: MeshKnowledge): MeshKnowledge {
+  const known = { rules: { tag: "1", service: null, plugins: [] }, instances: { tag: "1", list: [] } };
+  return { ...knowledge, services: { ...knowledge.services, [service]: known } };
+}
+
 function made(changed: Partial<SidecarFacts> = {}) {
   const knowledge = knowing(meshService("storefront"), meshService("payments"));
   return sidecarSnapshot({
@@ -121,15 +127,17 @@ describe("sidecarSnapshot", () => {
   });
 
   test("lets nobody in while it does not know who may, and says so", () => {
-    const texts = [null, knowing(), knowing(meshService("storefront", { callee: null }))].map((knowledge) => {
+    const outside = knowing(meshService("storefront", { callee: null }));
+    const texts = [null, knowing(), lacking("storefront", knowing()), outside].map((knowledge) => {
       const [only, ...more] = listener(made({ knowledge }), "inbound").routes;
       expect(more).toEqual([]);
       expect(only!.action).toMatchObject({ kind: "respond", status: 503 });
       return (only!.action as { body: string }).body;
     });
     expect(texts[0]).toContain("has not heard from its coordinator");
-    expect(texts[1]).toContain("the mesh document has no service storefront");
-    expect(texts[2]).toContain("outside the mesh");
+    expect(texts[1]).toContain("has not heard of storefront");
+    expect(texts[2]).toContain("the mesh document has no service storefront");
+    expect(texts[3]).toContain("outside the mesh");
   });
 
   test("a called service is found in the registry, over mTLS, and has to be the one that is meant", () => {
@@ -184,12 +192,30 @@ describe("sidecarSnapshot", () => {
   });
 
   test("an upstream that the mesh document does not have answers what is wrong", () => {
-    const snapshot = made({ knowledge: knowing(meshService("storefront")) });
+    const snapshot = made({ knowledge: lacking("payments", knowing(meshService("storefront"))) });
     const [only] = listener(snapshot, "upstream-payments").routes;
-    expect((only!.action as { body: string }).body).toContain("has no service payments");
+    expect(only!.action).toMatchObject({
+      status: 502,
+      headers: [["x-clearway-reason", "no-such-service"]],
+      body: expect.stringContaining("no-such-service: the mesh document has no service payments"),
+    });
     expect(listener(snapshot, "outbound").routes.map(({ name }) => name)).toEqual(["payments/unavailable"]);
     expect(service(snapshot, "payments")).toBeUndefined();
   });
+});
+
+test("a service that the node has not heard of is not said to be missing, and neither is one that it refuses", () => {
+  const knowledge = knowing(meshService("storefront"));
+  const unheard = made({ knowledge });
+  const why = "it needs code";
+  const refused = made({ knowledge: lacking("payments", knowledge), refused: new Map([["payments", why]]) });
+  const answers = [unheard, refused].map(
+    (snapshot) => listener(snapshot, "upstream-payments").routes[0]!.action,
+  );
+  expect(answers).toMatchObject([
+    { status: 503, body: "service-unknown: this node has not heard of payments from its coordinator yet\n" },
+    { status: 503, body: expect.stringMatching(/^service-unknown: .* of payments: it needs code\n$/) },
+  ]);
 });
 
 describe("subscribed", () => {
