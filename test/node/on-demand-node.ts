@@ -48,7 +48,8 @@ const quiet = {
   warnings: () => [],
   notes: () => [],
   inboundListener: null,
-  leave: async () => "told" as const,
+  /** Nobody answers. */
+  leave: () => new Promise<never>(() => {}),
   close: async () => {},
 };
 

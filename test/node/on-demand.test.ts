@@ -76,3 +76,11 @@ test("a node says at once that there is no such service, after it asked once", a
   expect(asked(node)).toEqual(["shopp"]);
   expect(statusOf(await clients[0]!.exchange(get("shop.mesh")))).toBe(200);
 }, 30_000);
+
+test("a second signal ends a node that waits for its mesh to tell its callers", async () => {
+  const { node } = await running(1, "shop");
+  node.signal("SIGTERM");
+  await node.said(/draining/);
+  node.signal("SIGTERM");
+  expect(await node.ended).toBe(0);
+});
