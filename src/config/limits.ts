@@ -29,6 +29,9 @@ export const defaultLimits: MessageLimits = {
 /** Ten times what a worker has under load, and less than a machine that carries such a load. */
 export const workerMemoryBytes = 2 ** 30;
 
+/** Services of its mesh that one node uses: a coordinator tells it of 1000, and its own is one of them. */
+export const usedServicesMax = 999;
+
 /** What is set for all at the root of the config. */
 export interface NodeLimits {
   readonly limits: MessageLimits;

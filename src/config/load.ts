@@ -28,7 +28,7 @@ import { namedParts } from "./named-parts.ts";
 import { Report } from "./problem.ts";
 import { resolvedConfig } from "./resolved.ts";
 import { readSecrets } from "./secrets.ts";
-import { readService, withWritten } from "./services.ts";
+import { checkRegistered, readService, withWritten } from "./services.ts";
 import { aroundCheck, aroundWork, type FilterTrial } from "./trial.ts";
 
 export interface LoadOptions {
@@ -167,6 +167,7 @@ function readSnapshot({ root, whole }: WholeConfig, context: SnapshotContext): R
   const serviceParts = namedParts(root, "services", { report, name: partName });
   const services =
     serviceParts?.map(([name, part]) => withWritten(readService(name, part, general), part)) ?? [];
+  checkRegistered(serviceParts ?? [], services, report);
   const named = whole && !isMisspelt("services", root, rootKeys);
   const names = named && serviceParts !== null ? new Set(serviceParts.map(([name]) => name)) : null;
 

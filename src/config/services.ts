@@ -15,7 +15,7 @@ import {
   timeoutsGrammar,
 } from "./grammar/service.ts";
 import { inMeshDocument } from "./grammar.ts";
-import { mergeLimits } from "./limits.ts";
+import { mergeLimits, usedServicesMax } from "./limits.ts";
 import { childOf, childrenOf, emptyPart, isNothing, type Part, spotOf } from "./located.ts";
 import type { Report } from "./problem.ts";
 import { lineOf, placeName } from "./source.ts";
@@ -62,6 +62,20 @@ export function readService(name: string, part: Part, context: ServiceContext): 
     messageLimits: { ...merged, idleTimeoutMs: idle },
     place: { file: part.key.file.name, line: lineOf(part.key) },
   };
+}
+
+/** Of one more its node would hear neither where it is nor what holds for it. `services`: what the parts say. */
+export function checkRegistered(
+  parts: readonly [name: string, part: Part][],
+  services: readonly (ServiceConfig | null)[],
+  report: Report,
+): void {
+  const registered = parts.filter((_, index) => (services[index]?.registry ?? null) !== null);
+  if (registered.length <= usedServicesMax) return;
+  const [name, { key, path }] = registered[usedServicesMax]!;
+  const message = `cannot use ${name} too: a node uses at most ${usedServicesMax} services of its mesh, and these are ${registered.length}`;
+  const hints = ["divide the routes among several gateways, or say where services are: `endpoints` or `dns`"];
+  report.add(key, path, { message, hints });
 }
 
 /** For one whose settings a mesh document may say too. */

@@ -1,5 +1,5 @@
 /** What a gateway serves: its own file, and where that names a service of the mesh, what the mesh document says of it. */
-import { defaultLimits } from "../../config/limits.ts";
+import { defaultLimits, usedServicesMax } from "../../config/limits.ts";
 import type { MeshService } from "../../mesh.ts";
 import type { ForwardTarget, Rewrite, RouteConfig, ServiceConfig, Snapshot } from "../../snapshot.ts";
 import type { MeshKnowledge } from "./mesh-view.ts";
@@ -24,7 +24,7 @@ export function registeredServices({ services }: Pick<Snapshot, "services">): re
 export function gatewaySnapshot({ file, credentials: obtained, knowledge, refused }: GatewayFacts): Snapshot {
   const credentials = withNewestRoots(obtained, knowledge);
   const { trustDomain, identity } = credentials;
-  const used = withOthers(registeredServices(file), knowledge);
+  const used = withOthers(registeredServices(file), knowledge).slice(0, usedServicesMax);
   const rules = (name: string) => rulesOf(knowledge, name);
   const registered = new Map(file.services.map(({ name, registry }) => [name, registry]));
   const registryOf = (service: string) => registered.get(service) ?? null;

@@ -1,4 +1,5 @@
 /** What a node in a mesh has, sidecar or gateway: credentials, what it knows, and who tells it of changes. */
+import { usedServicesMax } from "../../config/limits.ts";
 import type { Certificates, Clock, PrivateFolder, Random } from "../../machine.ts";
 import type { LeaseAnswer } from "../../mesh.ts";
 import type { Problem } from "../../snapshot.ts";
@@ -15,7 +16,6 @@ import { type MeshChange, type MeshKnowledge, MeshView } from "./mesh-view.ts";
 import { NodeState, type OwnCredentials } from "./node-state.ts";
 import { RulesTrial } from "./rules-trial.ts";
 import { RulesSettler, type SettledRules } from "./settled-rules.ts";
-import { usedServicesMax } from "./used-services.ts";
 
 export interface MemberParts {
   readonly clock: Clock;
@@ -57,6 +57,8 @@ export class MeshMember {
   readonly #live = Promise.withResolvers<void>();
   #cancelSave: (() => void) | null = null;
   #closed = false;
+  /** Services that are used beside those that a node may hear of. */
+  #unheard: readonly string[] = [];
 
   private constructor(
     parts: MemberParts,
@@ -125,8 +127,9 @@ export class MeshMember {
   follow(): void {
     const { subscribed } = this.#options;
     // What holds may call others than what is newest and was refused. A feed of more than it may have would be refused whole.
-    const wanted = new Set([this.knowledge, this.#rules.held].flatMap(subscribed));
-    const services = [...wanted].slice(0, usedServicesMax + 1);
+    const wanted = [...new Set([this.knowledge, this.#rules.held].flatMap(subscribed))];
+    const services = wanted.slice(0, usedServicesMax + 1);
+    this.#unheard = wanted.slice(services.length);
     for (const known of Object.keys(this.knowledge?.services ?? {})) {
       if (!services.includes(known)) this.#parts.registry.forget(known);
     }
@@ -165,9 +168,16 @@ export class MeshMember {
 
   warnings(): readonly string[] {
     const { warning: ofRules } = this.#rules;
-    return [this.#credentials.warning(), this.lease.warning(), this.#feed.warning(), ofRules].filter(
-      (warning) => warning !== null,
-    );
+    const own = [this.#credentials.warning(), this.lease.warning(), this.#feed.warning(), ofRules];
+    return [...own, this.#unheardWarning].filter((warning) => warning !== null);
+  }
+
+  get #unheardWarning(): string | null {
+    const [first, ...more] = this.#unheard;
+    if (first === undefined) return null;
+    const others = more.length === 0 ? "" : ` and ${more.length} more`;
+    const why = `this node uses more than ${usedServicesMax} services of its mesh, so it hears nothing of ${first}${others}`;
+    return `${why}: divide what it calls among several nodes`;
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 /** What a sidecar is told on its command line -> what it is, or what is wrong in one line. */
 import { bindAddress, endpointAddress } from "../../config/address.ts";
 import { deadline, partName } from "../../config/grammar/values.ts";
+import { usedServicesMax } from "../../config/limits.ts";
 import { readCoordinatorUrls } from "../../coordinator-client/coordinator-urls.ts";
 import { parseIdentity } from "../../identity.ts";
 import type { Address } from "../../machine.ts";
@@ -9,7 +10,6 @@ import { addressText, type TryBind } from "../addresses.ts";
 import type { FindToken } from "./credentials-keeper.ts";
 import type { SidecarOptions } from "./sidecar.ts";
 import type { Upstream } from "./sidecar-snapshot.ts";
-import { usedServicesMax } from "./used-services.ts";
 
 /** As written; see cli/sidecar.ts. */
 export interface WrittenSidecar {

@@ -1,6 +1,6 @@
 /** What a sidecar serves: made of what it knows of the mesh, of who it is, and of its place beside the app. */
 import { serviceLimitsGrammar, timeoutsGrammar } from "../../config/grammar/service.ts";
-import { defaultLimits, workerMemoryBytes } from "../../config/limits.ts";
+import { defaultLimits, usedServicesMax, workerMemoryBytes } from "../../config/limits.ts";
 import type { Address } from "../../machine.ts";
 import type { MeshService } from "../../mesh.ts";
 import type {
@@ -90,7 +90,7 @@ export function subscribed({ role, wanted, knowledge }: Pick<SidecarFacts, "role
 export function sidecarSnapshot(given: SidecarFacts): Snapshot {
   const facts = { ...given, credentials: withNewestRoots(given.credentials, given.knowledge) };
   const { role, credentials, knowledge } = facts;
-  const { called } = subscribed(facts);
+  const called = subscribed(facts).called.slice(0, usedServicesMax);
   const services = called.flatMap((name) => {
     const rules = rulesOf(knowledge, name);
     return rules === null ? [] : [calledService(rules, credentials)];

@@ -6,8 +6,8 @@ import type { CertificateConfig, ServiceConfig, ServiceTls } from "../../snapsho
 import type { MeshKnowledge } from "./mesh-view.ts";
 import type { OwnCredentials } from "./node-state.ts";
 
-/** Services that one node uses: those beyond are not used. A coordinator tells it of 1000, and its own is one of them. */
-export const usedServicesMax = 999;
+/** Services that a node names, and those that they lead to: of fewer it is told, and of the others says so. */
+const namedServicesMax = 10_000;
 
 /** The one DNS name of a service's certificates, and the host under which callers ask for it. */
 export function meshHost(service: string): string {
@@ -20,12 +20,12 @@ export function rulesOf(knowledge: MeshKnowledge | null, service: string): MeshS
   return knowledge.services[service]!.rules?.service ?? null;
 }
 
-/** These, and those that their filters and routes may send to besides. */
+/** These first, then those that their filters and routes may send to besides. */
 export function withOthers(wanted: Iterable<string>, knowledge: MeshKnowledge | null): readonly string[] {
   const found = new Set<string>();
   const waiting = [...wanted];
   for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-    if (found.has(name) || found.size === usedServicesMax) continue;
+    if (found.has(name) || found.size === namedServicesMax) continue;
     found.add(name);
     waiting.push(...(rulesOf(knowledge, name)?.caller.others ?? []));
   }

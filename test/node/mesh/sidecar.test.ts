@@ -7,6 +7,7 @@ import { Recorders } from "../../../src/testing/recorders.ts";
 import { SeededRandom } from "../../../src/testing/seeded-random.ts";
 import { VirtualClock } from "../../virtual-clock.ts";
 import { FakeCoordinator, settled } from "./fake-coordinator.ts";
+import { meshService } from "./nouns.ts";
 
 const credentials = {
   ...{ key: "key", certificate: "certificate", roots: "roots", trustDomain: "store.example" },
@@ -17,17 +18,24 @@ const mesh = { trustDomain: "store.example", egress: "deny", removed: [], roots:
 const kept = (value: unknown) => JSON.stringify({ format: 1, kept: value });
 const bind = (port: number) => ({ host: "127.0.0.1", port });
 
-/**
- * Started again: it is somebody already, and knows its mesh. `find` says where this machine is reached, `appProblem` why
- * its app does not answer.
- */
-async function sidecarWith(find: () => Promise<string>, appProblem: string | null = null) {
+interface Setting {
+  /** Why its app does not answer. */
+  readonly appProblem?: string;
+  /** To whom the filters beside its app send. */
+  readonly others?: readonly string[];
+}
+
+/** Started again: it is somebody already, and knows its mesh. `find` says where this machine is reached. */
+async function sidecarWith(find: () => Promise<string>, { appProblem, others = [] }: Setting = {}) {
   const clock = new VirtualClock();
   const recorders = new Recorders(() => {});
   const fake = new FakeCoordinator();
   const files = new Map([
     ["credentials.json", kept(credentials)],
-    ["mesh.json", kept({ version: 1, mesh, services: {} })],
+    [
+      "mesh.json",
+      kept({ version: 1, mesh, services: others.length === 0 ? {} : { payments: calling(others) } }),
+    ],
   ]);
   const folder: PrivateFolder = {
     read: async (name) => files.get(name) ?? null,
@@ -42,7 +50,7 @@ async function sidecarWith(find: () => Promise<string>, appProblem: string | nul
       makeKey: never,
       tryFilters: async () => [],
       openFolder: async () => folder,
-      probe: async () => appProblem,
+      probe: async () => appProblem ?? null,
       ownAddress: find,
       findToken: never,
     },
@@ -65,6 +73,22 @@ async function sidecarWith(find: () => Promise<string>, appProblem: string | nul
   };
   return { sidecar, pass, fake, leases: fake.leases };
 }
+
+function calling(others: readonly string[]) {
+  const callee = { mtls: "strict", inbound: [], others, healthCheck: null } as const;
+  const rules = { tag: "1", service: meshService("payments", { callee }), plugins: [] };
+  return { rules, instances: { tag: "1", list: [] } };
+}
+
+test("a node that uses more services than it may hear of says so, and which it knows nothing of", async () => {
+  const others = Array.from({ length: 1_001 }, (_, index) => `s${index + 1}`);
+  const { sidecar, fake } = await sidecarWith(async () => "10.0.0.7", { others });
+  expect(fake.feeds[0]!.request.services).toHaveLength(1_000);
+  expect(sidecar.warnings()).toEqual([
+    "this node uses more than 999 services of its mesh, so it hears nothing of s1000 and 1 more: divide what it calls among several nodes",
+  ]);
+  await sidecar.close();
+});
 
 test("an app is registered when the machine knows where it is reached, although it did not when the app answered", async () => {
   let known: string | null = null;
@@ -138,7 +162,7 @@ describe("a sidecar that leaves", () => {
   });
 
   test("says by which listener it is called as long as its app was ever there", async () => {
-    const { sidecar, fake } = await sidecarWith(async () => "10.0.0.7", "connection refused");
+    const { sidecar, fake } = await sidecarWith(async () => "10.0.0.7", { appProblem: "connection refused" });
     expect(sidecar.inboundListener).toBeNull();
     expect(await sidecar.leave(30_000)).toBe("told");
     expect(fake.leases).toEqual([]);
