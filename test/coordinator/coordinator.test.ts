@@ -215,6 +215,19 @@ describe("a coordinator that starts again", () => {
     expect((await storefront.next())?.find(({ kind }) => kind === "changed")).toMatchObject({ gone: ["p1"] });
   });
 
+  test("starts with more instances of a node in its store than a node may have", async () => {
+    const ids = Array.from({ length: 150 }, (_, at) => `p${at}`);
+    const put = ids.map((id) => ({ node: "n", instance: instance(id, "payments") }));
+    await opened.store.changeInstances({ put, removed: [] });
+    opened = await openCoordinator(clock, opened.store);
+    const { instances } = (await (await ask("/v1/instances", "operator")).json()) as { instances: unknown[] };
+    expect(instances).toHaveLength(100);
+    expect((await lease("payments", ...ids.slice(50))).status).toBe(200);
+    await opened.coordinator.close();
+    expect(await opened.store.listInstances()).toHaveLength(100);
+    expect(opened.recorders.logged).toMatchObject([{ level: "warn", fields: { instances: 50, nodes: 1 } }]);
+  });
+
   test("sends nobody to an instance that was unwell when it was killed, until its node says that it is well", async () => {
     await apply("payments");
     const renew = (state: InstanceState) => {

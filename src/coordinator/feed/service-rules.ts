@@ -13,6 +13,9 @@ export interface RulesLine {
   line(): Buffer;
 }
 
+/** As that of any other rules would be, and made once. */
+const noRulesTag = textTag(JSON.stringify([null, []]));
+
 export type ServiceRules = Readonly<Record<RulesView, RulesLine>>;
 
 /** `rules` is null when there is no such service. */
@@ -21,9 +24,16 @@ export function serviceRules(
   rules: MeshService | null,
   plugins: readonly PluginCode[],
 ): ServiceRules {
+  if (rules === null) return noRules(service);
   const own = rulesLine(service, rules, plugins);
-  if (rules === null) return { own, caller: own };
   return { own, caller: rulesLine(service, callersPart(rules), plugins) };
+}
+
+/** There may be one for each name that somebody makes up: its line is short, and not kept. */
+function noRules(service: string): ServiceRules {
+  const line = () => feedLine({ kind: "rules", service, tag: noRulesTag, rules: null, plugins: [] });
+  const none = { tag: noRulesTag, line };
+  return { own: none, caller: none };
 }
 
 function callersPart(rules: MeshService): MeshService {
@@ -32,8 +42,8 @@ function callersPart(rules: MeshService): MeshService {
   return { ...rules, callee };
 }
 
-function rulesLine(service: string, rules: MeshService | null, all: readonly PluginCode[]): RulesLine {
-  const plugins = rules === null ? [] : namedPlugins(rules, all);
+function rulesLine(service: string, rules: MeshService, all: readonly PluginCode[]): RulesLine {
+  const plugins = namedPlugins(rules, all);
   const versions = plugins.map(({ name, version }) => [name, version]);
   const tag = textTag(JSON.stringify([withoutPlaces(rules), versions]));
   let made: Buffer | null = null;

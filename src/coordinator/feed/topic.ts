@@ -69,8 +69,9 @@ export class Topic {
     if (known !== undefined) return known;
     // A tag comes back when a change is taken back: who has it misses only what came after the last time.
     const start = this.#steps.findLastIndex((step) => step.tag === tag);
-    const line = start === -1 ? this.#all() : this.#changed(start);
-    this.#lines.set(start === -1 ? NOTHING : tag, line);
+    if (start === -1) return this.#all();
+    const line = this.#changed(start);
+    this.#lines.set(tag, line);
     return line;
   }
 
@@ -105,8 +106,12 @@ export class Topic {
   #all(): Buffer {
     const known = this.#lines.get(NOTHING);
     if (known !== undefined) return known;
-    const texts = [...(this.#instances()?.all() ?? [])].map(({ text }) => text);
-    return Buffer.from(`${this.#start("instances")},"instances":[${texts.join(",")}]}\n`);
+    const instances = this.#instances();
+    const texts = [...(instances?.all() ?? [])].map(({ text }) => text);
+    const line = Buffer.from(`${this.#start("instances")},"instances":[${texts.join(",")}]}\n`);
+    // Without instances it is short, and there may be one for each name that somebody makes up: it is not kept.
+    if (instances !== undefined) this.#lines.set(NOTHING, line);
+    return line;
   }
 
   #changed(start: number): Buffer {
