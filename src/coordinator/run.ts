@@ -131,6 +131,9 @@ function announce(parts: RunParts, given: RunArguments, { started, tookMs }: Beg
   say(
     `  CLEARWAY_JOIN_TOKEN=TOKEN clearway sidecar --service ${service} --app 127.0.0.1:8080 --coordinator ${url}`,
   );
+  if (isUnspecified(address) && given.names.length === 0) {
+    say("  on other machines with the address of this one instead of 127.0.0.1");
+  }
   if (differs !== null && given.watch === "no") {
     const what = differs.changes.length === 1 ? "1 change" : `${differs.changes.length} changes`;
     say(`${document?.file} is not what holds (${what}); this applies it:`);
@@ -145,8 +148,12 @@ function urlOf(address: Address, names: readonly string[]): string {
   if ("unixPath" in address) return formatAddress(address);
   const { host, port } = address;
   const [name] = names;
-  const dialled = host === "0.0.0.0" || host === "::" ? (name ?? "127.0.0.1") : host;
+  const dialled = isUnspecified(address) ? (name ?? "127.0.0.1") : host;
   return `https://${formatAddress({ host: dialled, port })}`;
+}
+
+function isUnspecified(address: Address): boolean {
+  return "host" in address && (address.host === "0.0.0.0" || address.host === "::");
 }
 
 /** `--watch`: one save after another becomes the version that holds; several meanwhile are one. */

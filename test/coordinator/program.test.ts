@@ -110,6 +110,17 @@ describe("clearway coordinator", () => {
     expect(await reasonOf(joined(second.url, token))).toBe("token-used-up");
   });
 
+  test("says that other machines dial its own address where it listens on every one", async () => {
+    const port = await freePort();
+    const args = ["coordinator", "--bind", `0.0.0.0:${port}`, "-c", "mesh.yaml"];
+    const program = startClearway(args, { folder: newFolder() });
+    running.push(program);
+    const output = await until(program.output, (text) => text.includes("on other machines"));
+    expect(output).toContain(
+      `--coordinator https://127.0.0.1:${port}\n  on other machines with the address of this one instead of 127.0.0.1\n`,
+    );
+  });
+
   test("openssl believes its certificate by the mesh's root, under each of its names", async () => {
     const at = newFolder();
     const port = await freePort();

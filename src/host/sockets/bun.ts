@@ -46,9 +46,9 @@ import { listenAlone, listenInstead } from "./unix-listener.ts";
 
 type Native = Socket<BunSocket>;
 
-/** Sends a keep-alive probe after this much silence, so that a peer that vanished is noticed. */
 /** Below, making the object that frees the memory costs as much as the memory does. */
 const RECLAIMED_BYTES_MIN = 16 * 1024;
+/** Sends a keep-alive probe after this much silence, so that a peer that vanished is noticed. */
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
 class BunSocket implements ByteSocket {
