@@ -1,6 +1,7 @@
 /** What one match costs among few and many routes, in this process, without sockets. */
 import { text } from "../src/runtime/http1/characters.ts";
 import { createMatcher, type Matcher } from "../src/runtime/match.ts";
+import { finished } from "../src/runtime/slices.ts";
 import type { RouteMatch } from "../src/snapshot.ts";
 import type { RequestHead } from "../src/types.ts";
 
@@ -74,11 +75,4 @@ type Head = { -readonly [Name in keyof RequestHead]: RequestHead[Name] };
 function headOf({ host }: Asked): Head {
   const fields = { bytes: Buffer.alloc(0), offsets: new Int32Array(0), count: 0 };
   return { method: "GET", scheme: "http", authority: host, host, path: "", query: "", fields };
-}
-
-function finished<Result>(steps: Generator<void, Result, void>): Result {
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
 }

@@ -20,7 +20,7 @@ import { forwardProxy } from "./proxy/forward-proxy.ts";
 import type { HostNames } from "./proxy/host-names.ts";
 import type { WantedServices } from "./proxy/wanted-services.ts";
 import { Service } from "./service.ts";
-import type { Steps } from "./slices.ts";
+import { finished, type Steps } from "./slices.ts";
 import type { WeightedTarget } from "./split.ts";
 import { MeshCallers } from "./tls/mesh-callers.ts";
 import { type ServerCertificate, ServerCertificates, serverCertificate } from "./tls/server-certificates.ts";
@@ -70,17 +70,21 @@ export function* compile(
         filters,
       });
   } catch (error) {
-    discard({ generation, filters }, running);
+    finished(ending({ generation, filters }, running));
     throw error;
   }
   return { generation, filters };
 }
 
 /** Ends what does not serve, or no longer: its filters, and its services but those that the one that serves has too. */
-export function discard({ generation, filters }: Compiled, serving: Generation | null): void {
-  for (const filter of filters) filter.close();
+export function* ending({ generation, filters }: Compiled, serving: Generation | null): Steps<void> {
+  for (const filter of filters) {
+    filter.close();
+    yield;
+  }
   for (const [name, service] of generation.services) {
     if (serving?.services.get(name) !== service) service.retire();
+    yield;
   }
   for (const [name, { proxy }] of generation.listeners) {
     if (serving?.listeners.get(name)?.proxy?.outside !== proxy?.outside) proxy?.outside?.retire();

@@ -4,7 +4,7 @@ import type { FindFilters } from "../filter-lookup.ts";
 import type { Address, Clock, Random, Sockets } from "../machine.ts";
 import type { Ejection, ListenerConfig, ServiceState, Snapshot, SourcePlace } from "../snapshot.ts";
 import type { Appender, Log, Meters } from "../types.ts";
-import { type Compiled, type CompileParts, compile, discard } from "./compile.ts";
+import { type Compiled, type CompileParts, compile, ending } from "./compile.ts";
 import { CompileError } from "./compile-error.ts";
 import { Deadlines } from "./deadlines.ts";
 import { addressText } from "./endpoint.ts";
@@ -20,7 +20,7 @@ import { WantedServices } from "./proxy/wanted-services.ts";
 import { type RuntimeReport, report } from "./report.ts";
 import type { Service } from "./service.ts";
 import { callService } from "./service-call.ts";
-import { bothHeld, type Held, heldFor, inSlices } from "./slices.ts";
+import { atOnce, bothHeld, finished, type Held, heldFor, inSlices } from "./slices.ts";
 import { FilterMemory } from "./tools.ts";
 
 export interface RuntimeParts {
@@ -154,9 +154,10 @@ class WorkerRuntime implements Runtime {
     if (unknown.length > 0) return { ok: false, problems: unknown };
     const running = this.#current?.generation ?? null;
     const states = this.#states;
-    let compiled: Awaited<ReturnType<typeof inSlices<Compiled>>>;
+    let compiled: ReturnType<typeof atOnce<Compiled>>;
     try {
-      compiled = await inSlices(compile(snapshot, running, { ...this.#compileParts, filters }), clock);
+      const steps = compile(snapshot, running, { ...this.#compileParts, filters });
+      compiled = running === null ? atOnce(steps, clock) : await inSlices(steps, clock);
     } catch (error) {
       if (!(error instanceof CompileError)) throw error;
       return { ok: false, problems: [{ place: error.place, message: error.message }] };
@@ -165,7 +166,7 @@ class WorkerRuntime implements Runtime {
     const { added, problems } = await this.#bind(next);
     if (problems.length > 0) {
       for (const listener of added.values()) listener.socket?.stop();
-      discard(next, running);
+      finished(ending(next, running));
       return { ok: false, problems };
     }
     const startMs = clock.now();
@@ -230,7 +231,7 @@ class WorkerRuntime implements Runtime {
 
   #retire(old: Compiled): void {
     this.#generations--;
-    discard(old, this.#current?.generation ?? null);
+    void inSlices(ending(old, this.#current?.generation ?? null), this.#parts.clock);
   }
 
   /** These services are live now; `states`: what they were made with. */

@@ -2,9 +2,9 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { hidingRoutes } from "../../src/config/hidden-routes.ts";
 import { createMatcher } from "../../src/runtime/match.ts";
+import { finished } from "../../src/runtime/slices.ts";
 import type { NamedValueMatch, RouteMatch, ValueMatch } from "../../src/snapshot.ts";
 import type { FieldTable, RequestHead } from "../../src/types.ts";
-import { finish } from "../runtime/steps.ts";
 
 const any: RouteMatch = { host: null, path: null, methods: [], headers: [], query: [] };
 const header = (value: string): NamedValueMatch => ({ name: "x", match: { kind: "exact", value } });
@@ -79,7 +79,7 @@ test("hidingRoutes never names a route that the matcher can choose", () => {
   fc.assert(
     fc.property(fc.array(match, { minLength: 2, maxLength: 8 }), (matches) => {
       const hiding = hidingRoutes(matches);
-      const matcher = finish(createMatcher(matches.map((one, index) => ({ match: one, value: index }))));
+      const matcher = finished(createMatcher(matches.map((one, index) => ({ match: one, value: index }))));
       for (const head of heads) {
         const chosen = matcher.find(head);
         expect(chosen !== null && hiding.has(chosen)).toBe(false);

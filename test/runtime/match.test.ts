@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { createMatcher, rewritePath, starRemainder } from "../../src/runtime/match.ts";
+import { finished } from "../../src/runtime/slices.ts";
 import type { NamedValueMatch, RouteMatch, ValueMatch } from "../../src/snapshot.ts";
 import type { RequestHead } from "../../src/types.ts";
 import { type HeadParts, requestHead } from "./request-heads.ts";
-import { finish } from "./steps.ts";
 
 function route(match: Partial<RouteMatch>): RouteMatch {
   return { host: null, path: null, methods: [], headers: [], query: [], ...match };
@@ -13,7 +13,7 @@ function route(match: Partial<RouteMatch>): RouteMatch {
 /** Which of the routes takes the request: its number, or null. */
 function winner(routes: readonly Partial<RouteMatch>[], request: HeadParts): number | null {
   const compiled = routes.map((match, value) => ({ match: route(match), value }));
-  return finish(createMatcher(compiled)).find(requestHead(request));
+  return finished(createMatcher(compiled)).find(requestHead(request));
 }
 
 function named(name: string, value: string, kind: "exact" | "prefix" = "exact"): NamedValueMatch {
@@ -218,7 +218,7 @@ describe("matcher", () => {
       { path: "/a", headers: [named("x-tenant", "t500"), present("x-beta")] },
       { path: "/a", methods: ["PUT"] },
     ];
-    const matcher = finish(createMatcher(routes.map((match, value) => ({ match: route(match), value }))));
+    const matcher = finished(createMatcher(routes.map((match, value) => ({ match: route(match), value }))));
     const find = (...fields: [string, string][]) => matcher.find(requestHead({ path: "/a", fields }));
     expect(find(["X-Tenant", "t400"])).toBe(402);
     // Both ask for one header, so the earlier line wins.
@@ -247,7 +247,7 @@ describe("matcher", () => {
     const routes = Array.from({ length: 4_096 }, (_, bits) => ({
       path: `/${Array.from({ length: 12 }, (_, level) => ((bits >> level) & 1 ? "a" : ":p")).join("/")}/end`,
     }));
-    const matcher = finish(createMatcher(routes.map((match, value) => ({ match: route(match), value }))));
+    const matcher = finished(createMatcher(routes.map((match, value) => ({ match: route(match), value }))));
     let looks = 0;
     const head = requestHead({ path: "/a".repeat(13) });
     const counting: RequestHead = {
@@ -296,7 +296,7 @@ const anyHead: fc.Arbitrary<HeadParts> = fc.record({
 
 /** The model: every route that fits, the best of a sort by the words of the design. */
 function agree(routes: readonly RouteMatch[], requests: readonly HeadParts[]): void {
-  const matcher = finish(createMatcher(routes.map((match, value) => ({ match, value }))));
+  const matcher = finished(createMatcher(routes.map((match, value) => ({ match, value }))));
   for (const request of requests) {
     const fitting = [...routes.keys()].filter((line) => fits(routes[line]!, request));
     fitting.sort((a, b) => compareRanks(rank(routes[a]!), rank(routes[b]!)) || a - b);
