@@ -81,7 +81,11 @@ describe("a sidecar that cannot start", () => {
       [["--app", "8080"], 'cannot read "8080" after --app: wanted an address such as'],
       [["--coordinator", "http://10.0.0.1"], 'cannot read "http://10.0.0.1"'],
       [["--upstream", "127.0.0.1:9101"], "wanted SERVICE=HOST:PORT"],
-      [["--service", "a/b"], 'cannot read "a/b" after --service: wanted the name of a service'],
+      [
+        ["--service", "operator.token"],
+        'cannot read "operator.token" after --service: wanted a name of at most 63',
+      ],
+      [["--upstream", "Payments=127.0.0.1:9101"], 'cannot read "Payments" after --upstream: wanted a name'],
       [["--zone", "eu west"], 'cannot read "eu west" after --zone: wanted a name of at most 63'],
       [["--drain", "30"], 'cannot read "30" after --drain: wanted a duration'],
       [["--inbound", "unix:/run/a.sock"], "--inbound cannot be a socket file"],

@@ -1,6 +1,6 @@
 /** What the API reads and answers, as schemas: requests are checked by them, and OpenAPI is made from them. */
 import { z } from "zod";
-import { partName } from "../../config/grammar/values.ts";
+import { meshServiceName, partName } from "../../config/grammar/values.ts";
 import { parseIdentity } from "../../identity.ts";
 import type {
   ApplyAnswer,
@@ -98,7 +98,7 @@ export const feedRequest = z.strictObject({
 // ---- operators ----
 
 export const tokenRequest = z.strictObject({
-  service,
+  service: meshServiceName.describe("What the nodes will be; the mesh document may name it later"),
   ttlMs: z
     .int()
     .min(1000)

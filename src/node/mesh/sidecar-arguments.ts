@@ -1,9 +1,8 @@
 /** What a sidecar is told on its command line -> what it is, or what is wrong in one line. */
 import { bindAddress, endpointAddress } from "../../config/address.ts";
-import { deadline, partName } from "../../config/grammar/values.ts";
+import { deadline, meshServiceName, partName } from "../../config/grammar/values.ts";
 import { usedServicesMax } from "../../config/limits.ts";
 import { readCoordinatorUrls } from "../../coordinator-client/coordinator-urls.ts";
-import { parseIdentity } from "../../identity.ts";
 import type { Address } from "../../machine.ts";
 import type { Snapshot } from "../../snapshot.ts";
 import { addressText, type TryBind } from "../addresses.ts";
@@ -86,7 +85,7 @@ function readSidecar(
     );
   }
   const { service, zone, state } = written;
-  serviceName(service, "--service");
+  named(meshServiceName, { text: service, flag: "--service" });
   const inbound = address("--inbound", written.inbound, bindAddress());
   if ("unixPath" in inbound)
     throw new Error("--inbound cannot be a socket file: other machines have to reach it");
@@ -96,7 +95,7 @@ function readSidecar(
     inbound,
     outbound: address("--outbound", written.outbound, bindAddress()),
     admin: address("--admin", written.admin, bindAddress()),
-    zone: zone === null ? null : label("--zone", zone),
+    zone: zone === null ? null : named(partName, { text: zone, flag: "--zone" }),
     upstreams: written.upstreams.map(upstream),
     drainMs: drainTime(written.drain),
     log: { level: "info" as const, format },
@@ -106,7 +105,7 @@ function readSidecar(
     role,
     state,
     plugins: written.plugins,
-    version: written.version === null ? null : label("--version", written.version),
+    version: written.version === null ? null : named(partName, { text: written.version, flag: "--version" }),
     advertised: written.advertise === null ? null : advertised(written.advertise),
     coordinators: readCoordinatorUrls(written.coordinator),
     variables,
@@ -150,15 +149,9 @@ function drainTime(text: string): number {
   throw new Error(`cannot read ${JSON.stringify(text)} after --drain: ${drain.error.issues[0]?.message}`);
 }
 
-function serviceName(text: string, flag: string): string {
-  if (parseIdentity(`spiffe://mesh/${text}`) !== null) return text;
-  const wanted = "wanted the name of a service: letters, digits, dots, dashes and underscores, at most 128";
-  throw new Error(`cannot read ${JSON.stringify(text)} after ${flag}: ${wanted}`);
-}
-
 /** As the mesh document and configs write them: what they cannot name nobody could choose. */
-function label(flag: string, text: string): string {
-  const read = partName.safeParse(text);
+function named(form: typeof partName, { text, flag }: { text: string; flag: string }): string {
+  const read = form.safeParse(text);
   if (read.success) return read.data;
   throw new Error(`cannot read ${JSON.stringify(text)} after ${flag}: ${read.error.issues[0]?.message}`);
 }
@@ -176,7 +169,7 @@ function upstream(text: string): Upstream {
     const wanted = "wanted SERVICE=HOST:PORT, such as payments=127.0.0.1:9101";
     throw new Error(`cannot read ${JSON.stringify(text)} after --upstream: ${wanted}`);
   }
-  const service = serviceName(text.slice(0, equals), "--upstream");
+  const service = named(meshServiceName, { text: text.slice(0, equals), flag: "--upstream" });
   return { service, bind: address("--upstream", text.slice(equals + 1), bindAddress()) };
 }
 
