@@ -110,7 +110,8 @@ async function instances(facts: ListingFacts): Promise<Listing> {
   const { calls, name } = facts;
   const query = name === null ? "" : `?service=${encodeURIComponent(name)}`;
   const answer = await calls.get<{ readonly instances: readonly ListedInstance[] }>(`/v1/instances${query}`);
-  const key = ({ service, id }: ListedInstance) => `${service}/${id}`;
+  // An id is drawn: it says nothing to people.
+  const key = ({ service, version, id }: ListedInstance) => `${service}/${version ?? ""}/${id}`;
   const list = answer.instances.toSorted((one, other) => (key(one) < key(other) ? -1 : 1));
   return {
     head: ["SERVICE", "ADDRESS", "STATE", "VERSION", "ZONE", "WEIGHT", "NODE", "INSTANCE"],

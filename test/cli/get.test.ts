@@ -121,11 +121,12 @@ test("get has room for its rows in a terminal of 60 columns, where names are sho
   }
 });
 
-test("get instances is in the same order whenever they registered", async () => {
-  const listed = [instance("b"), instance("a"), instance("c", "accounts")];
+test("get instances is in the same order whenever they registered, whatever ids were drawn for its versions", async () => {
+  const first = { ...instance("z"), version: "v1" };
+  const listed = [instance("b"), instance("a"), first, instance("c", "accounts")];
   mesh.answers.set("/v1/instances", { instances: listed });
   const { instances } = JSON.parse((await mesh.obey("get instances -o json")).out);
-  expect(instances.map(({ id }: { id: string }) => id)).toEqual(["c", "a", "b"]);
+  expect(instances.map(({ id }: { id: string }) => id)).toEqual(["c", "z", "a", "b"]);
 });
 
 test("get says that there is none yet and where one comes from, or that there is no such service", async () => {
