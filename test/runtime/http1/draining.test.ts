@@ -28,7 +28,7 @@ async function setting(script: UpstreamScript, listener = "") {
   const proxy = await RunningProxy.start(gateway({ ports: [upstream.port], listener }), { sockets, clock });
   const port = proxy.port();
   const client = await RawClient.open(port);
-  open.push({ stop: () => client.close() }, upstream);
+  open.push({ stop: () => client.close() }, proxy, upstream);
   return { upstream, proxy, port, client, watched, clock };
 }
 
