@@ -53,10 +53,11 @@ class FolderWatch implements ConfigWatch {
     const expected = this.#told ?? this.#reading;
     this.#reading = reading;
     this.#told = null;
-    const begun = await this.#watchFolders();
+    if (sameReading(expected, reading)) return;
+    await this.#watchFolders();
     // What happened to a file between its reading and its watch was told by no event; nor was it where events were
     // measured against something else than this reading.
-    if (begun > 0 || !sameReading(expected, reading)) this.#event();
+    this.#event();
   }
 
   close(): void {
@@ -100,17 +101,16 @@ class FolderWatch implements ConfigWatch {
     });
   }
 
-  /** Also the folders that links lead to, as they stand now. Returns how many watches are new. */
-  async #watchFolders(): Promise<number> {
+  /** Also the folders that links lead to, as they stand now. */
+  async #watchFolders(): Promise<void> {
     const wanted = await this.#namesRead();
-    if (this.#closed) return 0;
+    if (this.#closed) return;
     this.#names = wanted;
     for (const [folder, stop] of this.#watches) {
       if (wanted.has(folder)) continue;
       stop();
       this.#watches.delete(folder);
     }
-    let begun = 0;
     for (const folder of wanted.keys()) {
       if (this.#watches.has(folder) || this.#watches.size === foldersMax) continue;
       try {
@@ -118,12 +118,10 @@ class FolderWatch implements ConfigWatch {
           folder,
           this.#files.watch(folder, (written) => this.#happened(folder, written)),
         );
-        begun += 1;
       } catch {
         // It is not there, or the system allows no more watches: the poll still sees its files.
       }
     }
-    return begun;
   }
 
   async #namesRead(): Promise<NamesRead> {
