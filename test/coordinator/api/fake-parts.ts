@@ -2,38 +2,22 @@
 import { type ApiApp, coordinatorApi } from "../../../src/coordinator/api/api.ts";
 import { CoordinatorMeters } from "../../../src/coordinator/api/meters.ts";
 import type { ApiParts } from "../../../src/coordinator/api/parts.ts";
-import { Feed } from "../../../src/coordinator/feed/feed.ts";
 import { Refusal } from "../../../src/coordinator/refusal.ts";
-import { Registry } from "../../../src/coordinator/registry/registry.ts";
 import type { Credentials } from "../../../src/mesh.ts";
 import { Recorders } from "../../../src/testing/recorders.ts";
-import { SeededRandom } from "../../seeded-random.ts";
-import { VirtualClock } from "../../virtual-clock.ts";
+import { FedRegistry } from "../feed/fed-registry.ts";
 
 const trustDomain = "store.example";
-const mesh = { trustDomain, egress: "allow", removed: [], roots: "PEM" } as const;
-
 function credentialsOf(service: string): Credentials {
   const identity = `spiffe://${trustDomain}/${service}`;
   return { certificate: "LEAF", roots: "PEM", trustDomain, identity, startsEpochMs: 1, expiresEpochMs: 2 };
 }
 
-export class FakeParts {
-  readonly clock = new VirtualClock();
+export class FakeParts extends FedRegistry {
   readonly recorders = new Recorders(() => {});
   readonly removed = new Set<string>();
   readonly applied: { by: string; how: string; request: unknown }[] = [];
   readonly warnings: string[] = [];
-  readonly registry = new Registry({
-    clock: this.clock,
-    changed: (change) => this.feed.instancesChanged(change),
-  });
-  readonly feed: Feed = new Feed({
-    clock: this.clock,
-    random: new SeededRandom(1),
-    registry: this.registry,
-    mesh,
-  });
   readonly parts: ApiParts = this.#parts();
   readonly app: ApiApp = coordinatorApi(this.parts);
 

@@ -1,33 +1,20 @@
 /** What a change costs on the wire: as much as changed, however large the service is and whatever happened to it before. */
 import { expect, test } from "bun:test";
-import { Feed, gatherMs } from "../../../src/coordinator/feed/feed.ts";
-import { Registry } from "../../../src/coordinator/registry/registry.ts";
+import { gatherMs } from "../../../src/coordinator/feed/feed.ts";
 import type { FeedMessage, InstanceState } from "../../../src/mesh.ts";
-import { SeededRandom } from "../../seeded-random.ts";
-import { VirtualClock } from "../../virtual-clock.ts";
 import { instance } from "../mesh-documents.ts";
+import { FedRegistry } from "./fed-registry.ts";
 import { ListeningNode } from "./listening-node.ts";
 
-const mesh = { trustDomain: "store.example", egress: "allow", removed: [], roots: "PEM" } as const;
 const nodeInstances = 10;
 
 /** A service of so many instances, ten on each node, and a caller that listens. */
-class World {
-  readonly clock = new VirtualClock();
-  readonly registry = new Registry({
-    clock: this.clock,
-    changed: (change) => this.feed.instancesChanged(change),
-  });
-  readonly feed: Feed = new Feed({
-    clock: this.clock,
-    random: new SeededRandom(1),
-    registry: this.registry,
-    mesh,
-  });
+class World extends FedRegistry {
   readonly caller = new ListeningNode("s1", "storefront", ["payments"]);
   readonly #states: InstanceState[];
 
   constructor(size: number) {
+    super();
     this.#states = Array.from({ length: size }, () => "healthy");
     for (let first = 0; first < size; first += nodeInstances) this.#renew(first);
     this.caller.connect(this.feed);

@@ -1,11 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { Feed, gatherMs } from "../../../src/coordinator/feed/feed.ts";
-import { Registry } from "../../../src/coordinator/registry/registry.ts";
+import { gatherMs } from "../../../src/coordinator/feed/feed.ts";
 import type { InstanceState } from "../../../src/mesh.ts";
-import { SeededRandom } from "../../seeded-random.ts";
-import { VirtualClock } from "../../virtual-clock.ts";
 import { instance, meshService } from "../mesh-documents.ts";
+import { FedRegistry, fedMesh } from "./fed-registry.ts";
 import { ListeningNode } from "./listening-node.ts";
 
 const names = ["storefront", "accounts", "payments"] as const;
@@ -49,25 +47,7 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
 
-const mesh = {
-  trustDomain: "store.example",
-  egress: "allow",
-  removed: [] as string[],
-  roots: "PEM",
-} as const;
-
-class World {
-  readonly clock = new VirtualClock();
-  readonly registry = new Registry({
-    clock: this.clock,
-    changed: (change) => this.feed.instancesChanged(change),
-  });
-  readonly feed: Feed = new Feed({
-    clock: this.clock,
-    random: new SeededRandom(1),
-    registry: this.registry,
-    mesh,
-  });
+class World extends FedRegistry {
   readonly listeners = names.map(
     (name, index) => new ListeningNode(`l${index}`, name, names.slice(0, index + 1)),
   );
@@ -89,7 +69,7 @@ class World {
     else if (done.what === "break") listener?.disconnect(done.noticed);
     else if (done.what === "removed") {
       this.removed = [done.removed];
-      this.feed.meshChanged({ ...mesh, removed: this.removed });
+      this.feed.meshChanged({ ...fedMesh, removed: this.removed });
     }
   }
 
